@@ -1,0 +1,33 @@
+/*
+ * crypto.h - the few primitives that POP3's logins need, all OpenSSL's.
+ */
+#ifndef POP3_CRYPTO_H
+#define POP3_CRYPTO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "errors.h"
+
+/* RFC 1939 7: the lower-case hex MD5 of timestamp and secret, 32 characters
+ * and a NUL. POP3_E_UNSUPPORTED where MD5 is barred (FIPS). */
+pop3_error pop3_apop_digest(const char *timestamp, size_t timestamp_size,
+                            const char *secret, size_t secret_size,
+                            char digest[33]);
+
+/* Constant-time comparison of `size` octets. */
+bool pop3_equal(const void *a, const void *b, size_t size);
+
+/* Octets of base64 for `size` octets, NUL included. */
+#define POP3_BASE64_SIZE(size) (((size) + 2) / 3 * 4 + 1)
+
+/* Encode into `out`, which has POP3_BASE64_SIZE(size); returns the length
+ * without the NUL. No line breaks. */
+size_t pop3_base64_encode(const void *octets, size_t size, char *out);
+
+/* Strict decode (alphabet, padding, length a multiple of 4); *got octets
+ * are written to `out`, which has room for size / 4 * 3. MALFORMED. */
+pop3_error pop3_base64_decode(const char *text, size_t size, void *out,
+                              size_t *got);
+
+#endif
