@@ -27,6 +27,8 @@
 #ifndef POP3_COMMANDS_H
 #define POP3_COMMANDS_H
 
+#include <stddef.h>
+
 #define POP3_COMMANDS(X)                                \
   X(USER, TEXT, SHORT, POP3_F_LOGIN)                    \
   X(PASS, TEXT, SHORT, POP3_F_LOGIN | POP3_F_SECRET)    \
@@ -101,6 +103,6 @@ const pop3_command_row *pop3_command_get(pop3_command command);
  * The command whose name is the first word of `line` (ended by a blank or
  * the end), without regard to case, or POP3_OTHER.
  */
-pop3_command pop3_command_find(const char *line, unsigned long size);
+pop3_command pop3_command_find(const char *line, size_t size);
 
 #endif
