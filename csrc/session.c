@@ -88,9 +88,9 @@ static size_t window(const pop3_config *config) {
   return (size_t)config->max_inflight;
 }
 
-/* Below 512 no RFC 2449 status line would fit; above 1 MiB it is no line. */
+/* "+OK" has to fit, and what is longer than 1 MiB is no status line. */
 static size_t line_room(const pop3_config *config) {
-  if (config->max_line < 512) return 512;
+  if (config->max_line < 16) return 16;
   if (config->max_line > 1048576) return 1048576;
   return (size_t)config->max_line;
 }
@@ -525,7 +525,7 @@ static pop3_error read_uninvited(pop3_session *s, pop3_span *input,
 static bool begins_challenge(pop3_session *s, pop3_span *input) {
   char *line = line_buffer(s);
   while (s->line_size < 2 && input->size > 0) {
-    if (s->line_size == 1 && input->data[0] == '\n') return false;
+    if (input->data[0] == '\n') return false; /* a line already */
     line[s->line_size++] = input->data[0];
     input->data++;
     input->size--;
@@ -594,11 +594,14 @@ static bool exceeds(uint64_t value, uint64_t limit) {
 
 static pop3_error check_listing(pop3_session *s, const pop3_piece *piece) {
   const pop3_config *c = &s->config;
+  uint64_t size = grow_line(s, piece);
   s->lines += piece->first;
-  if (exceeds(grow_line(s, piece), c->max_item)) return POP3_E_ITEM;
-  if (front(s)->reply == POP3_REPLY_CAPS)
+  if (front(s)->reply == POP3_REPLY_CAPS) {
+    if (exceeds(size, c->max_line)) return POP3_E_LINE;
     return exceeds(s->lines, c->max_capabilities) ? POP3_E_CAPABILITIES
                                                   : POP3_E_OK;
+  }
+  if (exceeds(size, c->max_item)) return POP3_E_ITEM;
   return exceeds(s->lines, c->max_items) ? POP3_E_ITEMS : POP3_E_OK;
 }
 
@@ -680,8 +683,9 @@ pop3_span pop3_response_code(pop3_span line) {
   const char *open = memchr(line.data, ' ', line.size);
   if (line.size == 0 || line.data[0] != '-' || open == NULL) return none;
   const char *end = line.data + line.size;
-  if (++open == end || *open != '[') return none;
-  const char *close = memchr(++open, ']', (size_t)(end - open));
+  if (end - open < 3 || open[1] != '[') return none;
+  open += 2;
+  const char *close = memchr(open, ']', (size_t)(end - open));
   if (close == NULL || close == open) return none;
   pop3_span code = {open, (size_t)(close - open)};
   return code;
