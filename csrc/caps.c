@@ -1,0 +1,104 @@
+/*
+ * caps.c - see caps.h.
+ */
+#include "caps.h"
+
+#include <string.h>
+
+void pop3_caps_init(pop3_caps *caps, const pop3_allocator *allocator) {
+  memset(caps, 0, sizeof *caps);
+  caps->allocator = *allocator;
+}
+
+void pop3_caps_clear(pop3_caps *caps) {
+  pop3_release(&caps->allocator, caps->text, caps->room);
+  pop3_allocator allocator = caps->allocator;
+  pop3_caps_init(caps, &allocator);
+}
+
+static bool is_blank(char c) {
+  return c == ' ' || c == '\t' || c == '\v' || c == '\f' || c == '\r';
+}
+
+static bool well_formed(pop3_span part) {
+  for (size_t i = 0; i < part.size; i++) {
+    char c = part.data[i];
+    if (!is_blank(c) && (c < '!' || c > '~')) return false;
+  }
+  return true;
+}
+
+static pop3_error reserve(pop3_caps *caps, size_t more) {
+  const pop3_allocator *a = &caps->allocator;
+  size_t room = caps->room > 0 ? caps->room : 256;
+  while (room < caps->size + more) room *= 2;
+  if (room == caps->room) return POP3_E_OK;
+  char *text = a->resize(a->state, caps->text, caps->room, room);
+  if (text == NULL) return POP3_E_MEMORY;
+  caps->text = text;
+  caps->room = room;
+  return POP3_E_OK;
+}
+
+pop3_error pop3_caps_add(pop3_caps *caps, pop3_span part, bool last) {
+  if (!well_formed(part)) return POP3_E_MALFORMED;
+  pop3_error error = reserve(caps, part.size + 1);
+  if (error != POP3_E_OK) return error;
+  if (part.size > 0) memcpy(caps->text + caps->size, part.data, part.size);
+  caps->size += part.size;
+  if (last) caps->text[caps->size++] = '\n';
+  return POP3_E_OK;
+}
+
+bool pop3_next_word(pop3_span *rest, pop3_span *word) {
+  while (rest->size > 0 && is_blank(rest->data[0])) {
+    rest->data++;
+    rest->size--;
+  }
+  word->data = rest->data;
+  word->size = 0;
+  while (rest->size > 0 && !is_blank(rest->data[0])) {
+    rest->data++;
+    rest->size--;
+    word->size++;
+  }
+  return word->size > 0;
+}
+
+bool pop3_caps_next(const pop3_caps *caps, size_t *at, pop3_span *line) {
+  while (*at < caps->size) {
+    const char *start = caps->text + *at;
+    const char *end = memchr(start, '\n', caps->size - *at);
+    pop3_span found = {start, (size_t)(end - start)};
+    pop3_span rest = found;
+    pop3_span word;
+    *at += found.size + 1;
+    if (!pop3_next_word(&rest, &word)) continue;
+    *line = found;
+    return true;
+  }
+  return false;
+}
+
+static char upper(char c) {
+  return (char)(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+}
+
+static bool is_name(pop3_span word, const char *name) {
+  if (word.size != strlen(name)) return false;
+  for (size_t i = 0; i < word.size; i++) {
+    if (upper(word.data[i]) != name[i]) return false;
+  }
+  return true;
+}
+
+bool pop3_caps_has(const pop3_caps *caps, const char *name) {
+  pop3_span line;
+  size_t at = 0;
+  while (pop3_caps_next(caps, &at, &line)) {
+    pop3_span word;
+    pop3_next_word(&line, &word);
+    if (is_name(word, name)) return true;
+  }
+  return false;
+}

@@ -1,0 +1,42 @@
+/*
+ * caps.h - what the server said it can do (RFC 2449), as lines in one block.
+ */
+#ifndef POP3_CAPS_H
+#define POP3_CAPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "memory.h"
+#include "pop3.h"
+
+typedef struct pop3_caps {
+  pop3_allocator allocator;
+  char *text; /* lines, each ended by LF; owned */
+  size_t size;
+  size_t room;
+  bool known; /* a whole CAPA reply is here and still holds */
+} pop3_caps;
+
+void pop3_caps_init(pop3_caps *caps, const pop3_allocator *allocator);
+
+/* Forget everything: before CAPA, at TLS, after login. Frees. */
+void pop3_caps_clear(pop3_caps *caps);
+
+/* Append a part of a line. Errors: MEMORY; MALFORMED for octets that no
+ * capability can have (not printable ASCII or blank). */
+pop3_error pop3_caps_add(pop3_caps *caps, pop3_span part, bool last);
+
+/*
+ * Next line that is not blank; `at` starts at 0. false at the end. The span
+ * lives until the capabilities change.
+ */
+bool pop3_caps_next(const pop3_caps *caps, size_t *at, pop3_span *line);
+
+/* Split off the next word of `rest`; false when there is none. */
+bool pop3_next_word(pop3_span *rest, pop3_span *word);
+
+/* Is there a line whose first word is `name`, without regard to case? */
+bool pop3_caps_has(const pop3_caps *caps, const char *name);
+
+#endif
