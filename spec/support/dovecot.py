@@ -1,0 +1,358 @@
+#!/usr/bin/env python3
+"""A Dovecot of our own, for specs: own configuration, ports and folders.
+
+Started by dovecot.lua, which writes one JSON request a line to standard input
+and reads one JSON answer a line from standard output. The first answer comes
+unasked when the server listens: ports, password, CA file. When standard input
+ends, however that came about, Dovecot is stopped and its folder is removed.
+
+Requests:
+    {"op": "deliver", "user": U, "mails": "HEX;HEX;"}  fill a new mailbox
+    {"op": "awkward", "user": U, "count": N}           the same, generated
+    {"op": "kick", "user": U}                          end U's sessions
+    {"op": "log"}                                      what Dovecot logged
+"""
+
+import json
+import os
+import pwd
+import random
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+PASSWORD = "correct-horse"
+START_SECONDS = 20
+ATTEMPTS = 5
+
+CONFIGURATION = """
+base_dir = {root}/run
+state_dir = {root}/state
+log_path = /dev/stderr
+protocols = pop3
+listen = 127.0.0.1
+
+default_internal_user = {internal}
+default_internal_group = {internal_group}
+default_login_user = {login}
+{rootless}
+first_valid_uid = 1
+first_valid_gid = 1
+mail_uid = {mail_uid}
+mail_gid = {mail_gid}
+mail_home = {root}/users/%u
+mail_location = maildir:~/Maildir
+mailbox_list_index = no
+
+ssl = yes
+ssl_cert = <{root}/server.pem
+ssl_key = <{root}/server.key
+disable_plaintext_auth = no
+auth_mechanisms = plain apop
+auth_failure_delay = 0
+passdb {{
+  driver = static
+  args = password={password}
+}}
+userdb {{
+  driver = static
+  args = uid={mail_uid} gid={mail_gid} home={root}/users/%u
+}}
+
+pop3_uidl_format = %f
+# Several sessions of one user would wait for each other's lock.
+pop3_lock_session = no
+
+service pop3-login {{
+  inet_listener pop3 {{
+    address = 127.0.0.1
+    port = {plain}
+  }}
+  inet_listener pop3s {{
+    address = 127.0.0.1
+    port = {implicit}
+    ssl = yes
+  }}
+  # One process serves all connections; a fork for each costs time.
+  service_count = 0
+  process_limit = 2
+}}
+service pop3 {{
+  service_count = 0
+  process_limit = 40
+  process_min_avail = 1
+}}
+# No growing delay after wrong passwords.
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+service stats {{
+  unix_listener stats-writer {{
+    mode = 0666
+  }}
+}}
+"""
+
+# Without root there is nothing to change to, and no chroot.
+ROOTLESS = """
+service anvil { chroot =
+}
+service pop3-login { chroot =
+}
+"""
+
+
+def run(*command, folder):
+    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+    if done.returncode:
+        raise RuntimeError(f"{command[0]}: {done.stdout.decode()}")
+
+
+def make_certificates(root):
+    """A CA and a certificate for localhost, by the openssl command."""
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    run("openssl", "req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem",
+        "-days", "30", "-subj", "/CN=Spec CA",
+        "-addext", "basicConstraints=critical,CA:TRUE",
+        "-addext", "keyUsage=critical,keyCertSign", folder=root)
+    run("openssl", "req", *key, "-keyout", "server.key", "-out", "server.csr",
+        "-subj", "/CN=server", folder=root)
+    with open(f"{root}/server.ext", "w") as out:
+        out.write("subjectAltName=DNS:localhost,IP:127.0.0.1\n"
+                  "extendedKeyUsage=serverAuth\n")
+    run("openssl", "x509", "-req", "-in", "server.csr", "-CA", "ca.pem",
+        "-CAkey", "ca.key", "-CAcreateserial", "-days", "30",
+        "-extfile", "server.ext", "-out", "server.pem", folder=root)
+
+
+def free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def find_dovecot():
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+    found = shutil.which("dovecot", path=path)
+    if not found:
+        raise RuntimeError("dovecot is not installed (dovecot-pop3d)")
+    return found
+
+
+class Accounts:
+    """Who runs what: Debian's accounts under root, ourselves otherwise."""
+
+    def __init__(self):
+        self.is_root = os.geteuid() == 0
+        me = pwd.getpwuid(os.geteuid())
+        mail = pwd.getpwnam("nobody") if self.is_root else me
+        self.internal = "dovecot" if self.is_root else me.pw_name
+        self.login = "dovenull" if self.is_root else me.pw_name
+        self.group = self.internal
+        if not self.is_root:
+            import grp
+            self.group = grp.getgrgid(me.pw_gid).gr_name
+        self.uid, self.gid = mail.pw_uid, mail.pw_gid
+
+
+class Dovecot:
+    def __init__(self):
+        self.root = tempfile.mkdtemp(prefix="poplib-dovecot-")
+        os.chmod(self.root, 0o755)
+        for name in ("run", "state", "users", "delivered"):
+            os.mkdir(f"{self.root}/{name}")
+        self.accounts = Accounts()
+        self.process = None
+        self.log = b""
+
+    def start(self):
+        make_certificates(self.root)
+        for _ in range(ATTEMPTS):
+            self.plain, self.implicit = free_ports(2)
+            self.configure()
+            if self.launch():
+                return
+        raise RuntimeError("dovecot does not start:\n" + self.log.decode())
+
+    def configure(self):
+        who = self.accounts
+        with open(f"{self.root}/dovecot.conf", "w") as out:
+            out.write(CONFIGURATION.format(
+                root=self.root, internal=who.internal, login=who.login,
+                internal_group=who.group,
+                rootless="" if who.is_root else ROOTLESS,
+                mail_uid=who.uid, mail_gid=who.gid,
+                plain=self.plain, implicit=self.implicit,
+                password=PASSWORD))
+
+    def launch(self):
+        self.process = subprocess.Popen(
+            [find_dovecot(), "-F", "-c", f"{self.root}/dovecot.conf"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, start_new_session=True)
+        os.set_blocking(self.process.stderr.fileno(), False)
+        deadline = time.monotonic() + START_SECONDS
+        while b"starting up for" not in self.log:
+            if not self.read_log(deadline - time.monotonic()):
+                self.kill()
+                return False
+        return True
+
+    def read_log(self, seconds):
+        """One piece of the log; False at its end or after `seconds`."""
+        stream = self.process.stderr
+        if not select.select([stream], [], [], max(0, seconds))[0]:
+            return False
+        octets = stream.read()
+        self.log += octets or b""
+        return bool(octets)
+
+    def drain_log(self):
+        while self.read_log(0):
+            pass
+
+    def deliver(self, user, mails):
+        """Mail N of `user` is also kept, as delivered, in delivered/USER/N."""
+        maildir = f"{self.root}/users/{user}/Maildir"
+        kept = f"{self.root}/delivered/{user}"
+        for folder in ("cur", "new", "tmp"):
+            os.makedirs(f"{maildir}/{folder}")
+        os.mkdir(kept)
+        for number, mail in enumerate(mails, 1):
+            with open(f"{kept}/{number}", "wb") as out:
+                out.write(mail)
+            with open(f"{maildir}/new/{uid_of(number)}", "wb") as out:
+                out.write(mail)
+        for folder, _, names in os.walk(f"{self.root}/users/{user}"):
+            for name in [folder] + [f"{folder}/{each}" for each in names]:
+                os.chown(name, self.accounts.uid, self.accounts.gid)
+        return {"folder": kept, "count": len(mails)}
+
+    def kick(self, user):
+        run("doveadm", "-c", f"{self.root}/dovecot.conf", "kick", user,
+            folder=self.root)
+        return {}
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, 9)
+                self.process.wait()
+
+    def stop(self):
+        self.kill()
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
+def uid_of(number):
+    return f"{1600000000 + number}.M{number:04d}.spec"
+
+
+HEADER = (b"From: a@example.org\nTo: b@example.org\n"
+          b"Subject: message %d\nMessage-Id: <%d@example.org>\n")
+
+
+def awkward_bodies(random_source):
+    """One generator of a body for each kind of trouble, in turn."""
+    def words(count):
+        return b" ".join(random_source.choice((b"pop", b"three", b".", b"..",
+                                               b"mail", b"\xc3\xa9"))
+                         for _ in range(count))
+
+    return [
+        lambda: b"\n" + words(9) + b"\n",
+        lambda: b"\n.\n..\n...\n.dot\n.. two\n.\r\n. \n",
+        lambda: b"\n" + bytes(range(0x80, 0x100)) + b"\n",
+        lambda: b"\n" + b"x" * 10000 + b"\n." + b"y" * 9999 + b"\n",
+        lambda: b"",
+        lambda: b"\n",
+        lambda: b"\nno final newline",
+        lambda: b"\nends in a dot line\n.",
+        lambda: b"X-Long: " + b"h" * 5000 + b"\n folded " + b"f" * 3000
+                + b"\n\nbody\n",
+        lambda: b"\n" + b"\n" * 200,
+        lambda: b"\n\r\r\rbare\rCR\r\n\rmore\n",
+        lambda: b"\n" + b"\n".join(words(random_source.randrange(1, 30))
+                                   for _ in range(60)) + b"\n",
+        lambda: b"\nescapes \x1b[31m \x07 \x7f tab\there\n+OK\n-ERR no\n",
+        lambda: b"\n" + b".\n" * 500,
+        lambda: b"\n" + b"z" * random_source.randrange(4090, 4100) + b"\n.\n",
+        lambda: b"\nstored with CRLF\r\n.\r\n..\r\n\r\nand LF\n",
+        lambda: b"\nNUL \0 and \0\0\n\0\n",
+        lambda: b"\n" + random_source.randbytes(3000).replace(b"\0", b"0")
+                + b"\n",
+    ]
+
+
+def awkward_mails(count):
+    bodies = awkward_bodies(random.Random(1939))
+    return [HEADER % (n, n) + bodies[n % len(bodies)]()
+            for n in range(1, count + 1)]
+
+
+def answer(server, request):
+    operation = request["op"]
+    if operation == "deliver":
+        mails = [bytes.fromhex(each)
+                 for each in request["mails"].split(";")[:-1]]
+        return server.deliver(request["user"], mails)
+    if operation == "awkward":
+        return server.deliver(request["user"],
+                              awkward_mails(request["count"]))
+    if operation == "kick":
+        return server.kick(request["user"])
+    if operation == "log":
+        server.drain_log()
+        return {"log": server.log.decode("latin-1")}
+    raise ValueError(operation)
+
+
+def say(value):
+    print(json.dumps(value), flush=True)
+
+
+def serve(server):
+    try:
+        server.start()
+    except Exception as failure:
+        say({"error": str(failure)})
+        return
+    say({"plain": server.plain, "implicit": server.implicit,
+         "password": PASSWORD, "cafile": f"{server.root}/ca.pem",
+         "version": server.log.decode().split("Dovecot ")[1].split(" ")[0]})
+    for line in sys.stdin:
+        request = json.loads(line)
+        server.drain_log()
+        try:
+            say(answer(server, request))
+        except Exception as failure:
+            say({"error": f"{type(failure).__name__}: {failure}"})
+
+
+def main():
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
+    server = Dovecot()
+    try:
+        serve(server)
+    finally:
+        server.stop()
+
+
+if __name__ == "__main__":
+    main()
