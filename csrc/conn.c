@@ -1,0 +1,667 @@
+/*
+ * conn.c - see conn.h.
+ */
+#define _GNU_SOURCE
+#include "conn.h"
+
+#include <errno.h>
+#include <math.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "resolve.h"
+#include "socket.h"
+
+typedef enum phase {
+  PHASE_CLOSED,
+  PHASE_RESOLVING,
+  PHASE_CONNECTING,
+  PHASE_HANDSHAKE,
+  PHASE_OPEN,
+  PHASE_COUNT
+} phase;
+
+/* Inside step only: the phase changed, go on with the new one. */
+#define STEP_ON ((pop3_step)(POP3_STEP_WAIT + 1))
+
+/* As malloc aligns; C99 has no max_align_t. */
+typedef union alignment {
+  long long integer;
+  double number;
+  void *pointer;
+} alignment;
+
+struct pop3_conn {
+  pop3_allocator allocator;
+  pop3_conn_options options;
+  pop3_client client;
+  pop3_tls_context *context; /* retained, or NULL */
+  pop3_tls *tls;             /* NULL in clear */
+  phase phase;
+  int fd;
+  bool broken; /* closed by a failure, which every later call repeats */
+
+  pop3_lookup *lookup;
+  const struct addrinfo *next; /* the address to try after this one */
+  char host[POP3_HOST_MAX + 1];
+  unsigned port;
+
+  double now;        /* of the step that runs */
+  double started;    /* the operation */
+  double active;     /* the last octet, either way */
+  double attempt;    /* when the next address gets its turn */
+  bool establishing; /* connect_timeout counts */
+  size_t budget;
+
+  char *buffer; /* POP3_BUFFER_SIZE while octets flow, else NULL */
+  size_t start; /* plaintext not yet consumed */
+  size_t end;
+
+  pop3_interest interests[POP3_INTERESTS];
+  size_t interest_count;
+  pop3_event event;
+  pop3_failure failure;
+  alignment session[]; /* the engine's memory */
+};
+
+/* ------------------------------------------------------------ life */
+
+void pop3_conn_options_init(pop3_conn_options *options) {
+  memset(options, 0, sizeof *options);
+  options->timeout = 60;
+  options->connect_timeout = 30;
+  pop3_config_init(&options->engine);
+}
+
+size_t pop3_conn_size(const pop3_conn_options *options) {
+  return sizeof(pop3_conn) + pop3_session_size(&options->engine);
+}
+
+pop3_conn *pop3_conn_init(void *memory, const pop3_conn_options *options,
+                          const pop3_allocator *allocator) {
+  pop3_conn *c = memory;
+  memset(c, 0, sizeof *c);
+  c->allocator = *allocator;
+  c->options = *options;
+  c->options.engine.require_tls = options->tls == POP3_TLS_STARTTLS;
+  c->fd = -1;
+  pop3_client_init(&c->client,
+                   pop3_session_init(c->session, &c->options.engine),
+                   allocator);
+  return c;
+}
+
+static void drop_socket(pop3_conn *c) {
+  if (c->fd >= 0) close(c->fd);
+  c->fd = -1;
+}
+
+static void drop_buffer(pop3_conn *c) {
+  pop3_release(&c->allocator, c->buffer, POP3_BUFFER_SIZE);
+  c->buffer = NULL;
+  c->start = c->end = 0;
+}
+
+/* Everything but what the caller may still ask for: greeting, failure. */
+static void shut(pop3_conn *c) {
+  c->phase = PHASE_CLOSED;
+  c->establishing = false;
+  pop3_client_stop(&c->client);
+  pop3_session_poison(c->client.session, POP3_E_CLOSED);
+  pop3_tls_free(c->tls);
+  c->tls = NULL;
+  pop3_tls_context_release(c->context);
+  c->context = NULL;
+  pop3_lookup_release(c->lookup);
+  c->lookup = NULL;
+  drop_buffer(c);
+  drop_socket(c);
+}
+
+void pop3_conn_close(pop3_conn *c) {
+  shut(c);
+  c->broken = false;
+  pop3_client_free(&c->client);
+  /* A command that never left may hold a secret. */
+  pop3_wipe(c->session, pop3_session_size(&c->options.engine));
+  pop3_session_init(c->session, &c->options.engine);
+  pop3_session_poison(c->client.session, POP3_E_CLOSED);
+}
+
+pop3_client *pop3_conn_client(pop3_conn *c) { return &c->client; }
+
+const pop3_event *pop3_conn_event(const pop3_conn *c) { return &c->event; }
+
+const pop3_failure *pop3_conn_failure(const pop3_conn *c) {
+  return &c->failure;
+}
+
+void pop3_conn_use_context(pop3_conn *c, pop3_tls_context *context) {
+  pop3_tls_context_release(c->context);
+  c->context = pop3_tls_context_retain(context);
+}
+
+void pop3_conn_describe(const pop3_conn *c, pop3_conn_info *info) {
+  memset(info, 0, sizeof *info);
+  info->host = c->host;
+  info->port = c->port;
+  info->fd = c->fd;
+  pop3_socket_peer(c->fd, info->address, sizeof info->address);
+  info->secure = c->tls != NULL && c->phase == PHASE_OPEN;
+  if (info->secure) pop3_tls_describe(c->tls, &info->tls);
+}
+
+/* ------------------------------------------------------------ failing */
+
+static void forget_failure(pop3_conn *c) {
+  memset(&c->failure, 0, sizeof c->failure);
+}
+
+/* The failure is recorded; the session cannot go on unless it is whole. */
+static pop3_step failed(pop3_conn *c) {
+  bool whole = c->phase == PHASE_OPEN && !c->establishing &&
+               pop3_session_error(c->client.session) == POP3_E_OK;
+  pop3_client_stop(&c->client);
+  if (whole && pop3_session_is_over(c->client.session)) {
+    shut(c); /* QUIT was refused: over all the same */
+  } else if (!whole) {
+    c->broken = true;
+    shut(c);
+  }
+  return POP3_STEP_FAILED;
+}
+
+static pop3_step fail(pop3_conn *c, pop3_error error) {
+  pop3_fail(&c->failure, error, NULL);
+  pop3_session_poison(c->client.session, error);
+  return failed(c);
+}
+
+typedef struct advice {
+  int system;
+  const char *text;
+} advice;
+
+static const advice advices[] = {
+    {ECONNREFUSED, "nothing listens there: check host and port"},
+    {EHOSTUNREACH, "check the network or the address"},
+    {ENETUNREACH, "check the network or the address"},
+    {ETIMEDOUT, "a firewall may swallow the packets: check host and port"},
+    {ECONNRESET, "the server, or something between, broke the connection"},
+    {EPIPE, "the server, or something between, broke the connection"},
+    {EMFILE, "too many open files: raise the limit or close some"},
+};
+
+static const char *advise(int system) {
+  for (size_t i = 0; i < sizeof advices / sizeof *advices; i++) {
+    if (advices[i].system == system) return advices[i].text;
+  }
+  return NULL;
+}
+
+static pop3_step fail_system(pop3_conn *c, int system) {
+  const char *todo = advise(system);
+  /* strerror's text for a known errno is constant in glibc, musl and BSD. */
+  pop3_fail(&c->failure, POP3_E_IO, "%s:%u: %s%s%s", c->host, c->port,
+            strerror(system), todo != NULL ? "; " : "",
+            todo != NULL ? todo : "");
+  c->failure.system = system;
+  pop3_session_poison(c->client.session, POP3_E_IO);
+  return failed(c);
+}
+
+/* ------------------------------------------------------------ deadlines */
+
+static void sooner(double *deadline, pop3_error *which, double seconds,
+                   double from, pop3_error error) {
+  if (seconds <= 0 || from + seconds >= *deadline) return;
+  *deadline = from + seconds;
+  *which = error;
+}
+
+/* The deadline that ends the operation, and the error that it is then. */
+static double operation_deadline(const pop3_conn *c, pop3_error *which) {
+  const pop3_conn_options *o = &c->options;
+  bool connecting = c->phase < PHASE_HANDSHAKE;
+  double deadline = INFINITY;
+  sooner(&deadline, which, o->total_timeout, c->started, POP3_E_TOTAL);
+  if (c->establishing)
+    sooner(&deadline, which, o->connect_timeout, c->started, POP3_E_CONNECT);
+  sooner(&deadline, which, o->timeout, c->active,
+         connecting ? POP3_E_CONNECT : POP3_E_IDLE);
+  return deadline;
+}
+
+double pop3_conn_deadline(const pop3_conn *c) {
+  pop3_error which;
+  double deadline = operation_deadline(c, &which);
+  bool waiting = c->phase == PHASE_CONNECTING && c->next != NULL;
+  return waiting && c->attempt < deadline ? c->attempt : deadline;
+}
+
+/* ------------------------------------------------------------ waiting */
+
+size_t pop3_conn_interests(const pop3_conn *c,
+                           const pop3_interest **interests) {
+  *interests = c->interests;
+  return c->interest_count;
+}
+
+static pop3_step wait_for(pop3_conn *c, int fd, bool readable, bool writable) {
+  pop3_interest *i = &c->interests[c->interest_count++];
+  i->fd = fd;
+  i->readable = readable;
+  i->writable = writable;
+  return POP3_STEP_WAIT;
+}
+
+double pop3_now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* Rounded up, so that the deadline is over when poll says so. */
+static int milliseconds_until(double deadline) {
+  double left = (deadline - pop3_now()) * 1000;
+  if (left <= 0) return 0;
+  if (left >= 2147483000.0) return deadline == INFINITY ? -1 : 2147483000;
+  return (int)left + 1;
+}
+
+bool pop3_conn_wait(const pop3_conn *c) {
+  struct pollfd fds[POP3_INTERESTS];
+  for (size_t i = 0; i < c->interest_count; i++) {
+    fds[i].fd = c->interests[i].fd;
+    fds[i].events = (short)((c->interests[i].readable ? POLLIN : 0) |
+                            (c->interests[i].writable ? POLLOUT : 0));
+    fds[i].revents = 0;
+  }
+  int timeout = milliseconds_until(pop3_conn_deadline(c));
+  return poll(fds, (nfds_t)c->interest_count, timeout) >= 0;
+}
+
+/* ------------------------------------------------------------ opening */
+
+static const pop3_operation opening[] = {
+    [POP3_TLS_NONE] = POP3_OP_OPEN,
+    [POP3_TLS_STARTTLS] = POP3_OP_OPEN_STLS,
+    [POP3_TLS_OPPORTUNISTIC] = POP3_OP_OPEN_EITHER,
+    [POP3_TLS_IMPLICIT] = POP3_OP_OPEN,
+};
+
+static void start_clock(pop3_conn *c, double now, bool establishing) {
+  c->now = c->started = c->active = now;
+  c->establishing = establishing;
+}
+
+/* "[::1]" is an address's form in URLs; the resolver wants it bare. */
+static pop3_error take_host(pop3_conn *c, const char *host, size_t size) {
+  if (size >= 2 && host[0] == '[' && host[size - 1] == ']') {
+    host++;
+    size -= 2;
+  }
+  if (size == 0 || size > POP3_HOST_MAX || memchr(host, '\0', size) != NULL)
+    return pop3_fail(&c->failure, POP3_E_ARGUMENT,
+                     "a host name has 1 to %d octets and no NUL",
+                     POP3_HOST_MAX);
+  memcpy(c->host, host, size);
+  c->host[size] = '\0';
+  return POP3_E_OK;
+}
+
+pop3_error pop3_conn_open(pop3_conn *c, const char *host, size_t host_size,
+                          unsigned port, pop3_tls_context *context,
+                          double now) {
+  pop3_request request = {opening[c->options.tls], POP3_GREETING, 0, 0, {{0}}};
+  char service[8];
+  pop3_error error = take_host(c, host, host_size);
+  if (error != POP3_E_OK) return error;
+  if (port < 1 || port > 65535)
+    return pop3_fail(&c->failure, POP3_E_ARGUMENT, "a port is 1 to 65535");
+  c->port = port;
+  snprintf(service, sizeof service, "%u", port);
+  error = pop3_resolve_start(c->host, service, AF_UNSPEC, &c->lookup,
+                             &c->failure);
+  if (error != POP3_E_OK) return error;
+  if (context != NULL) pop3_conn_use_context(c, context);
+  start_clock(c, now, true);
+  c->phase = PHASE_RESOLVING;
+  return pop3_client_begin(&c->client, &request, &c->failure);
+}
+
+/* What is left of the time to connect, shared by the addresses left. */
+static double attempt_deadline(const pop3_conn *c) {
+  pop3_error which;
+  double left = operation_deadline(c, &which) - c->now;
+  int addresses = 1;
+  for (const struct addrinfo *a = c->next; a != NULL; a = a->ai_next)
+    addresses++;
+  return c->now + left / addresses;
+}
+
+static pop3_step connected(pop3_conn *c) {
+  pop3_lookup_release(c->lookup);
+  c->lookup = NULL;
+  c->client.cleartext_allowed =
+      c->options.allow_cleartext || pop3_socket_is_loopback(c->fd);
+  c->active = c->now;
+  c->phase = PHASE_OPEN;
+  if (c->options.tls != POP3_TLS_IMPLICIT) return STEP_ON;
+  c->client.handshake = true;
+  return STEP_ON;
+}
+
+/* Try addresses until one is under way or connected. */
+static pop3_step connect_next(pop3_conn *c) {
+  int system = c->failure.system;
+  while (c->next != NULL) {
+    const struct addrinfo *address = c->next;
+    c->next = address->ai_next;
+    c->attempt = attempt_deadline(c);
+    pop3_error error = pop3_socket_connect(address, &c->fd, &system);
+    if (error == POP3_E_OK) return connected(c);
+    if (error != POP3_E_AGAIN) continue;
+    c->phase = PHASE_CONNECTING;
+    return wait_for(c, c->fd, false, true);
+  }
+  return fail_system(c, system);
+}
+
+static pop3_step resolve(pop3_conn *c) {
+  const struct addrinfo *list;
+  pop3_error error = pop3_lookup_result(c->lookup, &list, &c->failure);
+  if (error == POP3_E_AGAIN)
+    return wait_for(c, pop3_lookup_fd(c->lookup), true, false);
+  if (error != POP3_E_OK) return failed(c);
+  c->next = list;
+  return connect_next(c);
+}
+
+static pop3_step connect_on(pop3_conn *c) {
+  int system = ETIMEDOUT;
+  pop3_error error = pop3_socket_finish(c->fd, &system);
+  if (error == POP3_E_OK) return connected(c);
+  bool late = c->next != NULL && c->now >= c->attempt;
+  if (error == POP3_E_AGAIN && !late)
+    return wait_for(c, c->fd, false, true);
+  drop_socket(c);
+  c->failure.system = system; /* should no address be left */
+  return connect_next(c);
+}
+
+/* ------------------------------------------------------------ octets */
+
+static pop3_error read_socket(pop3_conn *c, size_t *got, int *system) {
+  pop3_error error = pop3_socket_receive(c->fd, c->buffer, POP3_BUFFER_SIZE,
+                                         got, system);
+  if (error != POP3_E_OK) return error;
+  c->active = c->now;
+  c->budget -= *got < c->budget ? *got : c->budget;
+  return POP3_E_OK;
+}
+
+/* Ciphertext into the filter; the buffer is free then. */
+static pop3_error feed_tls(pop3_conn *c, int *system) {
+  size_t got = 0;
+  pop3_error error = read_socket(c, &got, system);
+  if (error == POP3_E_EOF) {
+    pop3_tls_eof(c->tls);
+    return POP3_E_OK;
+  }
+  if (error != POP3_E_OK) return error;
+  error = pop3_tls_feed(c->tls, c->buffer, got);
+  if (error != POP3_E_OK) pop3_fail(&c->failure, error, NULL);
+  return error;
+}
+
+/* As much plaintext as there is, up to the buffer's size. */
+static pop3_error read_tls(pop3_conn *c) {
+  pop3_error error = POP3_E_OK;
+  while (c->end < POP3_BUFFER_SIZE) {
+    size_t got = 0;
+    error = pop3_tls_read(c->tls, c->buffer + c->end,
+                          POP3_BUFFER_SIZE - c->end, &got, &c->failure);
+    if (error != POP3_E_OK) break;
+    c->end += got;
+  }
+  return c->end > 0 ? POP3_E_OK : error;
+}
+
+/* Refill the empty buffer. AGAIN: nothing there; EOF, IO and TLS's errors. */
+static pop3_error receive(pop3_conn *c, int *system) {
+  if (c->buffer == NULL)
+    c->buffer = pop3_allocate(&c->allocator, POP3_BUFFER_SIZE);
+  if (c->buffer == NULL) return pop3_fail(&c->failure, POP3_E_MEMORY, NULL);
+  c->start = c->end = 0;
+  if (c->tls == NULL) return read_socket(c, &c->end, system);
+  for (;;) {
+    pop3_error error = read_tls(c);
+    if (error != POP3_E_AGAIN) return error;
+    error = feed_tls(c, system);
+    if (error != POP3_E_OK) return error;
+  }
+}
+
+/* The stream ended, or failed while reading; is that all right? */
+static pop3_step end_of_stream(pop3_conn *c, pop3_error error, int system) {
+  if (pop3_session_is_over(c->client.session)) return POP3_STEP_DONE;
+  if (error == POP3_E_IO) return fail_system(c, system);
+  pop3_session_poison(c->client.session, error);
+  if (error != POP3_E_EOF) return failed(c); /* TLS said why */
+  const char *none = NULL;
+  size_t nothing = 0;
+  pop3_client_next(&c->client, &none, &nothing, &c->event, &c->failure);
+  return failed(c);
+}
+
+static pop3_span outgoing(pop3_conn *c) {
+  pop3_span span;
+  if (c->tls == NULL) return pop3_session_output(c->client.session);
+  span.data = pop3_tls_output(c->tls, &span.size);
+  return span;
+}
+
+static void gone(pop3_conn *c, size_t size) {
+  c->active = c->now;
+  if (c->tls == NULL) {
+    pop3_session_sent(c->client.session, size);
+  } else {
+    pop3_tls_sent(c->tls, size);
+  }
+}
+
+/* Everything that leaves, leaves here. AGAIN: the socket takes no more now. */
+static pop3_error transmit(pop3_conn *c, int *system) {
+  for (;;) {
+    pop3_span span = outgoing(c);
+    size_t sent;
+    if (span.size == 0) return POP3_E_OK;
+    pop3_error error =
+        pop3_socket_send(c->fd, span.data, span.size, &sent, system);
+    if (error != POP3_E_OK) return error;
+    gone(c, sent);
+  }
+}
+
+/* Commands into the filter, one output's worth at a time. */
+static pop3_error encrypt(pop3_conn *c) {
+  pop3_span span = pop3_session_output(c->client.session);
+  if (span.size == 0) return POP3_E_OK;
+  pop3_error error =
+      pop3_tls_write(c->tls, span.data, span.size, &c->failure);
+  if (error == POP3_E_OK) pop3_session_sent(c->client.session, span.size);
+  return error;
+}
+
+/* Send what is queued. AGAIN: watch for writing. */
+static pop3_error flush(pop3_conn *c, int *system) {
+  for (;;) {
+    pop3_error error = transmit(c, system);
+    if (error != POP3_E_OK || c->tls == NULL) return error;
+    if (pop3_session_pending(c->client.session) == 0) return POP3_E_OK;
+    error = encrypt(c);
+    if (error != POP3_E_OK) return error;
+  }
+}
+
+/* ------------------------------------------------------------ TLS */
+
+static pop3_step start_handshake(pop3_conn *c) {
+  bool after_stls = c->client.welcome != NULL;
+  c->client.handshake = false;
+  pop3_error error = pop3_tls_new(c->context, c->host, strlen(c->host),
+                                  after_stls, &c->tls, &c->failure);
+  if (error != POP3_E_OK) {
+    pop3_session_poison(c->client.session, error);
+    return failed(c);
+  }
+  c->phase = PHASE_HANDSHAKE;
+  return STEP_ON;
+}
+
+static pop3_step secured(pop3_conn *c) {
+  pop3_client_secured(&c->client);
+  c->phase = PHASE_OPEN;
+  return STEP_ON;
+}
+
+/* The peer's octets, one read at a time; the end of the stream counts too. */
+static pop3_error feed_handshake(pop3_conn *c, int *system) {
+  if (c->buffer == NULL)
+    c->buffer = pop3_allocate(&c->allocator, POP3_BUFFER_SIZE);
+  if (c->buffer == NULL) return pop3_fail(&c->failure, POP3_E_MEMORY, NULL);
+  return feed_tls(c, system);
+}
+
+static pop3_step shake_hands(pop3_conn *c) {
+  for (;;) {
+    int system = 0;
+    pop3_error verdict = pop3_tls_handshake(c->tls, &c->failure);
+    /* Also after a failure: the peer deserves its alert. */
+    pop3_error error = transmit(c, &system);
+    if (verdict != POP3_E_OK && verdict != POP3_E_AGAIN) {
+      pop3_session_poison(c->client.session, verdict);
+      return failed(c);
+    }
+    if (error == POP3_E_IO) return fail_system(c, system);
+    if (verdict == POP3_E_OK && error == POP3_E_OK) return secured(c);
+    bool stuck = error == POP3_E_AGAIN;
+    if (verdict == POP3_E_OK) return wait_for(c, c->fd, false, true);
+    error = feed_handshake(c, &system);
+    if (error == POP3_E_AGAIN) return wait_for(c, c->fd, true, stuck);
+    if (error != POP3_E_OK) return end_of_stream(c, error, system);
+  }
+}
+
+/* ------------------------------------------------------------ running */
+
+static pop3_step complete(pop3_conn *c) {
+  c->establishing = false;
+  if (c->start == c->end) drop_buffer(c);
+  if (pop3_session_is_over(c->client.session)) shut(c);
+  return POP3_STEP_DONE;
+}
+
+/* Consume what is there: an event, or AGAIN for more. */
+static pop3_step digest(pop3_conn *c) {
+  const char *octets = c->buffer == NULL ? "" : c->buffer + c->start;
+  size_t size = c->end - c->start;
+  pop3_error error = pop3_client_next(&c->client, &octets, &size, &c->event,
+                                      &c->failure);
+  c->start = c->end - size;
+  if (error != POP3_E_OK) return failed(c);
+  if (c->event.type != POP3_EVENT_NONE) return POP3_STEP_EVENT;
+  return c->client.running ? POP3_STEP_AGAIN : complete(c);
+}
+
+static pop3_step run(pop3_conn *c) {
+  for (;;) {
+    int system = 0;
+    if (!c->client.running) return complete(c);
+    if (c->client.handshake) return start_handshake(c);
+    pop3_error writing = flush(c, &system);
+    if (writing == POP3_E_IO) return fail_system(c, system);
+    if (writing != POP3_E_OK && writing != POP3_E_AGAIN)
+      return end_of_stream(c, writing, 0);
+    pop3_step step = digest(c);
+    if (step != POP3_STEP_AGAIN) return step;
+    if (c->client.handshake) continue;
+    if (pop3_session_pending(c->client.session) > 0 && writing == POP3_E_OK)
+      continue; /* the plan's next command was queued */
+    if (c->budget == 0) return POP3_STEP_AGAIN;
+    pop3_error reading = receive(c, &system);
+    if (reading == POP3_E_AGAIN)
+      return wait_for(c, c->fd, true, writing == POP3_E_AGAIN);
+    if (reading != POP3_E_OK) return end_of_stream(c, reading, system);
+  }
+}
+
+/* Nothing is going on: step was called once too often. */
+static pop3_step rest(pop3_conn *c) {
+  return c->failure.error == POP3_E_OK ? POP3_STEP_DONE : POP3_STEP_FAILED;
+}
+
+typedef pop3_step (*phase_step)(pop3_conn *);
+
+static const phase_step phases[PHASE_COUNT] = {
+    [PHASE_CLOSED] = rest,
+    [PHASE_RESOLVING] = resolve,
+    [PHASE_CONNECTING] = connect_on,
+    [PHASE_HANDSHAKE] = shake_hands,
+    [PHASE_OPEN] = run,
+};
+
+/* A deadline only counts when there was nothing to do: a slow caller is not
+ * the server's fault. But not even steady octets outlast the total ones. */
+static bool is_late(const pop3_conn *c, pop3_step step, pop3_error *which) {
+  if (step == POP3_STEP_DONE || step == POP3_STEP_FAILED) return false;
+  if (c->now < operation_deadline(c, which)) return false;
+  return step == POP3_STEP_WAIT || *which != POP3_E_IDLE;
+}
+
+pop3_step pop3_conn_step(pop3_conn *c, double now, size_t octets) {
+  pop3_step step;
+  pop3_error which = POP3_E_OK;
+  c->now = now;
+  c->budget = octets > 0 ? octets : 1;
+  c->event.type = POP3_EVENT_NONE;
+  do {
+    c->interest_count = 0;
+    step = phases[c->phase](c);
+  } while (step == STEP_ON);
+  return is_late(c, step, &which) ? fail(c, which) : step;
+}
+
+/* ------------------------------------------------------------ begin */
+
+/* Read before writing: what waits now answers nothing that we will ask. */
+static pop3_step read_uninvited(pop3_conn *c) {
+  int system = 0;
+  if (c->start == c->end) {
+    pop3_error error = receive(c, &system);
+    if (error == POP3_E_AGAIN) return POP3_STEP_DONE;
+    if (error != POP3_E_OK) return end_of_stream(c, error, system);
+  }
+  return digest(c);
+}
+
+pop3_error pop3_conn_begin(pop3_conn *c, const pop3_request *request,
+                           double now) {
+  if (c->broken) return c->failure.error;
+  forget_failure(c);
+  if (c->phase == PHASE_CLOSED)
+    return pop3_fail(&c->failure, POP3_E_CLOSED, NULL);
+  if (c->client.running) return pop3_fail(&c->failure, POP3_E_BUSY, NULL);
+  c->now = now;
+  if (read_uninvited(c) == POP3_STEP_FAILED) return c->failure.error;
+  start_clock(c, now, request->operation == POP3_OP_STLS);
+  pop3_error error = pop3_client_begin(&c->client, request, &c->failure);
+  if (error != POP3_E_OK) c->establishing = false;
+  return error;
+}

@@ -1,0 +1,135 @@
+/*
+ * conn.h - one connection: a non-blocking socket, perhaps TLS, and a client on
+ * top, advanced by pop3_conn_step, which never waits.
+ *
+ * A host calls step until it says DONE or FAILED; at WAIT it waits for one of
+ * the interests or the deadline, however it likes to, and calls step again.
+ * The blocking mode is that loop with pop3_conn_wait, which is poll(2).
+ *
+ * Time is a monotonic clock's seconds, passed in by the caller (pop3_now gives
+ * one). One thread at a time may use a connection; no signal disposition is
+ * touched and no SIGPIPE is raised.
+ */
+#ifndef POP3_CONN_H
+#define POP3_CONN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "client.h"
+#include "failure.h"
+#include "memory.h"
+#include "pop3.h"
+#include "tls.h"
+
+/* A receive takes at most this; lent to a connection while octets flow. */
+#define POP3_BUFFER_SIZE 65536
+
+/* Octets that a step may take before it says AGAIN, where nobody waits for
+ * a frame to be drawn: long enough to be cheap, short enough for Ctrl-C. */
+#define POP3_STEP_OCTETS 1048576
+
+typedef enum pop3_tls_mode {
+  POP3_TLS_NONE,
+  POP3_TLS_STARTTLS,      /* STLS or nothing */
+  POP3_TLS_OPPORTUNISTIC, /* STLS where it is offered, else clear */
+  POP3_TLS_IMPLICIT       /* TLS before the greeting (RFC 8314) */
+} pop3_tls_mode;
+
+typedef struct pop3_conn_options {
+  double timeout;         /* seconds without an octet; 0: none */
+  double connect_timeout; /* seconds from the name to the greeting, and for
+                             the handshake of STLS; 0: none */
+  double total_timeout;   /* seconds for each operation; 0: none */
+  pop3_tls_mode tls;
+  bool allow_cleartext; /* login in clear to a peer that is not this host */
+  pop3_config engine;   /* limits and framing; require_tls follows `tls` */
+} pop3_conn_options;
+
+/* 60 s, 30 s, none; no TLS; the engine's defaults. */
+void pop3_conn_options_init(pop3_conn_options *options);
+
+typedef struct pop3_conn pop3_conn;
+
+/* Octets of one connection; it lives in memory of the caller's. */
+size_t pop3_conn_size(const pop3_conn_options *options);
+
+/* Make one in `memory` (aligned as malloc does). It is closed; cannot fail. */
+pop3_conn *pop3_conn_init(void *memory, const pop3_conn_options *options,
+                          const pop3_allocator *allocator);
+
+/*
+ * Begin to connect and to read the greeting (and STLS, by options->tls).
+ * `context` is needed for every mode but NONE, and retained. Step until DONE.
+ * Errors (the connection stays closed): ARGUMENT (a host or port that is
+ * none), those of pop3_resolve_start, MEMORY.
+ */
+pop3_error pop3_conn_open(pop3_conn *conn, const char *host, size_t host_size,
+                          unsigned port, pop3_tls_context *context, double now);
+
+/*
+ * Begin an operation on an open connection; step until DONE. What the server
+ * sent before, unasked, is read first and ends the connection (GOODBYE, EOF,
+ * UNSOLICITED). Errors as pop3_client_begin; pop3_conn_failure has the text.
+ */
+pop3_error pop3_conn_begin(pop3_conn *conn, const pop3_request *request,
+                           double now);
+
+/* The context that POP3_OP_STLS will use; retained. */
+void pop3_conn_use_context(pop3_conn *conn, pop3_tls_context *context);
+
+typedef enum pop3_step {
+  POP3_STEP_DONE,   /* the operation is complete */
+  POP3_STEP_FAILED, /* it failed: pop3_conn_failure */
+  POP3_STEP_EVENT,  /* pop3_conn_event has something for the caller */
+  POP3_STEP_AGAIN,  /* `octets` are spent; call again when it suits */
+  POP3_STEP_WAIT    /* nothing to do before an interest or the deadline */
+} pop3_step;
+
+/* Advance by at most about `octets` octets received. Never waits. */
+pop3_step pop3_conn_step(pop3_conn *conn, double now, size_t octets);
+
+/* Of the last step; spans live until the next. */
+const pop3_event *pop3_conn_event(const pop3_conn *conn);
+
+/* Of the last FAILED or of an error returned; lives until the next call. */
+const pop3_failure *pop3_conn_failure(const pop3_conn *conn);
+
+typedef struct pop3_interest {
+  int fd;
+  bool readable;
+  bool writable;
+} pop3_interest;
+
+/* What to wait for after WAIT, at most three; valid until the next step. */
+#define POP3_INTERESTS 3
+size_t pop3_conn_interests(const pop3_conn *conn,
+                           const pop3_interest **interests);
+
+/* When to step again at the latest, on the clock of `now`; INFINITY: never. */
+double pop3_conn_deadline(const pop3_conn *conn);
+
+/* Wait for an interest or the deadline. false: a signal arrived. */
+bool pop3_conn_wait(const pop3_conn *conn);
+
+/* CLOCK_MONOTONIC in seconds. */
+double pop3_now(void);
+
+/* Free everything but the memory of the connection itself; sends nothing, not
+ * even close_notify, and waits for nothing. As often as you like. */
+void pop3_conn_close(pop3_conn *conn);
+
+/* The operations' state: capabilities, greeting, traces, octets pending. */
+pop3_client *pop3_conn_client(pop3_conn *conn);
+
+typedef struct pop3_conn_info {
+  const char *host; /* as it was asked for */
+  unsigned port;
+  char address[64]; /* of the peer, numeric; "" when not connected */
+  int fd;           /* -1 when closed */
+  bool secure;
+  pop3_tls_info tls; /* only when secure */
+} pop3_conn_info;
+void pop3_conn_describe(const pop3_conn *conn, pop3_conn_info *info);
+
+#endif

@@ -1,0 +1,109 @@
+/*
+ * socket.c - see socket.h.
+ */
+#define _GNU_SOURCE
+#include "socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static pop3_error failed(int *system) {
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return POP3_E_AGAIN;
+  *system = errno;
+  return POP3_E_IO;
+}
+
+pop3_error pop3_socket_connect(const struct addrinfo *address, int *fd,
+                               int *system) {
+  int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  int on = 1;
+  int s = socket(address->ai_family, type, address->ai_protocol);
+  if (s < 0) {
+    *system = errno;
+    return POP3_E_IO;
+  }
+  /* Commands are small and answered: nothing is gained by collecting them. */
+  setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  *fd = s;
+  if (connect(s, address->ai_addr, address->ai_addrlen) == 0) return POP3_E_OK;
+  /* After EINTR the attempt goes on by itself, as after EINPROGRESS. */
+  if (errno == EINPROGRESS || errno == EINTR) return POP3_E_AGAIN;
+  *system = errno;
+  *fd = -1;
+  close(s);
+  return POP3_E_IO;
+}
+
+pop3_error pop3_socket_finish(int fd, int *system) {
+  struct pollfd ready = {fd, POLLOUT, 0};
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (poll(&ready, 1, 0) <= 0) return POP3_E_AGAIN;
+  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+  if (error == 0) return POP3_E_OK;
+  *system = error;
+  return POP3_E_IO;
+}
+
+pop3_error pop3_socket_receive(int fd, char *octets, size_t room, size_t *got,
+                               int *system) {
+  ssize_t n;
+  do n = recv(fd, octets, room, 0);
+  while (n < 0 && errno == EINTR);
+  if (n < 0) return failed(system);
+  if (n == 0) return POP3_E_EOF;
+  *got = (size_t)n;
+  return POP3_E_OK;
+}
+
+pop3_error pop3_socket_send(int fd, const char *octets, size_t size,
+                            size_t *sent, int *system) {
+  ssize_t n;
+  do n = send(fd, octets, size, MSG_NOSIGNAL);
+  while (n < 0 && errno == EINTR);
+  if (n < 0) return failed(system);
+  *sent = (size_t)n;
+  return POP3_E_OK;
+}
+
+typedef union peer {
+  struct sockaddr any;
+  struct sockaddr_in in;
+  struct sockaddr_in6 in6;
+  struct sockaddr_storage room;
+} peer;
+
+static bool get_peer(int fd, peer *p, socklen_t *size) {
+  *size = sizeof *p;
+  return fd >= 0 && getpeername(fd, &p->any, size) == 0;
+}
+
+void pop3_socket_peer(int fd, char *address, size_t room) {
+  peer p;
+  socklen_t size;
+  address[0] = '\0';
+  if (!get_peer(fd, &p, &size)) return;
+  if (getnameinfo(&p.any, size, address, (socklen_t)room, NULL, 0,
+                  NI_NUMERICHOST) != 0)
+    address[0] = '\0';
+}
+
+bool pop3_socket_is_loopback(int fd) {
+  static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+  peer p;
+  socklen_t size;
+  if (!get_peer(fd, &p, &size)) return false;
+  if (p.any.sa_family == AF_INET)
+    return (ntohl(p.in.sin_addr.s_addr) >> 24) == 127;
+  if (p.any.sa_family != AF_INET6) return false;
+  const unsigned char *a = p.in6.sin6_addr.s6_addr;
+  if (memcmp(a, mapped, sizeof mapped) == 0) return a[12] == 127;
+  return IN6_IS_ADDR_LOOPBACK(&p.in6.sin6_addr);
+}

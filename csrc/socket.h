@@ -1,0 +1,37 @@
+/*
+ * socket.h - the system calls of a stream socket: non-blocking, close-on-exec,
+ * without Nagle's delay, without SIGPIPE, EINTR never seen by the caller.
+ */
+#ifndef POP3_SOCKET_H
+#define POP3_SOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "errors.h"
+
+struct addrinfo;
+
+/*
+ * Start to connect to `address`. POP3_E_OK: connected; AGAIN: under way, wait
+ * until *fd is writable and ask pop3_socket_finish; IO: *system is errno and
+ * there is no descriptor.
+ */
+pop3_error pop3_socket_connect(const struct addrinfo *address, int *fd,
+                               int *system);
+
+/* How the attempt ended: OK, AGAIN, or IO with *system. */
+pop3_error pop3_socket_finish(int fd, int *system);
+
+/* Move what can be moved now. AGAIN; EOF (receive only); IO. */
+pop3_error pop3_socket_receive(int fd, char *octets, size_t room, size_t *got,
+                               int *system);
+pop3_error pop3_socket_send(int fd, const char *octets, size_t size,
+                            size_t *sent, int *system);
+
+/* The peer's numeric address, "" if there is none. Is it this host? The
+ * address decides, never the name. */
+void pop3_socket_peer(int fd, char *address, size_t room);
+bool pop3_socket_is_loopback(int fd);
+
+#endif
