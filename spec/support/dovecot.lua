@@ -91,6 +91,19 @@ function Server:kick(user)
   self:ask{op = "kick", user = user}
 end
 
+--- What Python's poplib retrieves: number → status, octets, body with CRLFs.
+function Server:poplib(user, numbers)
+  local found = {}
+  local answer = self:ask{op = "poplib", user = user, numbers = numbers}
+  for number, message in pairs(answer) do
+    message.body = message.hex:gsub("..", function(pair)
+      return string.char(tonumber(pair, 16))
+    end)
+    found[tonumber(number)] = message
+  end
+  return found
+end
+
 --- What Dovecot has logged so far.
 function Server:log()
   return self:ask{op = "log"}.log

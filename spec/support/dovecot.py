@@ -10,11 +10,13 @@ Requests:
     {"op": "deliver", "user": U, "mails": "HEX;HEX;"}  fill a new mailbox
     {"op": "awkward", "user": U, "count": N}           the same, generated
     {"op": "kick", "user": U}                          end U's sessions
+    {"op": "poplib", "user": U, "numbers": [N, ...]}   what Python retrieves
     {"op": "log"}                                      what Dovecot logged
 """
 
 import json
 import os
+import poplib
 import pwd
 import random
 import select
@@ -241,9 +243,31 @@ class Dovecot:
         return {"folder": kept, "count": len(mails)}
 
     def kick(self, user):
+        """Returns when Dovecot has ended a session, not only been asked to."""
+        self.drain_log()
+        seen = self.log.count(b"Server shutting down")
         run("doveadm", "-c", f"{self.root}/dovecot.conf", "kick", user,
             folder=self.root)
+        deadline = time.monotonic() + START_SECONDS
+        while self.log.count(b"Server shutting down") == seen:
+            if not self.read_log(deadline - time.monotonic()):
+                raise RuntimeError("no session ended")
         return {}
+
+    def retrieve_with_poplib(self, user, numbers):
+        """{N: [status line, lines, octets]} with octets in hexadecimal."""
+        poplib._MAXLINE = 1 << 20  # its limit of 2048 loses real mail
+        peer = poplib.POP3("127.0.0.1", self.plain, timeout=30)
+        peer.user(user)
+        peer.pass_(PASSWORD)
+        found = {}
+        for number in numbers:
+            status, lines, octets = peer.retr(number)
+            found[str(number)] = {
+                "status": status.decode(), "octets": octets,
+                "hex": b"".join(line + b"\r\n" for line in lines).hex()}
+        peer.quit()
+        return found
 
     def kill(self):
         if self.process and self.process.poll() is None:
@@ -316,6 +340,9 @@ def answer(server, request):
                               awkward_mails(request["count"]))
     if operation == "kick":
         return server.kick(request["user"])
+    if operation == "poplib":
+        return server.retrieve_with_poplib(request["user"],
+                                           request["numbers"])
     if operation == "log":
         server.drain_log()
         return {"log": server.log.decode("latin-1")}
