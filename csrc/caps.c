@@ -6,14 +6,13 @@
 #include <string.h>
 
 void pop3_caps_init(pop3_caps *caps, const pop3_allocator *allocator) {
-  memset(caps, 0, sizeof *caps);
-  caps->allocator = *allocator;
+  pop3_octets_init(&caps->text, allocator);
+  caps->known = false;
 }
 
 void pop3_caps_clear(pop3_caps *caps) {
-  pop3_release(&caps->allocator, caps->text, caps->room);
-  pop3_allocator allocator = caps->allocator;
-  pop3_caps_init(caps, &allocator);
+  pop3_octets_clear(&caps->text);
+  caps->known = false;
 }
 
 static bool is_blank(char c) {
@@ -28,25 +27,11 @@ static bool well_formed(pop3_span part) {
   return true;
 }
 
-static pop3_error reserve(pop3_caps *caps, size_t more) {
-  const pop3_allocator *a = &caps->allocator;
-  size_t room = caps->room > 0 ? caps->room : 256;
-  while (room < caps->size + more) room *= 2;
-  if (room == caps->room) return POP3_E_OK;
-  char *text = a->resize(a->state, caps->text, caps->room, room);
-  if (text == NULL) return POP3_E_MEMORY;
-  caps->text = text;
-  caps->room = room;
-  return POP3_E_OK;
-}
-
 pop3_error pop3_caps_add(pop3_caps *caps, pop3_span part, bool last) {
   if (!well_formed(part)) return POP3_E_MALFORMED;
-  pop3_error error = reserve(caps, part.size + 1);
-  if (error != POP3_E_OK) return error;
-  if (part.size > 0) memcpy(caps->text + caps->size, part.data, part.size);
-  caps->size += part.size;
-  if (last) caps->text[caps->size++] = '\n';
+  if (!pop3_octets_add(&caps->text, part.data, part.size) ||
+      !pop3_octets_add(&caps->text, "\n", last ? 1 : 0))
+    return POP3_E_MEMORY;
   return POP3_E_OK;
 }
 
@@ -66,9 +51,9 @@ bool pop3_next_word(pop3_span *rest, pop3_span *word) {
 }
 
 bool pop3_caps_next(const pop3_caps *caps, size_t *at, pop3_span *line) {
-  while (*at < caps->size) {
-    const char *start = caps->text + *at;
-    const char *end = memchr(start, '\n', caps->size - *at);
+  while (*at < caps->text.size) {
+    const char *start = caps->text.data + *at;
+    const char *end = memchr(start, '\n', caps->text.size - *at);
     pop3_span found = {start, (size_t)(end - start)};
     pop3_span rest = found;
     pop3_span word;

@@ -7,14 +7,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "memory.h"
+#include "octets.h"
 #include "pop3.h"
 
 typedef struct pop3_caps {
-  pop3_allocator allocator;
-  char *text; /* lines, each ended by LF; owned */
-  size_t size;
-  size_t room;
+  pop3_octets text; /* lines, each ended by LF */
   bool known; /* a whole CAPA reply is here and still holds */
 } pop3_caps;
 
