@@ -1,0 +1,90 @@
+--- Run a piece of Lua in a process of its own, with the interpreter and the
+-- modules of this one:
+--
+--     local result = child.run{
+--       script = [[ local pop3, port = require "pop3", ... ]],
+--       arguments = {port},
+--       env = {SHIM_ALARM = "1000"}, shim = true,   -- shim.c, preloaded
+--       nofile = 2048, signal = 2, deadline = 20,   -- see child.py
+--     }
+--     result.status, result.out, result.err, result.seconds, result.after
+local cjson = require "cjson"
+
+local child = {}
+
+local here = debug.getinfo(1, "S").source:match("^@(.*[/\\])") or "./"
+
+local function quote(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+local function write_file(text)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+  return path
+end
+
+local function interpreter()
+  local first = 0
+  while arg[first - 1] do first = first - 1 end
+  return arg[first]
+end
+
+local function find_modules()
+  return ("package.path, package.cpath = %q, %q\n"):format(package.path,
+                                                           package.cpath)
+end
+
+local shim
+
+--- shim.c, compiled once a run.
+-- @return the path of the shared object
+function child.shim()
+  if shim then return shim end
+  shim = os.tmpname()
+  local done = os.execute(("cc -shared -fPIC -O1 -Wall -Wextra -o %s %s -ldl")
+                          :format(quote(shim), quote(here .. "shim.c")))
+  assert(done == true or done == 0, "shim.c does not compile")
+  return shim
+end
+
+--- Remove what child.shim made.
+function child.clean()
+  if shim then os.remove(shim) end
+  shim = nil
+end
+
+local function environment(request)
+  local env = {}
+  for key, value in pairs(request.env or {}) do env[key] = value end
+  if request.shim then
+    local others = os.getenv("LD_PRELOAD")
+    env.LD_PRELOAD = (others and others .. ":" or "") .. child.shim()
+  end
+  return env
+end
+
+--- Run request.script and wait for its end.
+function child.run(request)
+  local script = write_file(find_modules() .. request.script)
+  local argv = {interpreter(), script}
+  for _, argument in ipairs(request.arguments or {}) do
+    argv[#argv + 1] = tostring(argument)
+  end
+  local env = environment(request)
+  local file = write_file(cjson.encode{
+    argv = argv, nofile = request.nofile, signal = request.signal,
+    deadline = request.deadline or 30, env = next(env) and env or nil,
+  })
+  local pipe = assert(io.popen("exec python3 " .. quote(here .. "child.py")
+                               .. " " .. quote(file)))
+  local answer = pipe:read("*a")
+  pipe:close()
+  os.remove(script)
+  os.remove(file)
+  return cjson.decode(answer)
+end
+
+return child

@@ -1,0 +1,75 @@
+/*
+ * shim.c - preloaded into a process under test, to make what a spec cannot
+ * otherwise: names that resolve slowly or to chosen addresses, and a storm of
+ * signals. Switched on by environment variables:
+ *
+ *   SHIM_ALARM=N        SIGALRM every N microseconds, to a handler that does
+ *                       nothing and restarts no system call
+ *   SHIM_NAMES=A,B,...  every name that is not numeric has these addresses
+ *   SHIM_SLOW=N         such a name takes N milliseconds
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <netdb.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+typedef int resolver(const char *, const char *, const struct addrinfo *,
+                     struct addrinfo **);
+
+static void ignore(int number) { (void)number; }
+
+__attribute__((constructor)) static void start_alarm(void) {
+  const char *period = getenv("SHIM_ALARM");
+  if (period == NULL) return;
+  struct sigaction action = {.sa_handler = ignore};
+  sigaction(SIGALRM, &action, NULL);
+  struct itimerval timer = {{0, atoi(period)}, {0, atoi(period)}};
+  setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static resolver *real_resolver(void) {
+  void *found = dlsym(RTLD_NEXT, "getaddrinfo");
+  resolver *function;
+  memcpy(&function, &found, sizeof function);
+  return function;
+}
+
+static int is_numeric(const char *host) {
+  struct in6_addr address;
+  return inet_pton(AF_INET, host, &address) == 1 ||
+         inet_pton(AF_INET6, host, &address) == 1;
+}
+
+/* glibc's freeaddrinfo frees node after node, so lists may be joined. */
+static int resolve_list(const char *names, const char *service,
+                        const struct addrinfo *hints, struct addrinfo **list) {
+  struct addrinfo **tail = list;
+  char copy[256];
+  strncpy(copy, names, sizeof copy - 1);
+  copy[sizeof copy - 1] = '\0';
+  *list = NULL;
+  char *rest = NULL;
+  for (char *one = strtok_r(copy, ",", &rest); one != NULL;
+       one = strtok_r(NULL, ",", &rest)) {
+    int error = real_resolver()(one, service, hints, tail);
+    if (error != 0) return error;
+    while (*tail != NULL) tail = &(*tail)->ai_next;
+  }
+  return 0;
+}
+
+int getaddrinfo(const char *host, const char *service,
+                const struct addrinfo *hints, struct addrinfo **list) {
+  if (host == NULL || is_numeric(host))
+    return real_resolver()(host, service, hints, list);
+  const char *slow = getenv("SHIM_SLOW");
+  if (slow != NULL) poll(NULL, 0, atoi(slow));
+  const char *names = getenv("SHIM_NAMES");
+  if (names == NULL) return real_resolver()(host, service, hints, list);
+  return resolve_list(names, service, hints, list);
+}
