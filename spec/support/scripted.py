@@ -1,0 +1,715 @@
+#!/usr/bin/env python3
+"""A server that does exactly what a script tells it, for the specs.
+
+Usage: scripted.py SCRIPT.json      ("-" reads standard input)
+
+It prints "PORT n PID p", plays the script, prints one JSON report and exits.
+It shares no code with the client that it tests. It ends by itself when its
+reader goes away, or after `deadline` seconds; SIGTERM makes it report at once.
+
+JSON strings are octets here: both the script and the report are Latin-1, each
+character U+0000 to U+00FF is one octet (lua-cjson passes octets unchanged).
+
+The script is an object:
+
+  connections  list of connections, each a list of steps; the n-th accepted
+               connection plays the n-th list, later ones the last list
+  accepts      how many connections are played (default: as many as there are
+               lists); 0 is "until SIGTERM or the reader goes away"
+  accept       false: listen, but never accept
+  host         address to listen on (default 127.0.0.1; "::1")
+  port         port to listen on (default 0: any)
+  backlog      of listen(2) (default 128)
+  deadline     seconds until everything ends (default 60)
+  keep         octets of each connection that are recorded (default 1 MiB)
+  record       connections that are reported in full (default 5000)
+  settle       false: do not wait between the pieces of split, drip and chop
+
+A step is a string or an object with one verb and its options:
+
+  "S: text"            send text and CRLF (no CRLF if it ends in LF already)
+  "C: text"            expect the line "text"
+  {send: octets}       exactly these octets in one segment, with
+      times: n             n times in a row, without holding them all
+      split: [i, j, ...]   cut after i and j octets: a segment each
+      drip: true           a segment for every octet
+  {raw: octets}        beneath TLS (as send where there is none)
+  {chop: n}            from now on every segment has n octets, of the
+                       handshake, too; 0 ends that
+  {expect: line}       read a line, which must be this one and end in CRLF
+  {expect: true}       any line
+  {match: regex}       a line that the regular expression matches entirely
+  {read: n}            read n octets
+  {eof: true}          read until the client ends the stream
+  {tls: OPTIONS}       handshake now, as server: implicit TLS as the first
+                       step, or behind the reply to STLS ("starttls" is the
+                       same). OPTIONS: cert, key (PEM files), min_version,
+                       max_version ("1.2"), ciphers, alpn (list), ca (demand a
+                       client certificate of this CA)
+  {auto: RULES}        a table of replies: a list of [regex, reply]. Each line
+                       is answered by the first regex that matches it
+                       entirely, without regard to case; a reply is octets or a
+                       list of steps. No match: `default`, or "-ERR unknown".
+                       Lasts until QUIT was answered or the client leaves.
+  {mailbox: MAILBOX}   a small POP3 server. MAILBOX: messages (list of octets),
+                       uids, user, password (default: any), capa (list of
+                       lines), greeting, stls (OPTIONS as of tls)
+  {stall: true}        neither read nor write until the client is gone
+  {delay: seconds}     only where a timeout is what is tested
+  {shutdown: true}     end our direction (close_notify first, under TLS)
+  {shutdown: "abrupt"} the same without close_notify
+  {close: true}        close_notify under TLS, then close
+  {close: "abrupt"}    close without close_notify
+  {reset: true}        close so that the client gets ECONNRESET
+
+A list that does not close ends like {shutdown: true}, {eof: true}.
+`split`, `drip` and `chop` set TCP_NODELAY and let the client take each piece
+before the next one goes (its receive queue is watched in /proc/net/tcp); after
+a quarter of a second without that, the next piece goes anyway.
+
+The report:
+
+  accepted     number of connections that were played
+  failed       number of connections with `errors`
+  cut          "SIGTERM" or "deadline" where one of them ended it
+  connections  list, in the order of the accepts:
+    clear      octets received outside TLS
+    secure     octets received inside TLS
+    received   both together
+    commands   received, as lines without their ends
+    extra      octets that no step consumed
+    total      number of octets received, also those beyond `keep`
+    sent       number of octets sent (below TLS)
+    errors     what did not go as the script says
+    ended      "eof" (the client ended the stream), "reset" (it reset it),
+               "closed" (we closed first), "tls" (see tls_error) or "running"
+    tls        {version, cipher, alpn, servername, close_notify}
+    tls_error  text of OpenSSL's error
+"""
+import hashlib
+import json
+import os
+import re
+import select
+import signal
+import socket
+import ssl
+import struct
+import sys
+import threading
+import time
+
+SETTLE_SECONDS = 0.25
+POLLRDHUP = getattr(select, "POLLRDHUP", 0x2000)
+
+
+class Ended(Exception):
+    """The connection is over; the argument says how."""
+
+
+def octets(text):
+    return text.encode("latin-1")
+
+
+def text(data):
+    return data.decode("latin-1")
+
+
+def as_list(value):
+    """Lua's empty table arrives as an empty object."""
+    return [] if value == {} else value
+
+
+def tls_context(options):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if "ciphers" in options:
+        context.set_ciphers(options["ciphers"])
+    if "cert" in options:
+        context.load_cert_chain(options["cert"], options.get("key"))
+    for key, field in (("min_version", "minimum_version"),
+                       ("max_version", "maximum_version")):
+        if key in options:
+            name = "TLSv" + options[key].replace(".", "_").replace("1_0", "1")
+            setattr(context, field, getattr(ssl.TLSVersion, name))
+    if "alpn" in options:
+        context.set_alpn_protocols(as_list(options["alpn"]))
+    if "ca" in options:
+        context.load_verify_locations(options["ca"])
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+class Stream:
+    """One accepted socket, in clear or under TLS through memory BIOs."""
+
+    def __init__(self, sock, script, record):
+        self.sock = sock
+        self.record = record
+        self.keep = int(script.get("keep", 1 << 20))
+        self.settling = script.get("settle", True)
+        self.chop = 0
+        self.tls = None
+        self.buffer = b""
+        self.ports = sock.getpeername()[1], sock.getsockname()[1]
+        self.table = "/proc/net/tcp"
+        if sock.family == socket.AF_INET6:
+            self.table = "/proc/net/tcp6"
+
+    # what arrives
+
+    def more(self):
+        """Some octets of the application, b"" at the end of the stream."""
+        data = self.decrypt() if self.tls else self.from_socket()
+        kept = self.record["secure" if self.tls else "clear"]
+        kept += data[:max(0, self.keep - len(kept))]
+        self.record["total"] += len(data)
+        self.buffer += data
+        return data
+
+    def from_socket(self):
+        try:
+            return self.sock.recv(65536)
+        except OSError as error:
+            raise Ended("reset") from error
+
+    def decrypt(self):
+        while True:
+            try:
+                return self.tls.read(65536)
+            except ssl.SSLWantReadError:
+                self.flush()
+                data = self.from_socket()
+                if data:
+                    self.incoming.write(data)
+                else:
+                    self.incoming.write_eof()
+            except ssl.SSLZeroReturnError:
+                self.record["tls"]["close_notify"] = True
+                return b""
+            except ssl.SSLEOFError:
+                return b""
+            except ssl.SSLError as error:
+                self.flush()
+                self.record["tls_error"] = str(error)
+                raise Ended("tls") from error
+
+    def line(self):
+        """The next line with its end; less than that at the end."""
+        while b"\n" not in self.buffer:
+            if not self.more():
+                break
+        size = self.buffer.find(b"\n") + 1 or len(self.buffer)
+        return self.take(size)
+
+    def take(self, size):
+        while len(self.buffer) < size and self.more():
+            pass
+        taken, self.buffer = self.buffer[:size], self.buffer[size:]
+        return taken
+
+    def until_eof(self):
+        while self.more():
+            pass
+
+    # what leaves
+
+    def send(self, data):
+        if self.tls:
+            self.tls.write(data)
+            self.flush()
+        else:
+            self.transmit(data)
+
+    def flush(self):
+        data = self.outgoing.read()
+        if data:
+            self.transmit(data)
+
+    def transmit(self, data):
+        size = self.chop or len(data) or 1
+        for start in range(0, len(data), size):
+            self.segment(data[start:start + size])
+            if self.chop:
+                self.settle()
+
+    def segment(self, data):
+        try:
+            self.sock.sendall(data)
+        except OSError as error:
+            raise Ended("reset") from error
+        self.record["sent"] += len(data)
+
+    def settle(self):
+        """Wait until the client has taken what was sent."""
+        end = time.monotonic() + SETTLE_SECONDS
+        while self.settling and time.monotonic() < end:
+            if not self.waiting_at_client():
+                return
+            os.sched_yield()
+
+    def waiting_at_client(self):
+        try:
+            with open(self.table, encoding="ascii") as table:
+                rows = table.read().splitlines()[1:]
+        except OSError:
+            return False
+        wanted = [":%04X" % port for port in self.ports]
+        for row in rows:
+            fields = row.split()
+            if [fields[1][-5:], fields[2][-5:]] == wanted:
+                return int(fields[4].split(":")[1], 16) > 0
+        return False
+
+    # TLS
+
+    def handshake(self, options):
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        facts = self.record["tls"] = {"close_notify": False}
+        context = tls_context(options)
+
+        def on_name(_, name, __):
+            if name is not None:
+                facts["servername"] = name
+
+        context.sni_callback = on_name
+        tls = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
+        self.incoming.write(self.buffer)
+        taken, self.buffer = len(self.buffer), b""
+        if taken:  # they were a ClientHello, not POP3
+            del self.record["clear"][-taken:]
+        self.negotiate(tls)
+        self.tls = tls
+        facts["version"], facts["cipher"] = tls.version(), tls.cipher()[0]
+        if tls.selected_alpn_protocol():
+            facts["alpn"] = tls.selected_alpn_protocol()
+
+    def negotiate(self, tls):
+        while True:
+            try:
+                tls.do_handshake()
+                return self.flush()
+            except ssl.SSLWantReadError:
+                self.flush()
+                data = self.from_socket()
+                if data:
+                    self.incoming.write(data)
+                else:
+                    self.incoming.write_eof()
+            except ssl.SSLError as error:
+                self.record["tls_error"] = str(error)
+                self.flush()
+                raise Ended("tls") from error
+
+    # the end
+
+    def say_goodbye(self):
+        """close_notify, where there is TLS."""
+        if not self.tls:
+            return
+        try:
+            self.tls.unwrap()
+        except ssl.SSLError:
+            pass  # it wants the client's close_notify, which need not come
+        self.flush()
+
+    def shutdown(self):
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            raise Ended("reset") from error
+
+    def reset(self):
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                             struct.pack("ii", 1, 0))
+        self.sock.close()
+
+
+class Mailbox:
+    """Just enough of RFC 1939 to serve a list of messages."""
+
+    def __init__(self, player, options):
+        self.player = player
+        self.stream = player.stream
+        self.options = options
+        self.messages = [octets(m) for m in as_list(options["messages"])]
+        given = as_list(options.get("uids", []))
+        self.uids = [given[i] if i < len(given) else
+                     hashlib.md5(m).hexdigest() + str(i)
+                     for i, m in enumerate(self.messages)]
+        self.deleted = set()
+        self.user = None
+        self.open = False
+
+    def serve(self):
+        self.say(self.options.get("greeting", "+OK ready"))
+        while True:
+            line = self.stream.line()
+            if not line.endswith(b"\n"):
+                return
+            word, *arguments = text(line).rstrip("\r\n").split(" ")
+            command = getattr(self, "do_" + word.lower(), None)
+            try:
+                if command is None:
+                    raise ValueError("unknown command")
+                command(*arguments)
+            except (ValueError, TypeError) as error:
+                self.say("-ERR %s" % error)
+            if word.upper() == "QUIT":
+                return
+
+    def say(self, line):
+        self.stream.send(octets(line) + b"\r\n")
+
+    def listing(self, status, lines):
+        self.say("\r\n".join([status, *lines, "."]))
+
+    def number(self, argument):
+        if not self.open:
+            raise ValueError("log in first")
+        number = int(argument)
+        if number not in self.present():
+            raise ValueError("no such message")
+        return number
+
+    def present(self):
+        return [n for n in range(1, len(self.messages) + 1)
+                if n not in self.deleted]
+
+    def do_capa(self):
+        lines = list(as_list(self.options.get("capa", ["TOP", "UIDL", "USER"])))
+        if "stls" in self.options and not self.stream.tls:
+            lines.append("STLS")
+        self.listing("+OK", lines)
+
+    def do_stls(self):
+        if "stls" not in self.options or self.stream.tls:
+            raise ValueError("no TLS here")
+        self.say("+OK begin")
+        self.stream.handshake(self.options["stls"])
+
+    def do_user(self, name):
+        self.user = name
+        self.say("+OK")
+
+    def do_pass(self, *words):
+        given = self.user, " ".join(words)
+        wanted = (self.options.get("user", given[0]),
+                  self.options.get("password", given[1]))
+        if given != wanted:
+            raise ValueError("[AUTH] wrong user or password")
+        self.open = True
+        self.say("+OK logged in")
+
+    def do_stat(self):
+        sizes = [len(self.messages[n - 1]) for n in self.present()]
+        self.say("+OK %d %d" % (len(sizes), sum(sizes)))
+
+    def row(self, values, argument):
+        rows = ["%d %s" % (n, values[n - 1]) for n in self.present()]
+        if argument:
+            n = self.number(argument[0])
+            return self.say("+OK %d %s" % (n, values[n - 1]))
+        return self.listing("+OK", rows)
+
+    def do_list(self, *argument):
+        self.row([len(m) for m in self.messages], argument)
+
+    def do_uidl(self, *argument):
+        self.row(self.uids, argument)
+
+    def message(self, data):
+        stuffed = re.sub(rb"(^|\r\n)\.", rb"\1..", data)
+        end = b"" if data.endswith(b"\r\n") or not data else b"\r\n"
+        self.stream.send(b"+OK message follows\r\n" + stuffed + end + b".\r\n")
+
+    def do_retr(self, argument):
+        self.message(self.messages[self.number(argument) - 1])
+
+    def do_top(self, argument, count):
+        data = self.messages[self.number(argument) - 1]
+        head, blank, body = data.partition(b"\r\n\r\n")
+        lines = body.splitlines(keepends=True)[:int(count)]
+        self.message(head + blank + b"".join(lines))
+
+    def do_dele(self, argument):
+        self.deleted.add(self.number(argument))
+        self.say("+OK marked")
+
+    def do_rset(self):
+        self.deleted.clear()
+        self.say("+OK")
+
+    def do_noop(self):
+        self.say("+OK")
+
+    def do_quit(self):
+        self.say("+OK bye")
+
+
+class Player:
+    """Plays the steps of one connection."""
+
+    def __init__(self, stream, record, ending):
+        self.stream = stream
+        self.record = record
+        self.ending = ending
+
+    def play(self, steps):
+        for step in as_list(steps):
+            self.step(step)
+
+    def step(self, step):
+        if isinstance(step, str):
+            step = self.shorthand(step)
+        for verb in step:
+            if hasattr(self, "do_" + verb):
+                return getattr(self, "do_" + verb)(step[verb], step)
+        raise ValueError("no such step: %r" % (step,))
+
+    @staticmethod
+    def shorthand(step):
+        if step.startswith("S: "):
+            return {"send": step[3:] + ("" if step[-1] == "\n" else "\r\n")}
+        if step.startswith("C: "):
+            return {"expect": step[3:]}
+        raise ValueError("a step starts with 'S: ' or 'C: ': %r" % step)
+
+    def fail(self, what):
+        self.record["errors"].append(what)
+        raise Ended("closed")
+
+    def do_send(self, data, step):
+        data = octets(data)
+        cuts = list(as_list(step.get("split", [])))
+        if step.get("drip"):
+            cuts = range(1, len(data))
+        edges = [0, *(int(cut) for cut in cuts), len(data)]
+        pieces = [data[a:b] for a, b in zip(edges, edges[1:]) if a < b]
+        for _ in range(int(step.get("times", 1))):
+            for index, piece in enumerate(pieces):
+                self.stream.send(piece)
+                if index + 1 < len(pieces):
+                    self.stream.settle()
+
+    def do_raw(self, data, _):
+        self.stream.transmit(octets(data))
+
+    def do_chop(self, size, _):
+        self.stream.chop = int(size)
+
+    def expected_line(self, what):
+        line = self.stream.line()
+        if not line:
+            self.fail("expected %s, got the end of the stream" % what)
+        if not line.endswith(b"\r\n"):
+            self.fail("expected %s and CRLF, got %r" % (what, text(line)))
+        return text(line[:-2])
+
+    def do_expect(self, wanted, _):
+        line = self.expected_line("a line" if wanted is True else repr(wanted))
+        if wanted is not True and line != wanted:
+            self.fail("expected %r, got %r" % (wanted, line))
+
+    def do_match(self, pattern, _):
+        line = self.expected_line("/%s/" % pattern)
+        if not re.fullmatch(pattern, line):
+            self.fail("expected /%s/, got %r" % (pattern, line))
+
+    def do_read(self, size, _):
+        data = self.stream.take(int(size))
+        if len(data) < size:
+            self.fail("expected %d octets, got %r" % (size, text(data)))
+
+    def do_eof(self, _, __):
+        self.stream.until_eof()
+        raise Ended("eof")
+
+    def do_tls(self, options, _):
+        self.stream.handshake(options)
+
+    do_starttls = do_tls
+
+    def do_auto(self, rules, step):
+        while True:
+            line = self.stream.line()
+            if not line.endswith(b"\n"):
+                return
+            line = text(line).rstrip("\r\n")
+            self.answer(line, rules, step.get("default"))
+            if line.upper() == "QUIT":
+                return
+
+    def answer(self, line, rules, default):
+        if default is None:
+            default = "+OK bye\r\n" if line.upper() == "QUIT" \
+                else "-ERR unknown command\r\n"
+        reply = default
+        for pattern, candidate in as_list(rules):
+            if re.fullmatch(pattern, line, re.IGNORECASE):
+                reply = candidate
+                break
+        if isinstance(reply, str):
+            self.stream.send(octets(reply))
+        else:
+            self.play(reply)
+
+    def do_mailbox(self, options, _):
+        Mailbox(self, options).serve()
+
+    def do_stall(self, _, __):
+        poll = select.poll()
+        poll.register(self.stream.sock, POLLRDHUP)
+        poll.poll()
+        self.stream.until_eof()
+        raise Ended("eof")
+
+    def do_delay(self, seconds, _):
+        self.ending.wait(seconds)
+
+    def do_shutdown(self, how, _):
+        if how != "abrupt":
+            self.stream.say_goodbye()
+        self.stream.shutdown()
+
+    def do_close(self, how, _):
+        if how != "abrupt":
+            self.stream.say_goodbye()
+        raise Ended("closed")
+
+    def do_reset(self, _, __):
+        self.stream.reset()
+        raise Ended("closed")
+
+
+class Server:
+    def __init__(self, script):
+        self.script = script
+        self.lists = as_list(script.get("connections", []))
+        self.accepts = int(script.get("accepts", len(self.lists)))
+        self.accepted = 0
+        self.failed = 0
+        self.cut = None
+        self.records = []
+        self.lock = threading.Lock()
+        self.ending = threading.Event()
+        host = script.get("host", "127.0.0.1")
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.socket = socket.socket(family, socket.SOCK_STREAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind((host, int(script.get("port", 0))))
+        self.socket.listen(int(script.get("backlog", 128)))
+        self.port = self.socket.getsockname()[1]
+
+    def accept_all(self):
+        if self.script.get("accept", True):
+            threads = set()
+            while not self.accepts or self.accepted < self.accepts:
+                threads = {t for t in threads if t.is_alive()}
+                threads.add(self.accept_one())
+            self.socket.close()
+            for thread in threads:
+                thread.join()
+            self.ending.set()
+
+    def accept_one(self):
+        sock, _ = self.socket.accept()
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        steps = self.lists[min(self.accepted, len(self.lists) - 1)]
+        record = {"clear": bytearray(), "secure": bytearray(), "total": 0,
+                  "sent": 0, "errors": [], "ended": "running", "extra": b""}
+        with self.lock:
+            self.accepted += 1
+            if len(self.records) < int(self.script.get("record", 5000)):
+                self.records.append(record)
+        thread = threading.Thread(target=self.run, args=(sock, steps, record),
+                                  daemon=True)
+        thread.start()
+        return thread
+
+    def run(self, sock, steps, record):
+        try:
+            stream = Stream(sock, self.script, record)
+            record["ended"] = self.play(stream, steps, record)
+            record["extra"] = stream.buffer
+        except Exception as error:  # a broken script must be seen
+            record["errors"].append("%s: %s" % (type(error).__name__, error))
+        finally:
+            sock.close()
+        if record["errors"]:
+            with self.lock:
+                self.failed += 1
+
+    def play(self, stream, steps, record):
+        player = Player(stream, record, self.ending)
+        try:
+            player.play(steps)
+            player.do_shutdown(True, None)
+            player.do_eof(True, None)
+        except Ended as end:
+            return end.args[0]
+
+    def watch(self):
+        """End when the reader is gone, or at the deadline."""
+        parent = os.getppid()
+        end = time.monotonic() + float(self.script.get("deadline", 60))
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+        while time.monotonic() < end:
+            left = min(0.5, max(0, end - time.monotonic()))
+            gone = [e for _, e in poll.poll(left * 1000) if e & select.POLLERR]
+            if gone or os.getppid() != parent:
+                os._exit(3)
+        self.cut_short("deadline")
+
+    def cut_short(self, why):
+        self.cut = why
+        self.ending.set()
+
+    def report(self):
+        with self.lock:
+            whole = {"accepted": self.accepted, "failed": self.failed,
+                     "connections": [describe(r) for r in self.records]}
+            if self.cut:
+                whole["cut"] = self.cut
+        return whole
+
+
+def describe(record):
+    """A record as JSON can have it."""
+    said = dict(record)
+    both = bytes(record["clear"] + record["secure"])
+    lines = both.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    said["commands"] = [text(l[:-1] if l.endswith(b"\r") else l)
+                        for l in lines]
+    said["received"] = text(both)
+    for key in ("clear", "secure", "extra"):
+        said[key] = text(bytes(record[key]))
+    return said
+
+
+def say(line):
+    sys.stdout.buffer.write(octets(line) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def main(path):
+    if path == "-":
+        source = sys.stdin.buffer.read()
+    else:
+        with open(path, "rb") as file:
+            source = file.read()
+    server = Server(json.loads(text(source)))
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, lambda *_: server.cut_short("SIGTERM"))
+    say("PORT %d PID %d" % (server.port, os.getpid()))
+    for task in (server.accept_all, server.watch):
+        threading.Thread(target=task, daemon=True).start()
+    server.ending.wait()
+    say(json.dumps(server.report(), ensure_ascii=False))
+    os._exit(1 if server.cut == "deadline" else 0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

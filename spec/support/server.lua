@@ -1,0 +1,138 @@
+--- The scripted server for specs: starts spec/support/scripted.py, which is a
+-- process of its own, and hands back its report. What a script may hold is
+-- told there.
+--
+--     local server = require "spec.support.server"
+--     after_each(server.stop_all)
+--
+--     local s = server.start { { "S: +OK ready", "C: NOOP", "S: +OK" } }
+--     local conn = pop3.POP3("127.0.0.1", s.port)
+--     conn:noop()
+--     conn:close()
+--     assert.same({ "NOOP" }, s:report().connections[1].commands)
+--
+-- A script is either the whole object (with the key `connections`) or just
+-- the list of connections.
+
+local cjson = require "cjson"
+
+local server = {}
+
+local Server = {}
+Server.__index = Server
+
+local running = {}
+
+--- The folder of the file that calls (or of the file `level` calls up).
+local function here(level)
+  local source = debug.getinfo(level or 2, "S").source
+  return source:match("^@(.*)/[^/]*$") or "."
+end
+
+local program = here(1) .. "/scripted.py"
+
+local function quote(word)
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+local function write_file(path, text)
+  local file = assert(io.open(path, "wb"))
+  assert(file:write(text))
+  assert(file:close())
+end
+
+--- Start a server.
+-- @tparam table script see scripted.py
+-- @return an object with `port`, `host` and the methods below
+function server.start(script)
+  if not script.connections and script.accept == nil then
+    script = { connections = script }
+  end
+  local path = os.tmpname()
+  write_file(path, cjson.encode(script))
+  local python = os.getenv("PYTHON") or "python3"
+  local pipe = assert(io.popen("exec " .. quote(python) .. " "
+    .. quote(program) .. " " .. quote(path), "r"))
+  local line = pipe:read("*l")
+  os.remove(path)
+  local port, pid = (line or ""):match("^PORT (%d+) PID (%d+)$")
+  if not port then
+    pipe:close()
+    error("the scripted server did not start: " .. tostring(line), 2)
+  end
+  local self = setmetatable({
+    host = script.host or "127.0.0.1",
+    port = tonumber(port),
+    pid = tonumber(pid),
+    pipe = pipe,
+  }, Server)
+  running[self] = true
+  return self
+end
+
+--- Wait until every connection was played; the decoded report. A connection
+-- that is still open keeps it waiting, so close it first. May be called again.
+function Server:report()
+  if not self.result then
+    local line = self.pipe:read("*l")
+    self:stop()
+    if not line then error("the server left no report", 2) end
+    self.result = cjson.decode(line)
+  end
+  return self.result
+end
+
+--- The report right now, of what has happened so far.
+function Server:cut()
+  if self.pipe then os.execute("kill -TERM " .. self.pid) end
+  return self:report()
+end
+
+--- End the server, whatever it does: closing its output tells it.
+function Server:stop()
+  local pipe = self.pipe
+  if not pipe then return end
+  self.pipe = nil
+  running[self] = nil
+  pipe:close()
+end
+
+--- End all that run; for after_each, so that a failed spec leaves nothing.
+function server.stop_all()
+  for self in pairs(running) do self:stop() end
+end
+
+--- Start, connect with pop3.POP3, run `use(conn, s)`, close, report.
+-- The server's complaints become an error, unless `script.complaints` is true.
+-- @tparam table script as of `start`
+-- @tparam function use gets the connection and the server
+-- @tparam[opt] table options of the connection
+-- @return the report of the connection, then what `use` returned (one value)
+function server.talk(script, use, options)
+  local pop3 = require "pop3"
+  local s = server.start(script)
+  local conn
+  local ok, result = pcall(function()
+    conn = pop3.POP3(s.host, s.port, options or {})
+    return use(conn, s)
+  end)
+  if conn then conn:close() end
+  if not ok then
+    s:stop()
+    error(result, 0)
+  end
+  local report = s:report()
+  if report.failed > 0 and not script.complaints then
+    error("the server complains: " .. cjson.encode(report), 2)
+  end
+  return report.connections[1], result
+end
+
+--- A port of this host at which nobody listens.
+function server.closed_port()
+  local s = server.start { connections = {}, accept = false }
+  s:stop()
+  return s.port
+end
+
+return server
