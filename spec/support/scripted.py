@@ -5,7 +5,9 @@ Usage: scripted.py SCRIPT.json      ("-" reads standard input)
 
 It prints "PORT n PID p", plays the script, prints one JSON report and exits.
 It shares no code with the client that it tests. It ends by itself when its
-reader goes away, or after `deadline` seconds; SIGTERM makes it report at once.
+reader goes away, or after `deadline` seconds. SIGUSR1 is the last call: who has
+connected by then is served, for at most `grace` seconds. SIGTERM makes it
+report at once.
 
 JSON strings are octets here: both the script and the report are Latin-1, each
 character U+0000 to U+00FF is one octet (lua-cjson passes octets unchanged).
@@ -15,12 +17,13 @@ The script is an object:
   connections  list of connections, each a list of steps; the n-th accepted
                connection plays the n-th list, later ones the last list
   accepts      how many connections are played (default: as many as there are
-               lists); 0 is "until SIGTERM or the reader goes away"
+               lists); 0 is "until a signal comes or the reader goes away"
   accept       false: listen, but never accept
   host         address to listen on (default 127.0.0.1; "::1")
   port         port to listen on (default 0: any)
   backlog      of listen(2) (default 128)
   deadline     seconds until everything ends (default 60)
+  grace        seconds that are left after the last call (default 10)
   keep         octets of each connection that are recorded (default 1 MiB)
   record       connections that are reported in full (default 5000)
   settle       false: do not wait between the pieces of split, drip and chop
@@ -592,6 +595,8 @@ class Server:
         self.records = []
         self.lock = threading.Lock()
         self.ending = threading.Event()
+        self.bell, self.ring = os.pipe()
+        self.end = time.monotonic() + float(script.get("deadline", 60))
         host = script.get("host", "127.0.0.1")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
@@ -601,15 +606,31 @@ class Server:
         self.port = self.socket.getsockname()[1]
 
     def accept_all(self):
+        threads = set()
+        while self.wanted() and self.somebody_is_there():
+            threads = {t for t in threads if t.is_alive()}
+            threads.add(self.accept_one())
+        self.socket.close()
+        for thread in threads:
+            thread.join()
+        self.ending.set()
+
+    def wanted(self):
+        return not self.accepts or self.accepted < self.accepts
+
+    def somebody_is_there(self):
+        """Wait for a client, and after the last call for none."""
+        poll = select.poll()
+        poll.register(self.bell, select.POLLIN)
         if self.script.get("accept", True):
-            threads = set()
-            while not self.accepts or self.accepted < self.accepts:
-                threads = {t for t in threads if t.is_alive()}
-                threads.add(self.accept_one())
-            self.socket.close()
-            for thread in threads:
-                thread.join()
-            self.ending.set()
+            poll.register(self.socket, select.POLLIN)
+        ready = [descriptor for descriptor, _ in poll.poll()]
+        return self.socket.fileno() in ready
+
+    def last_call(self):
+        grace = float(self.script.get("grace", 10))
+        self.end = min(self.end, time.monotonic() + grace)
+        os.write(self.ring, b"!")
 
     def accept_one(self):
         sock, _ = self.socket.accept()
@@ -651,11 +672,10 @@ class Server:
     def watch(self):
         """End when the reader is gone, or at the deadline."""
         parent = os.getppid()
-        end = time.monotonic() + float(self.script.get("deadline", 60))
         poll = select.poll()
         poll.register(sys.stdout.fileno(), 0)
-        while time.monotonic() < end:
-            left = min(0.5, max(0, end - time.monotonic()))
+        while time.monotonic() < self.end:
+            left = min(0.5, max(0, self.end - time.monotonic()))
             gone = [e for _, e in poll.poll(left * 1000) if e & select.POLLERR]
             if gone or os.getppid() != parent:
                 os._exit(3)
@@ -703,6 +723,7 @@ def main(path):
     server = Server(json.loads(text(source)))
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, lambda *_: server.cut_short("SIGTERM"))
+    signal.signal(signal.SIGUSR1, lambda *_: server.last_call())
     say("PORT %d PID %d" % (server.port, os.getpid()))
     for task in (server.accept_all, server.watch):
         threading.Thread(target=task, daemon=True).start()

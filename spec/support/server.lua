@@ -70,22 +70,28 @@ function server.start(script)
   return self
 end
 
---- Wait until every connection was played; the decoded report. A connection
--- that is still open keeps it waiting, so close it first. May be called again.
-function Server:report()
+--- Ask for the report in one of scripted.py's ways and decode it.
+local function collect(self, signal)
   if not self.result then
+    os.execute("kill -" .. signal .. " " .. self.pid .. " 2>&-")
     local line = self.pipe:read("*l")
     self:stop()
-    if not line then error("the server left no report", 2) end
+    if not line then error("the server left no report", 3) end
     self.result = cjson.decode(line)
   end
   return self.result
 end
 
+--- The report, once every connection was played that the server can see by
+-- now. A connection that is still open keeps it waiting (ten seconds at most),
+-- so close it first. May be called again.
+function Server:report()
+  return collect(self, "USR1")
+end
+
 --- The report right now, of what has happened so far.
 function Server:cut()
-  if self.pipe then os.execute("kill -TERM " .. self.pid) end
-  return self:report()
+  return collect(self, "TERM")
 end
 
 --- End the server, whatever it does: closing its output tells it.
