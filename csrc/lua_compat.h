@@ -1,0 +1,57 @@
+/*
+ * lua_compat.h - the only place that knows which Lua this is: 5.1 to 5.4 and
+ * LuaJIT.
+ */
+#ifndef POP3_LUA_COMPAT_H
+#define POP3_LUA_COMPAT_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#if LUA_VERSION_NUM < 502
+
+/* luaL_setfuncs without upvalues. [-0, +0, m] */
+#define compat_setfuncs(L, functions) luaL_register(L, NULL, functions)
+
+/* NULL unless the value at `index` is a userdata of `type`. [-0, +0, m] */
+static inline void *compat_testudata(lua_State *L, int index,
+                                     const char *type) {
+  void *block = lua_touserdata(L, index);
+  if (block == NULL || !lua_getmetatable(L, index)) return NULL;
+  luaL_getmetatable(L, type);
+  int same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return same ? block : NULL;
+}
+
+/* A userdata's own table; in 5.1 its environment. [-0, +1, -] */
+#define compat_getuservalue(L, index) lua_getfenv(L, index)
+/* [-1, +0, -] */
+#define compat_setuservalue(L, index) ((void)lua_setfenv(L, index))
+
+#define compat_rawlen(L, index) lua_objlen(L, index)
+
+#else
+
+#define compat_setfuncs(L, functions) luaL_setfuncs(L, functions, 0)
+#define compat_testudata(L, index, type) luaL_testudata(L, index, type)
+#define compat_rawlen(L, index) lua_rawlen(L, index)
+
+#if LUA_VERSION_NUM < 504
+#define compat_getuservalue(L, index) ((void)lua_getuservalue(L, index))
+#define compat_setuservalue(L, index) ((void)lua_setuservalue(L, index))
+#else
+#define compat_getuservalue(L, index) ((void)lua_getiuservalue(L, index, 1))
+#define compat_setuservalue(L, index) ((void)lua_setiuservalue(L, index, 1))
+#endif
+
+#endif
+
+/* Is the number at `index` an integer by type? Before 5.3 none is. */
+#if LUA_VERSION_NUM < 503
+#define compat_isinteger(L, index) 0
+#else
+#define compat_isinteger(L, index) lua_isinteger(L, index)
+#endif
+
+#endif

@@ -1,0 +1,216 @@
+/*
+ * lua_options.c - see lua_options.h.
+ */
+#include "lua_options.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Option names are short; a longer one is compared no further. */
+#define NAME_MAX_COMPARED 32
+
+/* The position of the public function's caller. */
+#define CALLER 2
+
+int pop3_argument_error(lua_State *L, const char *method, int argument,
+                        const char *format, ...) {
+  char text[256];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  luaL_where(L, CALLER);
+  lua_pushfstring(L, "bad argument #%d to '%s' (%s)", argument, method, text);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+static int option_error(lua_State *L, const char *method, const char *key,
+                        const char *wanted, const char *got) {
+  luaL_where(L, CALLER);
+  lua_pushfstring(L, "bad option '%s' to '%s' (%s expected, got %s)", key,
+                  method, wanted, got);
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+/* ------------------------------------------------------------ typos */
+
+static int least(int a, int b) { return a < b ? a : b; }
+
+/* Levenshtein's distance; one row of the table at a time. */
+static int distance(const char *a, const char *b) {
+  int row[NAME_MAX_COMPARED + 1];
+  int columns = least((int)strlen(b), NAME_MAX_COMPARED);
+  for (int j = 0; j <= columns; j++) row[j] = j;
+  for (int i = 0; a[i] != '\0' && i < NAME_MAX_COMPARED; i++) {
+    int diagonal = row[0];
+    row[0] = i + 1;
+    for (int j = 0; j < columns; j++) {
+      int change = diagonal + (a[i] != b[j]);
+      diagonal = row[j + 1];
+      row[j + 1] = least(change, least(row[j], row[j + 1]) + 1);
+    }
+  }
+  return row[columns];
+}
+
+static const char *nearest(const char *key, const pop3_option_set *sets,
+                           size_t count) {
+  const char *best = "";
+  int best_distance = NAME_MAX_COMPARED;
+  for (size_t i = 0; i < count; i++) {
+    for (size_t j = 0; j < sets[i].count; j++) {
+      int d = distance(key, sets[i].rows[j].key);
+      if (d >= best_distance) continue;
+      best_distance = d;
+      best = sets[i].rows[j].key;
+    }
+  }
+  return best;
+}
+
+static int unknown_option(lua_State *L, const char *method, const char *key,
+                          const pop3_option_set *sets, size_t count) {
+  luaL_where(L, CALLER);
+  lua_pushfstring(L, "unknown option '%s' to '%s' (did you mean '%s'?)", key,
+                  method, nearest(key, sets, count));
+  lua_concat(L, 2);
+  return lua_error(L);
+}
+
+/* ------------------------------------------------------------ values */
+
+/* The value is on top of the stack in all of these. [-0, +0, v] */
+
+static void read_string(lua_State *L, const char *method,
+                        const pop3_option *row, void *field) {
+  size_t size;
+  const char *string = lua_tolstring(L, -1, &size);
+  if (lua_type(L, -1) != LUA_TSTRING)
+    option_error(L, method, row->key, "string", luaL_typename(L, -1));
+  if (strlen(string) != size)
+    option_error(L, method, row->key, "string", "one with a NUL");
+  *(const char **)field = string;
+}
+
+static void read_boolean(lua_State *L, const char *method,
+                         const pop3_option *row, void *field) {
+  if (lua_type(L, -1) != LUA_TBOOLEAN)
+    option_error(L, method, row->key, "boolean", luaL_typename(L, -1));
+  *(bool *)field = lua_toboolean(L, -1) != 0;
+}
+
+static lua_Number read_number(lua_State *L, const char *method,
+                              const pop3_option *row, const char *wanted) {
+  if (lua_type(L, -1) != LUA_TNUMBER)
+    option_error(L, method, row->key, wanted, luaL_typename(L, -1));
+  return lua_tonumber(L, -1);
+}
+
+static void read_seconds(lua_State *L, const char *method,
+                         const pop3_option *row, void *field) {
+  static const char wanted[] = "seconds, more than 0,";
+  lua_Number n = read_number(L, method, row, wanted);
+  if (n == 0)
+    option_error(L, method, row->key, wanted,
+                 "0; a blocking connection has no non-blocking mode");
+  /* Beyond a year it is a mistake, or infinity, which is no timeout. */
+  if (!(n > 0)) option_error(L, method, row->key, wanted, "another number");
+  *(double *)field = (double)n;
+}
+
+static void read_count(lua_State *L, const char *method,
+                       const pop3_option *row, void *field) {
+  lua_Number n = read_number(L, method, row, "whole number");
+  if (!(n >= 0 && n <= 9007199254740992.0) ||
+      n != (lua_Number)(uint64_t)n)
+    option_error(L, method, row->key, "whole number from 0", "another number");
+  *(uint64_t *)field = (uint64_t)n;
+}
+
+static void read_level(lua_State *L, const char *method,
+                       const pop3_option *row, void *field) {
+  lua_Number n = read_number(L, method, row, "level 0 to 5");
+  if (!(n >= 0 && n <= 5) || n != (lua_Number)(int)n)
+    option_error(L, method, row->key, "level 0 to 5", "another number");
+  *(int *)field = (int)n;
+}
+
+static void read_word(lua_State *L, const char *method, const pop3_option *row,
+                      void *field) {
+  char wanted[128] = "";
+  const char *given = lua_tostring(L, -1);
+  for (int i = 0; row->words[i] != NULL; i++) {
+    size_t used = strlen(wanted);
+    if (lua_type(L, -1) == LUA_TSTRING && strcmp(row->words[i], given) == 0) {
+      *(int *)field = i;
+      return;
+    }
+    snprintf(wanted + used, sizeof wanted - used, "%s\"%s\"",
+             i > 0 ? " or " : "", row->words[i]);
+  }
+  option_error(L, method, row->key, wanted,
+               lua_type(L, -1) == LUA_TSTRING ? given : luaL_typename(L, -1));
+}
+
+static void read_any(lua_State *L, const char *method, const pop3_option *row,
+                     void *field) {
+  (void)L;
+  (void)method;
+  (void)row;
+  (void)field;
+}
+
+typedef void (*value_reader)(lua_State *, const char *, const pop3_option *,
+                             void *);
+
+static const value_reader readers[] = {
+    [POP3_OPTION_STRING] = read_string,   [POP3_OPTION_BOOLEAN] = read_boolean,
+    [POP3_OPTION_SECONDS] = read_seconds, [POP3_OPTION_COUNT] = read_count,
+    [POP3_OPTION_LEVEL] = read_level,     [POP3_OPTION_WORD] = read_word,
+    [POP3_OPTION_ANY] = read_any,
+};
+
+/* ------------------------------------------------------------ tables */
+
+/* [-0, +0, v] the value is on top */
+static bool read_option(lua_State *L, const char *method, const char *key,
+                        const pop3_option_set *set) {
+  for (size_t i = 0; i < set->count; i++) {
+    const pop3_option *row = &set->rows[i];
+    if (strcmp(row->key, key) != 0) continue;
+    readers[row->type](L, method, row, (char *)set->target + row->offset);
+    return true;
+  }
+  return false;
+}
+
+static void read_pair(lua_State *L, const char *method,
+                      const pop3_option_set *sets, size_t count) {
+  if (lua_type(L, -2) != LUA_TSTRING) {
+    luaL_where(L, CALLER);
+    lua_pushfstring(L, "options of '%s' have names (string expected, got %s)",
+                    method, luaL_typename(L, -3));
+    lua_concat(L, 2);
+    lua_error(L);
+  }
+  const char *key = lua_tostring(L, -2);
+  for (size_t i = 0; i < count; i++) {
+    if (read_option(L, method, key, &sets[i])) return;
+  }
+  unknown_option(L, method, key, sets, count);
+}
+
+void pop3_options_read(lua_State *L, int index, const char *method,
+                       const pop3_option_set *sets, size_t count) {
+  if (index < 0) index = lua_gettop(L) + 1 + index;
+  lua_pushnil(L);
+  while (lua_next(L, index)) {
+    read_pair(L, method, sets, count);
+    lua_pop(L, 1);
+  }
+}

@@ -1,0 +1,54 @@
+/*
+ * lua_options.h - option tables, read by rows: a typo is an error that names
+ * the nearest option there is. Also the one way to complain about arguments.
+ *
+ * Errors are ordinary Lua errors whose position is the caller of the public
+ * function: the C function is level 0, the face's Lua function 1, its caller 2.
+ */
+#ifndef POP3_LUA_OPTIONS_H
+#define POP3_LUA_OPTIONS_H
+
+#include <stddef.h>
+
+#include "lua_compat.h"
+
+typedef enum pop3_option_type {
+  POP3_OPTION_STRING,  /* const char *; owned by the option table */
+  POP3_OPTION_BOOLEAN, /* bool */
+  POP3_OPTION_SECONDS, /* double, more than 0 */
+  POP3_OPTION_COUNT,   /* uint64_t, a whole number from 0 */
+  POP3_OPTION_LEVEL,   /* int, 0 to 5 */
+  POP3_OPTION_WORD,    /* int, the index in `words` */
+  POP3_OPTION_ANY      /* read by somebody else */
+} pop3_option_type;
+
+typedef struct pop3_option {
+  const char *key;
+  pop3_option_type type;
+  size_t offset;            /* in the target */
+  const char *const *words; /* WORD: NULL-terminated */
+} pop3_option;
+
+/* Rows and the struct that they fill; a table may be read into several. */
+typedef struct pop3_option_set {
+  const pop3_option *rows;
+  size_t count;
+  void *target;
+} pop3_option_set;
+
+/*
+ * Read the table at `index` into the sets' targets; keys that are absent leave
+ * them alone. Raises for keys that no row has and for values of a wrong type.
+ * [-0, +0, v]
+ */
+void pop3_options_read(lua_State *L, int index, const char *method,
+                       const pop3_option_set *sets, size_t count);
+
+/* "where: bad argument #N to 'METHOD' (text)"; does not return. [-0, +0, v] */
+#if defined(__GNUC__)
+__attribute__((format(printf, 4, 5)))
+#endif
+int pop3_argument_error(lua_State *L, const char *method, int argument,
+                        const char *format, ...);
+
+#endif
