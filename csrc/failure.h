@@ -24,6 +24,7 @@ typedef struct pop3_failure {
 /*
  * Record a failure and return its error, so that failing is one statement.
  * `format` is printf's; NULL takes the error's own text. Overlong text is cut.
+ * What the arguments point to may lie in `failure` itself.
  */
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))
@@ -34,5 +35,13 @@ pop3_fail(pop3_failure *failure, pop3_error error, const char *format, ...);
 /* The same with the server's line, cut at POP3_FAILURE_RESPONSE octets. */
 pop3_error pop3_fail_response(pop3_failure *failure, pop3_error error,
                               const char *line, size_t size);
+
+/*
+ * Make octets of somebody else's fit for a message to people: printable ASCII
+ * stays, everything else becomes \xNN, so that no terminal obeys it. What
+ * does not fit into `room` is cut and shown as "...". Returns `out`, which
+ * ends with a NUL; `room` is at least 8.
+ */
+char *pop3_escape(char *out, size_t room, const char *octets, size_t size);
 
 #endif

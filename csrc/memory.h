@@ -2,8 +2,9 @@
  * memory.h - the one allocator of everything but the engine (which needs
  * none): the shape of lua_Alloc, so that a Lua state's own can be used.
  *
- * Exception, and its reason: what must outlive a Lua state (resolver jobs,
- * resolve.h) and what OpenSSL allocates use malloc.
+ * Exceptions, and their reasons: what must outlive a Lua state (resolver jobs,
+ * resolve.h) uses malloc; what OpenSSL allocates, and TLS contexts and filters
+ * (tls.h), which several states may share, use OpenSSL's own.
  */
 #ifndef POP3_MEMORY_H
 #define POP3_MEMORY_H
@@ -19,7 +20,8 @@ typedef struct pop3_allocator {
 /* malloc's family. */
 extern const pop3_allocator pop3_allocator_default;
 
-/* NULL when there is no memory; the block is not cleared. */
+/* NULL when there is no memory; the block is not cleared. A block of 0 octets
+ * is one like any other. NULL may be released. */
 void *pop3_allocate(const pop3_allocator *allocator, size_t size);
 void pop3_release(const pop3_allocator *allocator, void *block, size_t size);
 

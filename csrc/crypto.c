@@ -1,0 +1,99 @@
+/* crypto.c - see crypto.h. */
+#include "crypto.h"
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <string.h>
+
+#include "memory.h"
+
+#define MD5_SIZE 16
+
+/* OpenSSL counts in int: encode and decode in pieces that are whole groups. */
+#define PLAIN_PIECE 49152
+#define CODED_PIECE (PLAIN_PIECE / 3 * 4)
+
+static bool digest_two(EVP_MD_CTX *context, const EVP_MD *md, const char *a,
+                       size_t a_size, const char *b, size_t b_size,
+                       unsigned char *out) {
+  return EVP_DigestInit_ex(context, md, NULL) == 1 &&
+         EVP_DigestUpdate(context, a, a_size) == 1 &&
+         EVP_DigestUpdate(context, b, b_size) == 1 &&
+         EVP_DigestFinal_ex(context, out, NULL) == 1;
+}
+
+static void write_hex(const unsigned char *octets, size_t size, char *out) {
+  static const char digits[] = "0123456789abcdef";
+  for (size_t i = 0; i < size; i++) {
+    *out++ = digits[octets[i] >> 4];
+    *out++ = digits[octets[i] & 15];
+  }
+  *out = '\0';
+}
+
+pop3_error pop3_apop_digest(const char *timestamp, size_t timestamp_size,
+                            const char *secret, size_t secret_size,
+                            char digest[33]) {
+  unsigned char octets[MD5_SIZE];
+  EVP_MD *md = EVP_MD_fetch(NULL, "MD5", NULL);
+  EVP_MD_CTX *context = md ? EVP_MD_CTX_new() : NULL;
+  bool made = context && digest_two(context, md, timestamp, timestamp_size,
+                                    secret, secret_size, octets);
+  if (made) write_hex(octets, sizeof octets, digest);
+  pop3_wipe(octets, sizeof octets);
+  EVP_MD_CTX_free(context);
+  EVP_MD_free(md);
+  ERR_clear_error();
+  if (!md) return POP3_E_UNSUPPORTED;
+  return made ? POP3_E_OK : POP3_E_MEMORY;
+}
+
+bool pop3_equal(const void *a, const void *b, size_t size) {
+  return CRYPTO_memcmp(a, b, size) == 0;
+}
+
+size_t pop3_base64_encode(const void *octets, size_t size, char *out) {
+  const unsigned char *in = octets;
+  unsigned char *to = (unsigned char *)out;
+  out[0] = '\0';
+  while (size > 0) {
+    size_t piece = size < PLAIN_PIECE ? size : PLAIN_PIECE;
+    to += EVP_EncodeBlock(to, in, (int)piece);
+    in += piece;
+    size -= piece;
+  }
+  return (size_t)((char *)to - out);
+}
+
+/* OpenSSL's decoder skips blanks and takes "=" anywhere, which would let two
+ * parties read one text differently: so what it sees is checked first. */
+static bool is_base64(const char *text, size_t size, size_t *padding) {
+  static const char alphabet[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  size_t pad = 0;
+  if (size % 4 != 0) return false;
+  while (pad < 2 && pad < size && text[size - 1 - pad] == '=') pad++;
+  for (size_t i = 0; i < size - pad; i++)
+    if (!memchr(alphabet, text[i], sizeof alphabet - 1)) return false;
+  *padding = pad;
+  return true;
+}
+
+pop3_error pop3_base64_decode(const char *text, size_t size, void *out,
+                              size_t *got) {
+  const unsigned char *in = (const unsigned char *)text;
+  unsigned char *to = out;
+  size_t padding, left = size;
+  if (!is_base64(text, size, &padding)) return POP3_E_MALFORMED;
+  while (left > 0) {
+    size_t piece = left < CODED_PIECE ? left : CODED_PIECE;
+    int written = EVP_DecodeBlock(to, in, (int)piece);
+    if (written < 0) return POP3_E_MALFORMED;
+    to += written;
+    in += piece;
+    left -= piece;
+  }
+  *got = size / 4 * 3 - padding;
+  return POP3_E_OK;
+}
