@@ -238,13 +238,9 @@ static bool pin_module(void) {
   return in_program(&ours);
 }
 
-static void before_fork(void) {
-  (void)pthread_mutex_lock(&pool.mutex);
-}
+static void before_fork(void) { (void)pthread_mutex_lock(&pool.mutex); }
 
-static void after_fork(void) {
-  (void)pthread_mutex_unlock(&pool.mutex);
-}
+static void after_fork(void) { (void)pthread_mutex_unlock(&pool.mutex); }
 
 /* The threads exist in the parent only. Jobs of theirs are left to their
  * owners, who are told apart by the generation. */
@@ -267,9 +263,9 @@ static void prepare(void) {
 
 static pop3_error fail_system(pop3_failure *failure, const char *host,
                               const char *what, int system) {
-  pop3_error error = pop3_fail(failure, POP3_E_RESOLVE,
-                               "%s: cannot look the name up: %s (%s)", host,
-                               what, strerror(system));
+  pop3_error error =
+      pop3_fail(failure, POP3_E_RESOLVE, "%s: cannot look the name up: %s (%s)",
+                host, what, strerror(system));
   failure->system = system;
   return error;
 }

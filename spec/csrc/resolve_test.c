@@ -63,8 +63,7 @@ static void wait_at_gate(void) {
 }
 
 int scripted_getaddrinfo(const char *host, const char *service,
-                         const struct addrinfo *hints,
-                         struct addrinfo **list) {
+                         const struct addrinfo *hints, struct addrinfo **list) {
   if ((hints->ai_flags & AI_NUMERICHOST) || !strstr(host, ".test"))
     return getaddrinfo(host, service, hints, list);
   note_mask();
@@ -202,13 +201,16 @@ static void test_bad_names(void) {
   memset(lengthy, 'a', sizeof lengthy - 1);
   lengthy[sizeof lengthy - 1] = '\0';
   report(pop3_resolve_start("", "110", AF_UNSPEC, &lookup, &failure) ==
-                 POP3_E_NOT_FOUND && !lookup,
+                 POP3_E_NOT_FOUND &&
+             !lookup,
          "an empty name is refused");
   report(pop3_resolve_start(lengthy, "110", AF_UNSPEC, &lookup, &failure) ==
-                 POP3_E_NOT_FOUND && !lookup,
+                 POP3_E_NOT_FOUND &&
+             !lookup,
          "a name of 256 octets is refused");
   report(pop3_resolve_start("::1", "110", AF_INET, &lookup, &failure) ==
-                 POP3_E_NOT_FOUND && !lookup,
+                 POP3_E_NOT_FOUND &&
+             !lookup,
          "an address of the other family is refused");
 }
 
