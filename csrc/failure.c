@@ -2,7 +2,6 @@
 #include "failure.h"
 
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,37 +37,4 @@ pop3_error pop3_fail_response(pop3_failure *failure, pop3_error error,
   if (size > 0) memmove(failure->response, line, size);
   failure->response_size = size;
   return error;
-}
-
-static bool printable(unsigned char c) {
-  return c >= ' ' && c <= '~' && c != '\\';
-}
-
-static size_t escaped_width(unsigned char c) {
-  return printable(c) ? 1 : sizeof "\\xNN" - 1;
-}
-
-static bool fits(size_t room, const char *octets, size_t size) {
-  size_t width = 1; /* the NUL */
-  for (size_t i = 0; i < size && width <= room; i++)
-    width += escaped_width((unsigned char)octets[i]);
-  return width <= room;
-}
-
-char *pop3_escape(char *out, size_t room, const char *octets, size_t size) {
-  static const char digits[] = "0123456789abcdef";
-  static const char mark[] = "...";
-  size_t reserve = fits(room, octets, size) ? 1 : sizeof mark;
-  char *to = out;
-  for (size_t i = 0; i < size; i++) {
-    unsigned char c = (unsigned char)octets[i];
-    if (escaped_width(c) + reserve > room - (size_t)(to - out)) break;
-    *to++ = printable(c) ? (char)c : '\\';
-    if (printable(c)) continue;
-    *to++ = 'x';
-    *to++ = digits[c >> 4];
-    *to++ = digits[c & 15];
-  }
-  memcpy(to, reserve > 1 ? mark : "", reserve);
-  return out;
 }

@@ -36,12 +36,4 @@ pop3_fail(pop3_failure *failure, pop3_error error, const char *format, ...);
 pop3_error pop3_fail_response(pop3_failure *failure, pop3_error error,
                               const char *line, size_t size);
 
-/*
- * Make octets of somebody else's fit for a message to people: printable ASCII
- * stays, everything else becomes \xNN, so that no terminal obeys it. What
- * does not fit into `room` is cut and shown as "...". Returns `out`, which
- * ends with a NUL; `room` is at least 8.
- */
-char *pop3_escape(char *out, size_t room, const char *octets, size_t size);
-
 #endif

@@ -3,7 +3,7 @@
  * below them (memory.h, failure.h).
  *
  * Build: cc -std=c99 spec/csrc/crypto_test.c csrc/crypto.c csrc/memory.c
- *           csrc/failure.c csrc/tables.c -lcrypto
+ *           csrc/failure.c csrc/escape.c csrc/tables.c -lcrypto
  */
 #include <openssl/err.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "../../csrc/crypto.h"
+#include "../../csrc/escape.h"
 #include "../../csrc/failure.h"
 #include "../../csrc/memory.h"
 
@@ -92,7 +93,7 @@ static void test_base64_refusals(void) {
     const char *text = refused[i].text;
     char out[16], shown[64], name[96];
     size_t got = 99;
-    (void)pop3_escape(shown, sizeof shown, text, refused[i].size);
+    (void)pop3_escape(text, refused[i].size, shown, sizeof shown);
     (void)snprintf(name, sizeof name, "base64: refuses \"%s\"", shown);
     check(pop3_base64_decode(text, refused[i].size, out, &got) ==
                   POP3_E_MALFORMED &&
@@ -148,20 +149,6 @@ static void test_allocator(void) {
   pop3_release(a, NULL, 100);
 }
 
-static void test_escape(void) {
-  char out[12];
-  check(same(pop3_escape(out, sizeof out, "a\x1b[m", 4), "a\\x1b[m"),
-        "escape: control characters");
-  check(same(pop3_escape(out, sizeof out, "\xc3\\", 2), "\\xc3\\x5c"),
-        "escape: other alphabets and the backslash itself");
-  check(same(pop3_escape(out, sizeof out, "12345678901", 11), "12345678901"),
-        "escape: what fits exactly is whole");
-  check(same(pop3_escape(out, sizeof out, "123456789012", 12), "12345678..."),
-        "escape: what does not fit ends in dots");
-  check(same(pop3_escape(out, sizeof out, "\n\n\n", 3), "\\x0a\\x0a..."),
-        "escape: no half of an escape");
-}
-
 static void test_failure(void) {
   static pop3_failure failure;
   static char line[3000];
@@ -188,7 +175,6 @@ int main(void) {
   test_equal();
   test_wipe();
   test_allocator();
-  test_escape();
   test_failure();
   return failures > 0;
 }
