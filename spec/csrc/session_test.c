@@ -17,8 +17,7 @@ static bool good;
 /* The first broken claim of a test is the one to read. */
 #define CHECK(claim) check((claim), #claim, __LINE__)
 static void check(bool claim, const char *text, int line) {
-  if (!claim && good) printf("# line %d: %s
-", line, text);
+  if (!claim && good) printf("# line %d: %s\n", line, text);
   good = good && claim;
 }
 
