@@ -266,14 +266,14 @@ void pop3_secret_free(const pop3_allocator *allocator, char *octets,
 }
 
 int pop3_test_secret(lua_State *L, int index) {
-  return luaL_testudata(L, index, SECRET) != NULL;
+  return compat_testudata(L, index, SECRET) != NULL;
 }
 
 pop3_error pop3_secret_read(lua_State *L, int index,
                             const pop3_allocator *allocator, char **octets,
                             size_t *size, size_t *capacity,
                             pop3_failure *failure) {
-  secret *s = luaL_testudata(L, index, SECRET);
+  secret *s = compat_testudata(L, index, SECRET);
   collector c = {allocator, NULL, 0, 0};
   if (!s)
     return pop3_fail(failure, POP3_E_ARGUMENT, "a pop3.secret is expected");
