@@ -14,6 +14,8 @@ local child = {}
 
 local here = debug.getinfo(1, "S").source:match("^@(.*[/\\])") or "./"
 
+local python = os.getenv("PYTHON") or "python3"
+
 local function quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
@@ -78,8 +80,8 @@ function child.run(request)
     argv = argv, nofile = request.nofile, signal = request.signal,
     deadline = request.deadline or 30, env = next(env) and env or nil,
   })
-  local pipe = assert(io.popen("exec python3 " .. quote(here .. "child.py")
-                               .. " " .. quote(file)))
+  local pipe = assert(io.popen(("exec %s %s %s"):format(
+    quote(python), quote(here .. "child.py"), quote(file))))
   local answer = pipe:read("*a")
   pipe:close()
   os.remove(script)

@@ -19,6 +19,8 @@ Server.__index = Server
 
 local here = debug.getinfo(1, "S").source:match("^@(.*[/\\])") or "./"
 
+local python = os.getenv("PYTHON") or "python3"
+
 local function quote(text)
   return "'" .. text:gsub("'", "'\\''") .. "'"
 end
@@ -120,8 +122,8 @@ end
 --- Start a server; returns when it listens.
 function dovecot.start()
   local fifo = make_fifo()
-  local input = assert(io.popen("exec python3 " .. quote(here .. "dovecot.py")
-                                .. " > " .. quote(fifo), "w"))
+  local input = assert(io.popen(("exec %s %s > %s"):format(
+    quote(python), quote(here .. "dovecot.py"), quote(fifo)), "w"))
   local output = assert(io.open(fifo, "r"))
   os.remove(fifo)
   local self = setmetatable({

@@ -7,6 +7,7 @@
  *                       nothing and restarts no system call
  *   SHIM_NAMES=A,B,...  every name that is not numeric has these addresses
  *   SHIM_SLOW=N         such a name takes N milliseconds
+ *   SHIM_PEER=A         every peer has the IPv4 address A
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -16,10 +17,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 
 typedef int resolver(const char *, const char *, const struct addrinfo *,
                      struct addrinfo **);
+typedef int namer(int, struct sockaddr *, socklen_t *);
 
 static void ignore(int number) { (void)number; }
 
@@ -32,11 +35,26 @@ __attribute__((constructor)) static void start_alarm(void) {
   setitimer(ITIMER_REAL, &timer, NULL);
 }
 
+/* C has no cast from an object's pointer to a function's. */
 static resolver *real_resolver(void) {
   void *found = dlsym(RTLD_NEXT, "getaddrinfo");
   resolver *function;
   memcpy(&function, &found, sizeof function);
   return function;
+}
+
+int getpeername(int fd, struct sockaddr *restrict address,
+                socklen_t *restrict size) {
+  void *found = dlsym(RTLD_NEXT, "getpeername");
+  namer *function;
+  memcpy(&function, &found, sizeof function);
+  int result = function(fd, address, size);
+  const char *peer = getenv("SHIM_PEER");
+  if (result == 0 && peer != NULL && address->sa_family == AF_INET) {
+    struct in_addr *numeric = &((struct sockaddr_in *)address)->sin_addr;
+    inet_pton(AF_INET, peer, numeric);
+  }
+  return result;
 }
 
 static int is_numeric(const char *host) {

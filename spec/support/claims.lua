@@ -1,0 +1,61 @@
+--- What the specs of failures have in common.
+local system = require "system"
+
+local claims = {}
+
+--- Call `f`, which must raise an error object.
+-- @return the object
+function claims.failure(f, ...)
+  local ok, err = pcall(f, ...)
+  if ok then error("an error was expected, none came", 2) end
+  if type(err) ~= "table" then
+    error("an error object was expected, not: " .. tostring(err), 2)
+  end
+  return err
+end
+
+--- The same, of this kind and name.
+function claims.fails(kind, name, f, ...)
+  local ok, err = pcall(f, ...)
+  if ok then error("an error was expected, none came", 2) end
+  if type(err) ~= "table" or err.kind ~= kind or err.name ~= name then
+    local got = type(err) == "table" and err.kind .. "/" .. err.name .. ": "
+                or ""
+    error(("%s/%s was expected, not %s%s"):format(kind, name, got,
+                                                  tostring(err)), 2)
+  end
+  return err
+end
+
+--- Call `f`, which must raise an ordinary Lua error.
+-- @return its text
+function claims.misuse(f, ...)
+  local ok, err = pcall(f, ...)
+  if ok then error("an error was expected, none came", 2) end
+  if type(err) ~= "string" then
+    error("an ordinary error was expected, not: " .. tostring(err), 2)
+  end
+  return err
+end
+
+--- Call `f`; it must come back within `seconds`.
+-- @return the seconds that it took
+function claims.within(seconds, f, ...)
+  local start = system.monotime()
+  f(...)
+  local took = system.monotime() - start
+  if took > seconds then
+    error(("took %.2f s, at most %.2f were expected"):format(took, seconds), 2)
+  end
+  return took
+end
+
+--- Octets of this process in memory (Linux), by the kernel's count.
+function claims.resident()
+  for line in io.lines("/proc/self/status") do
+    local kib = line:match("^VmRSS:%s*(%d+) kB")
+    if kib then return tonumber(kib) * 1024 end
+  end
+end
+
+return claims
