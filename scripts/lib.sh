@@ -14,7 +14,7 @@ packages_demo="$packages_build lua-posix lua-argparse python3 openssl ca-certifi
 packages_test="$packages_demo luajit2 libluajit2-5.1-dev lua5.1 liblua5.1-0-dev
   lua-busted lua-filesystem lua-cjson lua-check luarocks git
   clang-format clang-19 libclang-rt-19-dev valgrind strace
-  python3-cryptography dovecot-pop3d"
+  dovecot-pop3d"
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
@@ -104,4 +104,31 @@ use_build() {
   export LUA_CPATH="$build/$1/?.so;;"
   unset LUA_PATH_5_2 LUA_PATH_5_3 LUA_PATH_5_4 LUA_INIT
   unset LUA_CPATH_5_2 LUA_CPATH_5_3 LUA_CPATH_5_4
+}
+
+# cannot_start REASON: a lane's tools are missing (skip, or failure in CI).
+cannot_start() {
+  say "cannot start: $*"
+  exit 77
+}
+
+# Specs that need a lane of their own: (packaging) installs, (leaks) runs long.
+own_lane='^spec/(packaging|leaks)'
+
+all_specs() {
+  (cd "$root" && find spec -name '*_spec.lua' | grep -Ev "$own_lane" | sort)
+}
+
+# run_busted LUA FILE|OPTION...: TAP on stdout, whatever specs print on stderr.
+run_busted() {
+  local lua=$1 results status=0
+  shift
+  results=$(mktemp)
+  # shellcheck disable=SC2086
+  ${run_under:-} "$lua" ${lua_setup:-} "$(command -v busted)" --lua="$lua" \
+    --ignore-lua -o "$root/spec/support/results.lua" -Xoutput "$results" \
+    "$@" >&2 || status=$?
+  cat "$results"
+  rm -f "$results"
+  return $status
 }

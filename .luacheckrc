@@ -1,0 +1,12 @@
+-- What ships runs on every Lua from 5.1 to 5.4 and LuaJIT.
+std = "min"
+max_line_length = 100
+codes = true
+self = false
+exclude_files = { "build" }
+
+files["spec"] = { std = "max+busted" }
+files["bin/pop3"] = { max_line_length = 80 }
+files["lua"] = { max_line_length = 80 }
+files["examples"] = { max_line_length = 80 }
+files["rockspec/*.rockspec"] = { std = "+rockspec" }

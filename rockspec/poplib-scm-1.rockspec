@@ -1,0 +1,63 @@
+rockspec_format = "3.0"
+package = "poplib"
+version = "scm-1"
+
+source = {
+  url = "git+https://localhost/poplib.git",
+}
+
+description = {
+  summary = "A POP3 and POP3S client with the methods of Python's poplib",
+  detailed = [[
+require "pop3" is a POP3 client for Lua 5.1 to 5.4 and LuaJIT: every method
+of Python's poplib, TLS that verifies, STLS, deadlines and limits, errors with
+a kind. The module has no dependency but OpenSSL 3. The command-line program
+`pop3` that comes with it needs argparse and luaposix, too.]],
+  license = "MIT",
+  labels = { "pop3", "email", "mail", "tls", "network" },
+}
+
+dependencies = {
+  "lua >= 5.1, < 5.5",
+}
+
+-- Two entries, because each names one library that must be found.
+external_dependencies = {
+  OPENSSL = { header = "openssl/ssl.h", library = "ssl" },
+  CRYPTO = { header = "openssl/crypto.h", library = "crypto" },
+}
+
+build = {
+  type = "builtin",
+  modules = {
+    ["pop3.core"] = {
+      sources = {
+        "csrc/body.c",
+        "csrc/caps.c",
+        "csrc/client.c",
+        "csrc/conn.c",
+        "csrc/escape.c",
+        "csrc/lua_conn.c",
+        "csrc/lua_error.c",
+        "csrc/lua_secret.c",
+        "csrc/memory.c",
+        "csrc/octets.c",
+        "csrc/resolve.c",
+        "csrc/session.c",
+        "csrc/socket.c",
+        "csrc/tables.c",
+      },
+      incdirs = { "csrc", "$(OPENSSL_INCDIR)", "$(CRYPTO_INCDIR)" },
+      libdirs = { "$(OPENSSL_LIBDIR)", "$(CRYPTO_LIBDIR)" },
+      libraries = { "ssl", "crypto", "pthread" },
+    },
+  },
+  install = {
+    bin = { "bin/pop3" },
+  },
+}
+
+test = {
+  type = "command",
+  command = "scripts/test",
+}

@@ -1,0 +1,118 @@
+-- leaks_spec.lua - a process that opens ten thousand sessions holds as many
+-- descriptors and as much memory as one that opened a few hundred.
+
+local pop3 = require "pop3"
+local certificates = require "spec.support.certificates"
+local server = require "spec.support.server"
+
+local WARM_UP = 500
+local OCTETS_ALLOWED = 512 * 1024 -- what malloc and the collector wobble by
+
+local function descriptors()
+  local pipe = assert(io.popen("ls /proc/$PPID/fd | wc -l"))
+  local count = tonumber(pipe:read("*a"))
+  pipe:close()
+  return count
+end
+
+local function resident()
+  collectgarbage()
+  collectgarbage()
+  for line in io.lines("/proc/self/status") do
+    local kib = line:match("^VmRSS:%s*(%d+) kB")
+    if kib then return tonumber(kib) * 1024 end
+  end
+end
+
+local function start(more)
+  local mailbox = {
+    greeting = "+OK ready <1896.697170952@dbc.mtview.ca.us>",
+    messages = { "Subject: one\r\n\r\n.dot\r\n" },
+    capa = { "USER", "STLS", "UIDL" },
+  }
+  for key, value in pairs(more or {}) do mailbox[key] = value end
+  return server.start {
+    connections = { { { mailbox = mailbox } } },
+    accepts = 0, deadline = 540, keep = 0, record = 0, backlog = 1024,
+  }
+end
+
+-- Run `session` again and again; after the warm-up nothing may grow.
+local function repeat_session(count, session)
+  for _ = 1, WARM_UP do session() end
+  local octets, fds = resident(), descriptors()
+  for _ = 1, count do session() end
+  local more = resident() - octets
+  assert.equal(fds, descriptors())
+  assert.is_true(more <= OCTETS_ALLOWED,
+    ("%d sessions left %d octets behind"):format(count, more))
+end
+
+describe("a long-lived process", function()
+  after_each(server.stop_all)
+
+  it("does 10,000 cycles of connect, login, quit", function()
+    local s = start()
+    repeat_session(10000, function()
+      local conn = pop3.POP3(s.host, s.port)
+      conn:user("me")
+      conn:pass_("secret")
+      conn:quit()
+    end)
+  end)
+
+  it("does 1,000 cycles over STLS, with a message", function()
+    local s = start { stls = certificates.server "exact" }
+    local options = {
+      tls = "starttls", cafile = certificates.cafile,
+      servername = certificates.name,
+    }
+    repeat_session(1000, function()
+      local conn = pop3.POP3(s.host, s.port, options)
+      conn:login("me", "secret")
+      assert.equal(3, #select(2, conn:retr(1)))
+      conn:quit()
+    end)
+  end)
+
+  it("is refused 1,000 times at the login", function()
+    local s = start { password = "another" }
+    repeat_session(1000, function()
+      local conn = pop3.POP3(s.host, s.port)
+      conn:user("me")
+      assert.has_error(function() conn:pass_("secret") end)
+      conn:close()
+    end)
+  end)
+
+  it("is refused 1,000 times by a closed port", function()
+    local port = server.closed_port()
+    repeat_session(1000, function()
+      assert.is_false((pcall(pop3.POP3, "127.0.0.1", port)))
+    end)
+  end)
+
+  it("fails 300 handshakes", function()
+    local s = start { stls = certificates.server "exact" }
+    local options = {
+      tls = "starttls", cafile = certificates.cafile,
+      servername = "another.example.org",
+    }
+    repeat_session(300, function()
+      assert.is_false((pcall(pop3.POP3, s.host, s.port, options)))
+    end)
+  end)
+
+  it("forgets 1,000 connections, and the collector closes them", function()
+    local s = start()
+    local count = 0
+    repeat_session(1000, function()
+      pop3.POP3(s.host, s.port):user("me")
+      count = count + 1
+      if count % 100 == 0 then
+        collectgarbage()
+        collectgarbage()
+      end
+    end)
+  end)
+end)

@@ -1,0 +1,154 @@
+-- packaging_spec.lua - what a user installs works from where it was put: the
+-- rock (LuaRocks' builtin build, offline) and CMake's install, each in an
+-- empty tree, used by a process that knows nothing of the sources.
+
+local server = require "spec.support.server"
+
+local function quote(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+local function run(...)
+  local command = string.format(...)
+  local pipe = assert(io.popen("{ " .. command .. "; } 2>&1; echo $?"))
+  local output = pipe:read("*a")
+  pipe:close()
+  local text, status = output:match("^(.-)(%d+)\n$")
+  return tonumber(status), text
+end
+
+local function succeed(...)
+  local status, text = run(...)
+  assert(status == 0, ("status %s of %s\n%s")
+    :format(status, string.format(...), text))
+  return text
+end
+
+-- A session in a fresh interpreter with the paths given and no others.
+local script = [[
+local pop3 = require "pop3"
+local port = tonumber(arg[1])
+local conn = pop3.POP3("127.0.0.1", port)
+conn:user("me")
+conn:pass_("secret")
+local _, lines, octets = conn:retr(1)
+print(pop3._VERSION, #lines, octets, conn:quit())
+print(require("pop3.safe").POP3("127.0.0.1", 0) == nil)
+]]
+
+local function use_from(lua_path, lua_cpath, folder)
+  local s = server.start { { { mailbox = {
+    messages = { "Subject: one\r\n\r\n..dot\r\n" },
+  } } } }
+  local name = folder .. "/session.lua"
+  local file = assert(io.open(name, "w"))
+  file:write(script)
+  file:close()
+  local text = succeed("cd %s && env -i PATH=\"$PATH\" LUA_PATH=%s "
+    .. "LUA_CPATH=%s lua5.4 session.lua %d", quote(folder), quote(lua_path),
+    quote(lua_cpath), s.port)
+  s:stop()
+  assert.matches("^%S.-\t3\t%d+\t%+OK.-\ntrue\n$", text)
+end
+
+-- The only name that a module shows to the process that loads it: other
+-- modules may carry another version of this library.
+local function exported(path)
+  local text = succeed("nm -D --defined-only %s", quote(path))
+  local names = {}
+  for name in text:gmatch("%s[TDBRVW]%s(%S+)") do names[#names + 1] = name end
+  return table.concat(names, " ")
+end
+
+describe("an installation", function()
+  local folder
+
+  setup(function()
+    folder = succeed("mktemp -d"):match("%S+")
+    -- LuaRocks compiles beside the sources: let it do that in a copy.
+    succeed("mkdir %s/tree && cp -R CMakeLists.txt LICENSE bin cmake csrc lua "
+      .. "rockspec examples %s/tree", quote(folder), quote(folder))
+  end)
+
+  teardown(function() run("rm -rf %s", quote(folder)) end)
+  after_each(server.stop_all)
+
+  describe("by LuaRocks", function()
+    setup(function()
+      succeed("cd %s/tree && HOME=%s luarocks --lua-version=5.4 "
+        .. "--tree=%s/rocks make rockspec/poplib-scm-1.rockspec",
+        quote(folder), quote(folder), quote(folder))
+    end)
+
+    it("has a rockspec that luarocks lint accepts", function()
+      succeed("HOME=%s luarocks lint rockspec/poplib-scm-1.rockspec",
+        quote(folder))
+    end)
+
+    it("serves a session from an empty tree", function()
+      local share = folder .. "/rocks/share/lua/5.4"
+      use_from(share .. "/?.lua", folder .. "/rocks/lib/lua/5.4/?.so", folder)
+    end)
+
+    it("shows no names but the module's", function()
+      assert.equal("luaopen_pop3_core",
+        exported(folder .. "/rocks/lib/lua/5.4/pop3/core.so"))
+    end)
+
+    it("brings a command that runs", function()
+      local text = succeed("%s/rocks/bin/pop3 --help", quote(folder))
+      assert.matches("fetch", text)
+    end)
+  end)
+
+  describe("by CMake", function()
+    setup(function()
+      succeed("cd %s/tree && cmake -B %s/made -DPOP3_LUA=5.4 "
+        .. "-DPOP3_WERROR=ON -DCMAKE_INSTALL_PREFIX=%s/prefix && "
+        .. "cmake --build %s/made -j2 && cmake --install %s/made",
+        quote(folder), quote(folder), quote(folder), quote(folder),
+        quote(folder))
+    end)
+
+    it("serves a session from an empty prefix", function()
+      use_from(folder .. "/prefix/share/lua/5.4/?.lua",
+        folder .. "/prefix/lib/lua/5.4/?.so", folder)
+    end)
+
+    it("shows no names but the module's", function()
+      assert.equal("luaopen_pop3_core",
+        exported(folder .. "/prefix/lib/lua/5.4/pop3/core.so"))
+    end)
+
+    it("brings a command that runs", function()
+      local text = succeed("%s/prefix/bin/pop3 --help", quote(folder))
+      assert.matches("fetch", text)
+    end)
+
+    it("gives C programs the engine by pkg-config, without OpenSSL", function()
+      local flags = succeed("PKG_CONFIG_PATH=%s/prefix/lib/pkgconfig "
+        .. "pkg-config --cflags --libs pop3", quote(folder)):match("[^\n]+")
+      succeed("cc -std=c99 -Wall -Wextra -Werror -o %s/c_session "
+        .. "examples/c_session.c %s", quote(folder), flags)
+      assert.not_matches("ssl", succeed("ldd %s/c_session", quote(folder)))
+    end)
+
+    it("builds the engine with nothing but a C compiler", function()
+      succeed("cd %s/tree && cmake -B %s/engine -DPOP3_LUA=none "
+        .. "-DPOP3_TLS=OFF -DCMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON "
+        .. "-DCMAKE_DISABLE_FIND_PACKAGE_Lua=ON && cmake --build %s/engine",
+        quote(folder), quote(folder), quote(folder))
+    end)
+  end)
+
+  it("builds for the other Luas, too", function()
+    for lua, package in pairs { ["5.1"] = "lua5.1", jit = "luajit" } do
+      if run("pkg-config --exists %s", package) == 0 then
+        succeed("cd %s/tree && cmake -B %s/made-%s -DPOP3_LUA=%s "
+          .. "-DPOP3_WERROR=ON -DCMAKE_BUILD_TYPE=Debug && "
+          .. "cmake --build %s/made-%s -j2", quote(folder), quote(folder), lua,
+          lua, quote(folder), lua)
+      end
+    end
+  end)
+end)
