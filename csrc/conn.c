@@ -131,6 +131,7 @@ void pop3_conn_close(pop3_conn *c) {
   pop3_wipe(c->session, pop3_session_size(&c->options.engine));
   pop3_session_init(c->session, &c->options.engine);
   pop3_session_poison(c->client.session, POP3_E_CLOSED);
+  pop3_fail(&c->failure, POP3_E_CLOSED, NULL); /* for a call that is running */
 }
 
 pop3_client *pop3_conn_client(pop3_conn *c) { return &c->client; }

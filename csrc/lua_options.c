@@ -117,8 +117,7 @@ static void read_seconds(lua_State *L, const char *method,
   lua_Number n = read_number(L, method, row, wanted);
   if (n == 0)
     option_error(L, method, row->key, wanted,
-                 "0; a blocking connection has no non-blocking mode");
-  /* Beyond a year it is a mistake, or infinity, which is no timeout. */
+                 "0: Non-blocking socket (timeout=0) is not supported");
   if (!(n > 0)) option_error(L, method, row->key, wanted, "another number");
   *(double *)field = (double)n;
 }

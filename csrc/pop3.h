@@ -118,9 +118,15 @@ pop3_session *pop3_session_init(void *memory, const pop3_config *config);
 
 enum {
   POP3_AS_LINES = 1 << 0, /* deliver a message as LINE events, not DATA */
-  POP3_AS_LONG = 1 << 1,  /* by hand: a listing follows the status line */
-  POP3_AS_SHORT = 1 << 2  /* by hand: no listing follows */
+  POP3_AS_LONG = 1 << 1   /* by hand: a listing follows the status line */
 };
+
+/*
+ * May these octets be an argument? The one rule, applied to every command:
+ * CONTROL for CR, LF and NUL; NOT_NUMBER for a token (a message number) that
+ * is empty, has a blank or is not printable ASCII.
+ */
+pop3_error pop3_check_octets(pop3_span octets, bool token);
 
 /*
  * Queue a command of POP3_COMMANDS. `arguments` are borrowed until the command
@@ -140,8 +146,7 @@ pop3_error pop3_session_command(pop3_session *session, pop3_command command,
 /*
  * Queue a line by hand, without its line end. Its first word is looked up in
  * POP3_COMMANDS: a row's effects, secrecy and reply apply, except that
- * POP3_AS_LONG and POP3_AS_SHORT decide whether a listing follows. STLS and
- * AUTH change what the stream is and are refused (POP3_E_STATE).
+ * POP3_AS_LONG decides whether a listing follows. STLS and AUTH change what the stream is and are refused (POP3_E_STATE).
  */
 pop3_error pop3_session_line(pop3_session *session, pop3_span line,
                              unsigned flags, uint32_t *tag);

@@ -216,7 +216,7 @@ static void borrow_line(pop3_session *s, const pop3_span *parts, size_t count) {
   next_part(s);
 }
 
-/* Every octet that leaves passes here, behind admit and check_octets. */
+/* Every octet that leaves passes here, behind admit and pop3_check_octets. */
 static void queue_line(pop3_session *s, const pop3_span *parts, size_t count) {
   size_t total = total_size(parts, count);
   if (total <= OUTPUT_SIZE - s->output_end) {
@@ -261,10 +261,10 @@ static pop3_error admit(pop3_session *s, unsigned flags, size_t total) {
 }
 
 /* The one place that refuses what would end a line (CVE-2025-15367). */
-static pop3_error check_octets(const pop3_span *span, bool token) {
-  if (token && span->size == 0) return POP3_E_NOT_NUMBER;
-  for (size_t i = 0; i < span->size; i++) {
-    unsigned char c = (unsigned char)span->data[i];
+pop3_error pop3_check_octets(pop3_span octets, bool token) {
+  if (token && octets.size == 0) return POP3_E_NOT_NUMBER;
+  for (size_t i = 0; i < octets.size; i++) {
+    unsigned char c = (unsigned char)octets.data[i];
     if (c == '\r' || c == '\n' || c == '\0') return POP3_E_CONTROL;
     if (token && (c <= ' ' || c > '~')) return POP3_E_NOT_NUMBER;
   }
@@ -289,7 +289,7 @@ static pop3_error check_arguments(const pop3_command_row *row,
   const arity *wanted = &arities[row->arguments];
   if (count < wanted->least || count > wanted->most) return POP3_E_ARGUMENT;
   for (size_t i = 0; i < count; i++) {
-    pop3_error error = check_octets(&arguments[i], wanted->token);
+    pop3_error error = pop3_check_octets(arguments[i], wanted->token);
     if (error != POP3_E_OK) return error;
   }
   return POP3_E_OK;
@@ -364,7 +364,7 @@ pop3_error pop3_session_line(pop3_session *s, pop3_span line, unsigned flags,
                              uint32_t *tag) {
   pop3_command command = pop3_command_find(line.data, line.size);
   const pop3_command_row *row = pop3_command_get(command);
-  pop3_error error = check_octets(&line, false);
+  pop3_error error = pop3_check_octets(line, false);
   if (error != POP3_E_OK) return error;
   if (line.size == 0) return POP3_E_ARGUMENT;
   if (row->flags & POP3_F_ALONE) return POP3_E_STATE;
@@ -379,7 +379,7 @@ pop3_error pop3_session_line(pop3_session *s, pop3_span line, unsigned flags,
 pop3_error pop3_session_answer(pop3_session *s, pop3_span base64) {
   if (s->error != POP3_E_OK) return s->error;
   if (!s->challenged) return POP3_E_STATE;
-  pop3_error error = check_octets(&base64, false);
+  pop3_error error = pop3_check_octets(base64, false);
   if (error != POP3_E_OK) return error;
   pop3_span parts[2] = {base64, text("\r\n")};
   if (!has_room(s, total_size(parts, 2))) return POP3_E_AGAIN;

@@ -1,0 +1,377 @@
+/*
+ * lua_connection.c - see lua_connection.h.
+ */
+#include "lua_connection.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "lua_context.h"
+#include "lua_error.h"
+#include "lua_operation.h"
+#include "lua_options.h"
+#include "lua_secret.h"
+
+#define CONNECTION_TYPE "pop3.connection"
+
+/* The block's second part begins where malloc's alignment allows any type. */
+#define CONN_OFFSET ((sizeof(pop3_connection) + 15) / 16 * 16)
+
+/* ------------------------------------------------------------ the userdata */
+
+pop3_connection *pop3_connection_check(lua_State *L, int index,
+                                       const char *method) {
+  pop3_connection *u = compat_testudata(L, index, CONNECTION_TYPE);
+  if (u != NULL && u->conn != NULL) return u;
+  luaL_where(L, 2);
+  lua_pushfstring(L,
+                  "bad self to '%s' (pop3 connection expected, got %s: call "
+                  "it with a colon)",
+                  method, luaL_typename(L, index));
+  lua_concat(L, 2);
+  lua_error(L);
+  return NULL;
+}
+
+void pop3_connection_drop_secret(pop3_connection *u) {
+  pop3_secret_free(&u->allocator, u->secret, u->secret_room);
+  u->secret = NULL;
+  u->secret_room = 0;
+}
+
+/* Frees, closes, sends nothing; the userdata stays usable as a closed one. */
+static void release(pop3_connection *u) {
+  if (u->conn == NULL) return;
+  pop3_conn_close(u->conn);
+  pop3_tls_context_release(u->context);
+  u->context = NULL;
+  pop3_connection_drop_secret(u);
+  pop3_octets_clear(&u->partial);
+  pop3_octets_clear(&u->trace);
+}
+
+/* [-0, +0, -] a finaliser is given no other value, but a script might */
+static int connection_gc(lua_State *L) {
+  pop3_connection *u = compat_testudata(L, 1, CONNECTION_TYPE);
+  if (u != NULL) release(u);
+  return 0;
+}
+
+int pop3_lua_close(lua_State *L) {
+  release(pop3_connection_check(L, 1, "close"));
+  return 0;
+}
+
+/* [-0, +1, m] */
+static int connection_to_string(lua_State *L) {
+  pop3_connection *u = pop3_connection_check(L, 1, "tostring");
+  pop3_conn_info info;
+  pop3_conn_describe(u->conn, &info);
+  lua_pushfstring(L, "pop3.%s (", u->class);
+  pop3_push_escaped(L, info.host, strlen(info.host));
+  lua_pushfstring(L, ":%d%s)", (int)info.port, info.fd < 0 ? ", closed" : "");
+  lua_concat(L, 3);
+  return 1;
+}
+
+/* Methods first, then poplib's two attributes. [-0, +1, v] */
+static int connection_index(lua_State *L) {
+  pop3_connection *u = pop3_connection_check(L, 1, "index");
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  pop3_conn_info info;
+  lua_settop(L, 2);
+  lua_pushvalue(L, 2);
+  lua_rawget(L, lua_upvalueindex(1));
+  if (!lua_isnil(L, -1)) return 1;
+  if (strcmp(key, "host") != 0 && strcmp(key, "port") != 0) return 1;
+  pop3_conn_describe(u->conn, &info);
+  if (key[0] == 'h') lua_pushstring(L, info.host);
+  if (key[0] == 'p') lua_pushinteger(L, (lua_Integer)info.port);
+  return 1;
+}
+
+int pop3_lua_is_safe(lua_State *L) {
+  lua_pushboolean(L, pop3_connection_check(L, 1, "safe")->safe);
+  return 1;
+}
+
+int pop3_lua_welcome(lua_State *L) {
+  pop3_connection_check(L, 1, "getwelcome");
+  compat_getuservalue(L, 1);
+  lua_getfield(L, -1, "welcome");
+  return 1;
+}
+
+/* [-0, +0, m] the table is on top */
+static void set_string(lua_State *L, const char *key, const char *value) {
+  if (value == NULL) return;
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, key);
+}
+
+static void set_boolean(lua_State *L, const char *key, bool value) {
+  lua_pushboolean(L, value);
+  lua_setfield(L, -2, key);
+}
+
+static void set_integer(lua_State *L, const char *key, lua_Integer value) {
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, key);
+}
+
+/* [-0, +0, m] the table is on top */
+static void set_tls_info(lua_State *L, const pop3_tls_info *tls) {
+  lua_createtable(L, 0, 5);
+  set_string(L, "version", tls->version);
+  set_string(L, "cipher", tls->cipher);
+  set_string(L, "group", tls->group);
+  set_string(L, "alpn", tls->alpn);
+  set_boolean(L, "verified", tls->verified);
+  lua_setfield(L, -2, "tls");
+}
+
+int pop3_lua_describe(lua_State *L) {
+  pop3_connection *u = pop3_connection_check(L, 1, "info");
+  pop3_conn_info info;
+  pop3_conn_describe(u->conn, &info);
+  lua_createtable(L, 0, 8);
+  set_string(L, "class", u->class);
+  set_string(L, "host", info.host);
+  set_integer(L, "port", (lua_Integer)info.port);
+  set_boolean(L, "closed", info.fd < 0);
+  set_boolean(L, "secure", info.secure);
+  if (info.fd >= 0) set_integer(L, "fd", info.fd);
+  if (info.address[0] != '\0') set_string(L, "address", info.address);
+  if (info.secure) set_tls_info(L, &info.tls);
+  return 1;
+}
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", connection_gc},
+    {"__close", connection_gc},
+    {"__tostring", connection_to_string},
+    {NULL, NULL},
+};
+
+void pop3_open_connections(lua_State *L) {
+  luaL_newmetatable(L, CONNECTION_TYPE);
+  compat_setfuncs(L, metamethods);
+  set_string(L, "__name", CONNECTION_TYPE);
+  set_string(L, "__metatable", CONNECTION_TYPE);
+  lua_newtable(L); /* the methods */
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, connection_index, 1);
+  lua_setfield(L, -3, "__index");
+  lua_remove(L, -2);
+}
+
+/* ------------------------------------------------------------ options */
+
+typedef struct connect_options {
+  double timeout;
+  double connect_timeout;
+  double total_timeout;
+  int tls;
+  int framing;
+  bool allow_cleartext;
+  pop3_config engine;
+} connect_options;
+
+/* In the order of pop3_tls_mode. */
+static const char *const tls_words[] = {"none", "starttls", "opportunistic",
+                                        "implicit", NULL};
+static const char *const framing_words[] = {"strict", "lenient", NULL};
+
+#define OPTION(key, type, words) \
+  {#key, POP3_OPTION_##type, offsetof(connect_options, key), words}
+#define LIMIT_OPTION(name, value, reason) \
+  {#name, POP3_OPTION_COUNT, offsetof(connect_options, engine.name), NULL},
+
+static const pop3_option option_rows[] = {
+    OPTION(timeout, SECONDS, NULL),
+    OPTION(connect_timeout, SECONDS, NULL),
+    OPTION(total_timeout, SECONDS, NULL),
+    OPTION(tls, WORD, tls_words),
+    OPTION(framing, WORD, framing_words),
+    OPTION(allow_cleartext, BOOLEAN, NULL),
+    {"context", POP3_OPTION_ANY, 0, NULL}, /* read by connection_context */
+    POP3_LIMITS(LIMIT_OPTION)
+};
+
+static void connect_options_init(connect_options *options, bool implicit) {
+  pop3_conn_options defaults;
+  pop3_conn_options_init(&defaults);
+  memset(options, 0, sizeof *options);
+  options->timeout = defaults.timeout;
+  options->connect_timeout = defaults.connect_timeout;
+  options->total_timeout = defaults.total_timeout;
+  options->engine = defaults.engine;
+  options->tls = implicit ? POP3_TLS_IMPLICIT : POP3_TLS_NONE;
+}
+
+static void conn_options_from(const connect_options *from,
+                              pop3_conn_options *to) {
+  pop3_conn_options_init(to);
+  to->timeout = from->timeout;
+  to->connect_timeout = from->connect_timeout;
+  to->total_timeout = from->total_timeout;
+  to->tls = (pop3_tls_mode)from->tls;
+  to->allow_cleartext = from->allow_cleartext;
+  to->engine = from->engine;
+  to->engine.lenient = from->framing == 1;
+}
+
+/* ------------------------------------------------------------ contexts */
+
+/* [-0, +0, v] a context retained, or NULL and a failure */
+static pop3_tls_context *context_of_table(lua_State *L, int index,
+                                          const char *method,
+                                          pop3_failure *failure) {
+  pop3_tls_options tls;
+  pop3_tls_options_init(&tls);
+  pop3_option_set set = {pop3_tls_option_rows, pop3_tls_option_count, &tls};
+  pop3_options_read(L, index, method, &set, 1);
+  return pop3_lua_context_for(L, &tls, failure);
+}
+
+pop3_tls_context *pop3_connection_context(lua_State *L,
+                                          const pop3_connection *u, int index,
+                                          const char *method,
+                                          pop3_failure *failure) {
+  pop3_tls_options defaults;
+  if (lua_isnoneornil(L, index)) {
+    if (u->context != NULL) return u->context;
+    pop3_tls_options_init(&defaults);
+    return pop3_lua_context_for(L, &defaults, failure);
+  }
+  pop3_tls_context *context = pop3_test_context(L, index);
+  if (context != NULL) return context;
+  if (lua_istable(L, index))
+    return context_of_table(L, index, method, failure);
+  pop3_argument_error(L, method, 1,
+                      "pop3.context or option table expected, got %s",
+                      luaL_typename(L, index));
+  return NULL;
+}
+
+/* ------------------------------------------------------------ connect */
+
+static int wrong_argument(lua_State *L, const char *class, int argument,
+                          const char *wanted, int index) {
+  return pop3_argument_error(L, class, argument, "%s expected, got %s", wanted,
+                             luaL_typename(L, index));
+}
+
+/* A zeroed connection with a metatable and a user value. [-0, +1, m] */
+static pop3_connection *new_connection(lua_State *L,
+                                       const pop3_conn_options *options) {
+  size_t size = CONN_OFFSET + pop3_conn_size(options);
+  pop3_connection *u = lua_newuserdata(L, size);
+  memset(u, 0, sizeof *u);
+  u->allocator.resize = lua_getallocf(L, &u->allocator.state);
+  luaL_getmetatable(L, CONNECTION_TYPE);
+  lua_setmetatable(L, -2);
+  lua_newtable(L);
+  compat_setuservalue(L, -2);
+  pop3_octets_init(&u->partial, &u->allocator);
+  pop3_octets_init(&u->trace, &u->allocator);
+  u->conn = pop3_conn_init((char *)u + CONN_OFFSET, options, &u->allocator);
+  return u;
+}
+
+/* Arguments of connect, by place. */
+enum { AT_CLASS = 1, AT_SAFE, AT_HOST, AT_PORT, AT_OPTIONS, AT_CONNECTION };
+
+static unsigned check_port(lua_State *L, const char *class) {
+  if (lua_type(L, AT_PORT) != LUA_TNUMBER)
+    wrong_argument(L, class, 2, "port number", AT_PORT);
+  lua_Number port = lua_tonumber(L, AT_PORT);
+  if (!(port >= 1 && port <= 65535) || port != (lua_Number)(unsigned)port)
+    pop3_argument_error(L, class, 2, "a port is 1 to 65535");
+  return (unsigned)port;
+}
+
+static void check_host(lua_State *L, const char *class) {
+  if (lua_type(L, AT_HOST) != LUA_TSTRING)
+    wrong_argument(L, class, 1, "host name", AT_HOST);
+}
+
+/* Read all options, TLS's too, so that a typo in either is found. */
+static void read_options(lua_State *L, const char *class,
+                         connect_options *options, pop3_tls_options *tls) {
+  bool implicit = strcmp(class, "POP3_SSL") == 0;
+  connect_options_init(options, implicit);
+  pop3_tls_options_init(tls);
+  pop3_option_set sets[2] = {
+      {option_rows, sizeof option_rows / sizeof *option_rows, options},
+      {pop3_tls_option_rows, pop3_tls_option_count, tls},
+  };
+  pop3_options_read(L, AT_OPTIONS, class, sets, 2);
+  if (implicit && options->tls != POP3_TLS_IMPLICIT)
+    pop3_argument_error(L, class, 3, "POP3_SSL is tls = \"implicit\"; use "
+                                     "POP3 for the others");
+}
+
+/* The `context` option, or one of the other TLS options. [-0, +0, v] */
+static pop3_error take_context(lua_State *L, const char *class,
+                               pop3_connection *u, const pop3_tls_options *tls,
+                               pop3_failure *failure) {
+  lua_getfield(L, AT_OPTIONS, "context");
+  pop3_tls_context *context =
+      lua_isnil(L, -1)
+          ? pop3_lua_context_for(L, tls, failure)
+          : pop3_connection_context(L, u, lua_gettop(L), class, failure);
+  if (context == NULL) return failure->error;
+  u->context = pop3_tls_context_retain(context);
+  lua_pop(L, 1);
+  return POP3_E_OK;
+}
+
+static bool needs_context(lua_State *L, const connect_options *options) {
+  lua_getfield(L, AT_OPTIONS, "context");
+  bool given = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return given || options->tls != POP3_TLS_NONE;
+}
+
+static pop3_error open_connection(lua_State *L, const char *class,
+                                  pop3_connection *u,
+                                  pop3_failure *failure) {
+  size_t size;
+  const char *host = lua_tolstring(L, AT_HOST, &size);
+  pop3_error error = pop3_conn_open(u->conn, host, size, check_port(L, class),
+                                    u->context, pop3_now());
+  if (error != POP3_E_OK) *failure = *pop3_conn_failure(u->conn);
+  return error;
+}
+
+int pop3_lua_connect(lua_State *L) {
+  const char *class = luaL_checkstring(L, AT_CLASS);
+  connect_options options;
+  pop3_tls_options tls;
+  pop3_conn_options conn_options;
+  pop3_failure failure = {0};
+  lua_settop(L, AT_OPTIONS);
+  check_host(L, class);
+  check_port(L, class);
+  read_options(L, class, &options, &tls);
+  conn_options_from(&options, &conn_options);
+  pop3_connection *u = new_connection(L, &conn_options);
+  u->class = strcmp(class, "POP3_SSL") == 0 ? "POP3_SSL" : "POP3";
+  u->safe = lua_toboolean(L, AT_SAFE) != 0;
+  pop3_error error = POP3_E_OK;
+  if (needs_context(L, &options))
+    error = take_context(L, class, u, &tls, &failure);
+  if (error == POP3_E_OK) error = open_connection(L, class, u, &failure);
+  if (error == POP3_E_ARGUMENT)
+    return pop3_argument_error(L, class, 1, "%s", failure.text);
+  lua_settop(L, AT_CONNECTION);
+  if (error == POP3_E_OK) {
+    pop3_operation_opened(u);
+    return 1;
+  }
+  release(u);
+  lua_pushnil(L);
+  pop3_push_error(L, &failure);
+  return 2;
+}

@@ -1,0 +1,68 @@
+/*
+ * lua_connection.h - the connection userdata: what it owns, how it is made and
+ * how it ends. Its operations are in lua_operation.c.
+ */
+#ifndef POP3_LUA_CONNECTION_H
+#define POP3_LUA_CONNECTION_H
+
+#include <stdbool.h>
+
+#include "conn.h"
+#include "lua_compat.h"
+#include "octets.h"
+
+typedef struct pop3_method pop3_method;
+
+/*
+ * The userdata; the connection's memory follows in the same block. Its user
+ * value is a table of what has to stay alive: "status", "lines", "debug" and
+ * the running call's arguments 1 and 2.
+ */
+typedef struct pop3_connection {
+  pop3_conn *conn; /* NULL until its options are known */
+  pop3_allocator allocator;
+  pop3_tls_context *context; /* of the constructor's options, or NULL */
+  const char *class;         /* "POP3" or "POP3_SSL" */
+  bool safe;                 /* methods return nil, message, err */
+
+  const pop3_method *method; /* the last one begun */
+  bool busy;
+  pop3_step settled; /* DONE or FAILED, reported after its trace */
+  int lines;         /* in the table so far */
+  uint64_t octets;   /* of the body */
+  pop3_octets partial; /* a line that straddles two reads */
+  pop3_octets trace;   /* to be shown before we go on */
+  char *secret;        /* of a pop3.secret, until the operation has ended */
+  size_t secret_room;
+} pop3_connection;
+
+/* The connection at `index`, or an error that names the method. [-0, +0, v] */
+pop3_connection *pop3_connection_check(lua_State *L, int index,
+                                       const char *method);
+
+void pop3_connection_drop_secret(pop3_connection *connection);
+
+/*
+ * The context that the value at `index` stands for: a pop3.context, an option
+ * table, or nil for the constructor's. NULL and a failure. [-0, +0, v]
+ */
+pop3_tls_context *pop3_connection_context(lua_State *L,
+                                          const pop3_connection *connection,
+                                          int index, const char *method,
+                                          pop3_failure *failure);
+
+/* Create the metatable; push the table for the face's methods. [-0, +1, m] */
+void pop3_open_connections(lua_State *L);
+
+/*
+ * connect(class, safe, host, port, options) -> connection, or nil and an
+ * error object; turn it until the greeting is there. [-0, +2, v]
+ */
+int pop3_lua_connect(lua_State *L);
+
+int pop3_lua_close(lua_State *L);    /* close(connection) [-0, +0, v] */
+int pop3_lua_describe(lua_State *L); /* info(connection) -> table [-0, +1, v] */
+int pop3_lua_welcome(lua_State *L);  /* welcome(connection) [-0, +1, v] */
+int pop3_lua_is_safe(lua_State *L);  /* safe(connection) [-0, +1, v] */
+
+#endif

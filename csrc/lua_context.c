@@ -1,0 +1,161 @@
+/*
+ * lua_context.c - see lua_context.h.
+ */
+#include "lua_context.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lua_error.h"
+
+#define CONTEXT_TYPE "pop3.context"
+
+typedef struct context_userdata {
+  pop3_tls_context *context; /* retained; NULL once collected */
+} context_userdata;
+
+#define OPTION(key, type) \
+  {#key, POP3_OPTION_##type, offsetof(pop3_tls_options, key), NULL}
+
+const pop3_option pop3_tls_option_rows[] = {
+    OPTION(cafile, STRING),       OPTION(capath, STRING),
+    OPTION(verify, BOOLEAN),      OPTION(check_hostname, BOOLEAN),
+    OPTION(servername, STRING),   OPTION(certfile, STRING),
+    OPTION(keyfile, STRING),      OPTION(keypass, STRING),
+    OPTION(min_version, STRING),  OPTION(max_version, STRING),
+    OPTION(ciphers, STRING),      OPTION(ciphersuites, STRING),
+    OPTION(groups, STRING),       OPTION(security_level, LEVEL),
+    OPTION(alpn, BOOLEAN),
+};
+const size_t pop3_tls_option_count =
+    sizeof pop3_tls_option_rows / sizeof *pop3_tls_option_rows;
+
+static context_userdata *test_userdata(lua_State *L, int index) {
+  return compat_testudata(L, index, CONTEXT_TYPE);
+}
+
+pop3_tls_context *pop3_test_context(lua_State *L, int index) {
+  context_userdata *u = test_userdata(L, index);
+  return u != NULL ? u->context : NULL;
+}
+
+/* [-0, +0, -] */
+static int context_gc(lua_State *L) {
+  context_userdata *u = test_userdata(L, 1);
+  if (u == NULL) return 0;
+  pop3_tls_context_release(u->context);
+  u->context = NULL;
+  return 0;
+}
+
+/* [-0, +1, m] */
+static int context_to_string(lua_State *L) {
+  lua_pushliteral(L, CONTEXT_TYPE);
+  return 1;
+}
+
+static const luaL_Reg metamethods[] = {
+    {"__gc", context_gc},
+    {"__tostring", context_to_string},
+    {NULL, NULL},
+};
+
+/* Contexts by their options; its address is the key in the registry. */
+static const char cache_key = 0;
+
+void pop3_open_context(lua_State *L) {
+  luaL_newmetatable(L, CONTEXT_TYPE);
+  compat_setfuncs(L, metamethods);
+  lua_pushliteral(L, CONTEXT_TYPE);
+  lua_setfield(L, -2, "__name");
+  lua_pushliteral(L, CONTEXT_TYPE);
+  lua_setfield(L, -2, "__metatable");
+  lua_pop(L, 1);
+  lua_pushlightuserdata(L, (void *)(size_t)&cache_key);
+  lua_newtable(L);
+  lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
+/* A new userdata with a context, or nil. [-0, +1, m] */
+static pop3_tls_context *push_new(lua_State *L,
+                                  const pop3_tls_options *options,
+                                  pop3_failure *failure) {
+  context_userdata *u = lua_newuserdata(L, sizeof *u);
+  u->context = NULL;
+  luaL_getmetatable(L, CONTEXT_TYPE);
+  lua_setmetatable(L, -2);
+  if (pop3_tls_context_new(options, &u->context, failure) == POP3_E_OK)
+    return u->context;
+  lua_pop(L, 1);
+  lua_pushnil(L);
+  return NULL;
+}
+
+/* "key=value" of one option, or "key" where there is none. A NUL cannot be in
+ * a value, so it separates. [-0, +0, m] appends to the buffer */
+static void add_option(luaL_Buffer *b, const pop3_option *row,
+                       const pop3_tls_options *options) {
+  const char *field = (const char *)options + row->offset;
+  const char *string;
+  switch (row->type) {
+    case POP3_OPTION_STRING:
+      string = *(const char *const *)(const void *)field;
+      if (string != NULL) luaL_addstring(b, "=");
+      if (string != NULL) luaL_addstring(b, string);
+      break;
+    case POP3_OPTION_BOOLEAN:
+      luaL_addstring(b, *(const bool *)(const void *)field ? "y" : "n");
+      break;
+    default: /* a level of one digit */
+      luaL_addchar(b, (char)('0' + *(const int *)(const void *)field));
+      break;
+  }
+  luaL_addlstring(b, "", 1);
+}
+
+/* [-0, +1, m] */
+static void push_cache_key(lua_State *L, const pop3_tls_options *options) {
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (size_t i = 0; i < pop3_tls_option_count; i++)
+    add_option(&b, &pop3_tls_option_rows[i], options);
+  luaL_pushresult(&b);
+}
+
+pop3_tls_context *pop3_lua_context_for(lua_State *L,
+                                       const pop3_tls_options *options,
+                                       pop3_failure *failure) {
+  if (options->keypass != NULL) return push_new(L, options, failure);
+  lua_pushlightuserdata(L, (void *)(size_t)&cache_key);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  push_cache_key(L, options);
+  lua_pushvalue(L, -1);
+  lua_rawget(L, -3); /* cache, key, value */
+  pop3_tls_context *context = pop3_test_context(L, -1);
+  if (context == NULL) {
+    lua_pop(L, 1);
+    context = push_new(L, options, failure);
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, -2);
+    if (context != NULL) lua_rawset(L, -5);
+    if (context == NULL) lua_pop(L, 2);
+  }
+  lua_replace(L, -3); /* the value where the cache was */
+  lua_pop(L, 1);
+  return context;
+}
+
+int pop3_lua_context(lua_State *L) {
+  pop3_tls_options options;
+  pop3_failure failure = {0};
+  pop3_option_set set = {pop3_tls_option_rows, pop3_tls_option_count, &options};
+  pop3_tls_options_init(&options);
+  if (!lua_isnoneornil(L, 1) && !lua_istable(L, 1))
+    return pop3_argument_error(L, "context", 1,
+                               "option table expected, got %s",
+                               luaL_typename(L, 1));
+  if (lua_istable(L, 1)) pop3_options_read(L, 1, "context", &set, 1);
+  if (pop3_lua_context_for(L, &options, &failure) != NULL) return 1;
+  pop3_push_error(L, &failure);
+  return 2;
+}

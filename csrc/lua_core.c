@@ -1,0 +1,55 @@
+/*
+ * lua_core.c - luaopen_pop3_core: what lua/pop3.lua is built on. The module has
+ * no state of its own: everything is in the Lua state that opened it.
+ */
+#include <string.h>
+
+#include "lua_connection.h"
+#include "lua_context.h"
+#include "lua_error.h"
+#include "lua_operation.h"
+#include "lua_secret.h"
+
+/* Names are resolved in Lua for the function only that Lua looks up. */
+#if defined(__GNUC__)
+__attribute__((visibility("default")))
+#elif defined(_WIN32)
+__declspec(dllexport)
+#endif
+int luaopen_pop3_core(lua_State *L);
+
+static const luaL_Reg functions[] = {
+    {"connect", pop3_lua_connect}, {"begin", pop3_lua_begin},
+    {"turn", pop3_lua_turn},       {"close", pop3_lua_close},
+    {"trace", pop3_lua_trace},     {"info", pop3_lua_describe},
+    {"welcome", pop3_lua_welcome}, {"is_safe", pop3_lua_is_safe},
+    {"context", pop3_lua_context}, {"secret", pop3_lua_secret},
+    {NULL, NULL},
+};
+
+/* The OpenSSL that is loaded has to be one that we were built for. */
+static void check_library(lua_State *L) {
+  pop3_failure failure = {0};
+  if (pop3_tls_check_library(&failure) == POP3_E_OK) return;
+  luaL_error(L, "%s", failure.text);
+}
+
+int luaopen_pop3_core(lua_State *L) {
+  check_library(L);
+  pop3_open_errors(L);
+  pop3_open_context(L);
+  pop3_open_secret(L);
+  lua_newtable(L);
+  compat_setfuncs(L, functions);
+  pop3_open_connections(L);
+  lua_setfield(L, -2, "methods"); /* the face fills it */
+  pop3_push_methods(L);
+  lua_setfield(L, -2, "operations");
+  pop3_push_error_class(L);
+  lua_setfield(L, -2, "error_proto");
+  lua_pushinteger(L, POP3_PORT);
+  lua_setfield(L, -2, "POP3_PORT");
+  lua_pushinteger(L, POP3_SSL_PORT);
+  lua_setfield(L, -2, "POP3_SSL_PORT");
+  return 1;
+}

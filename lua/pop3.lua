@@ -1,0 +1,261 @@
+--- POP3 and POP3 over TLS for Lua, shaped like Python's poplib.
+--
+-- A connection is a userdata with poplib's methods; what poplib returns as a
+-- tuple comes as several results, and `error_proto` is raised as a table (see
+-- docs/errors.md). `require "pop3.safe"` is the same module returning
+-- `nil, message, err` instead of raising.
+--
+--     local pop3 = require "pop3"
+--     local M = pop3.POP3_SSL("mail.example.org")
+--     M:user("joe"); M:pass_(function() return ask_for_password() end)
+--     for i = 1, (M:stat()) do
+--       local resp, lines, octets = M:retr(i)
+--     end
+--     M:quit()
+--
+-- @module pop3
+
+local core = require "pop3.core"
+
+local VERSION = "poplib 0.1.0"
+
+-- Shared by the raising module and the safe one: a default is a default.
+local default_timeout = 60
+
+-- ------------------------------------------------------------ failing
+
+-- What pop3.safe says in place of the text, so that callers may compare.
+local SHORT = { closed = "closed", timeout = "timeout" }
+
+local function short_message(err)
+  if type(err) ~= "table" then return err end
+  if err.kind == "state" and err.name == "closed" then return "closed" end
+  return SHORT[err.kind] or err.message
+end
+
+local function fail(safe, err)
+  if safe then return nil, short_message(err), err end
+  error(err, 0)
+end
+
+-- ------------------------------------------------------------ the loop
+
+local function show(text, sink)
+  if sink then return sink(text) end
+  io.stderr:write(text)
+end
+
+--- Run an operation to its end: the one place that waits (in C, in poll, and
+-- never longer than to the next signal, so that Ctrl-C's hook can run here).
+local function finish(conn)
+  while true do
+    local state, a, b, c = core.turn(conn)
+    if state == "done" then return a, b, c end
+    if state == "failed" then return fail(core.is_safe(conn), a) end
+    if state == "trace" then show(a, b) end
+  end
+end
+
+local function settle(conn, err)
+  if err ~= nil then return fail(core.is_safe(conn), err) end
+  return finish(conn)
+end
+
+-- ------------------------------------------------------------ methods
+
+local methods = core.methods
+
+-- Everything that is one operation: user, stat, retr, ... A row in
+-- csrc/lua_operation.c is all that a new one needs.
+for _, name in ipairs(core.operations) do
+  methods[name] = function(self, ...)
+    return settle(self, core.begin(self, name, ...))
+  end
+end
+
+-- A secret may be a function, called once, now that it is needed.
+local function reveal(secret)
+  if type(secret) == "function" then return (secret()) end
+  return secret
+end
+
+--- Send the password (`PASS`).
+-- @param password string, function called once, or `pop3.secret`
+-- @treturn string the status line
+function methods:pass_(password)
+  return settle(self, core.begin(self, "pass_", reveal(password)))
+end
+
+--- Log in by the digest of the greeting's timestamp and a shared secret.
+-- @tparam string user
+-- @param secret string, function called once, or `pop3.secret`
+-- @treturn string the status line
+function methods:apop(user, secret)
+  return settle(self, core.begin(self, "apop", user, reveal(secret)))
+end
+
+--- Log in the best way there is (today: `USER` and `PASS`). Refuses to send
+-- the password in clear, unless the peer is this host or `allow_cleartext`
+-- was given (kind `tls`, name `insecure`).
+-- @tparam string user
+-- @param password string, function called once, or `pop3.secret`
+-- @treturn string the status line
+function methods:login(user, password)
+  return settle(self, core.begin(self, "login", user, reveal(password)))
+end
+
+--- The server's greeting, `+OK` included, without its line end.
+function methods:getwelcome() return core.welcome(self) end
+
+--- Show what is sent and received: 1 commands, 2 every line, 0 nothing.
+-- Secrets are replaced, control characters escaped.
+-- @tparam number level
+-- @tparam[opt] function sink is given each text; default: stderr
+function methods:set_debuglevel(level, sink) core.trace(self, level, sink) end
+
+--- What the connection is: `host`, `port`, `address` (the peer's), `fd`,
+-- `secure`, `closed`, `tls` (`version`, `cipher`, `group`, `alpn`,
+-- `verified`).
+-- @treturn table
+function methods:info() return core.info(self) end
+
+--- The socket's descriptor, or nil when closed; for polling only.
+-- @treturn ?number
+function methods:fd() return core.info(self).fd end
+
+--- Close without `QUIT`: deletions are lost. As often as you like.
+function methods:close() core.close(self) end
+
+-- ------------------------------------------------------------ the module
+
+local function copy(options)
+  local own = {}
+  for key, value in pairs(options) do own[key] = value end
+  return own
+end
+
+-- Positions behind the host, and the option table in the last place, as one
+-- table and a port.
+local function arguments(class, names, ...)
+  local count, given = select("#", ...), { ... }
+  local options = {}
+  if type(given[count]) == "table" then
+    options = copy(given[count])
+    count = count - 1
+  end
+  for i = 2, count do
+    local name = names[i - 1]
+    if name then
+      if given[i] ~= nil then options[name] = given[i] end
+    elseif given[i] ~= nil then
+      error(("bad argument #%d to '%s' (option table expected, got %s)"):format(
+        i + 1, class, type(given[i])), 3)
+    end
+  end
+  if count < 1 then return nil, options end
+  return given[1], options
+end
+
+local function default_port(class, options)
+  local implicit = class == "POP3_SSL" or options.tls == "implicit"
+  return implicit and core.POP3_SSL_PORT or core.POP3_PORT
+end
+
+local function is_error_proto(err)
+  return type(err) == "table" and rawget(err, "class") == core.error_proto
+end
+
+local function check_timeout(method, seconds)
+  if seconds == nil then return end
+  local ok = type(seconds) == "number" and seconds > 0
+  if not ok then
+    error(("bad argument #1 to '%s' (seconds, more than 0, or nil expected)")
+      :format(method), 3)
+  end
+end
+
+local function module(safe)
+  local M = {
+    _VERSION = VERSION,
+    POP3_PORT = core.POP3_PORT,
+    POP3_SSL_PORT = core.POP3_SSL_PORT,
+    CR = "\r",
+    LF = "\n",
+    CRLF = "\r\n",
+    --- The longest status line, octets with its line end; new connections
+    -- take it from here, as in poplib.
+    _MAXLINE = 2048,
+    --- The class of what poplib would raise: `err.class == pop3.error_proto`.
+    error_proto = core.error_proto,
+    is_error_proto = is_error_proto,
+    secret = core.secret,
+  }
+
+  -- Defaults of the module for what the caller left open.
+  local function complete(options)
+    if options.timeout == nil then
+      options.timeout = default_timeout or math.huge
+    end
+    if options.max_line == nil then options.max_line = M._MAXLINE end
+    return options
+  end
+
+  local function opened(conn, err)
+    if conn == nil then return fail(safe, err) end
+    return finish(conn)
+  end
+
+  --- Connect and read the greeting.
+  -- @tparam string host name or address
+  -- @tparam[opt=110] number port
+  -- @tparam[opt=60] number timeout seconds without an octet
+  -- @tparam[opt] table options see docs/options.md
+  -- @return a connection
+  function M.POP3(host, ...)
+    local port, options = arguments("POP3", { "timeout" }, ...)
+    port = port or default_port("POP3", options)
+    return opened(core.connect("POP3", safe, host, port, complete(options)))
+  end
+
+  --- Connect by TLS (RFC 8314) and read the greeting.
+  -- @tparam string host name or address
+  -- @tparam[opt=995] number port
+  -- @tparam[opt] string keyfile the client certificate's key, PEM
+  -- @tparam[opt] string certfile the client certificate, PEM
+  -- @tparam[opt] table options see docs/options.md
+  -- @return a connection
+  function M.POP3_SSL(host, ...)
+    local names = { "keyfile", "certfile" }
+    local port, options = arguments("POP3_SSL", names, ...)
+    port = port or default_port("POP3_SSL", options)
+    return opened(core.connect("POP3_SSL", safe, host, port,
+      complete(options)))
+  end
+
+  --- Prepare TLS ahead of time: options checked, trust loaded, reusable.
+  -- @tparam[opt] table options TLS options, see docs/options.md
+  -- @return a context for `context =` and `stls(context)`
+  function M.context(options)
+    local context, err = core.context(options)
+    if context == nil then return fail(safe, err) end
+    return context
+  end
+
+  --- The default of `timeout` for connections made from now on.
+  -- @tparam ?number seconds nil: none
+  function M.setdefaulttimeout(seconds)
+    check_timeout("setdefaulttimeout", seconds)
+    default_timeout = seconds
+  end
+
+  --- @treturn ?number seconds
+  function M.getdefaulttimeout() return default_timeout end
+
+  return M
+end
+
+local pop3 = module(false)
+--- The same module, returning `nil, message, err`; also `require "pop3.safe"`.
+pop3.safe = module(true)
+
+return pop3
