@@ -360,12 +360,7 @@ pop3_error pop3_resolve_start(const char *host, const char *service,
   return POP3_E_OK;
 }
 
-int pop3_lookup_fd(const pop3_lookup *lookup) {
-  (void)pthread_mutex_lock(&pool.mutex);
-  bool waiting = !lookup->done && !is_orphan(lookup);
-  (void)pthread_mutex_unlock(&pool.mutex);
-  return waiting ? lookup->ready[0] : -1;
-}
+int pop3_lookup_fd(const pop3_lookup *lookup) { return lookup->ready[0]; }
 
 pop3_error pop3_lookup_result(const pop3_lookup *lookup,
                               const struct addrinfo **list,

@@ -37,8 +37,9 @@ pop3_error pop3_resolve_start(const char *host, const char *service,
 
 /*
  * A descriptor that becomes readable, and stays so, when the lookup is
- * finished; -1 when it is finished already. Only to be polled; it belongs to
- * the lookup and is closed by pop3_lookup_release.
+ * finished: a poll that begins too late returns at once. -1 when there was
+ * nothing to wait for. Only to be polled; it belongs to the lookup and is
+ * closed by pop3_lookup_release.
  */
 int pop3_lookup_fd(const pop3_lookup *lookup);
 
