@@ -272,5 +272,13 @@ describe("pop3.secret", function()
         assert.matches(row[3], err, 1, true)
       end)
     end
+
+    it("where it was called", function()
+      local _, err = pcall(function()
+        local secret = pop3.secret("PASSWORD")
+        return secret
+      end)
+      assert.matches("^[^:]*secret_spec%.lua:%d+: bad argument #1", err)
+    end)
   end)
 end)

@@ -89,10 +89,12 @@ def main(path, *command):
     signal.signal(signal.SIGALRM, lambda *_: process.kill())
     signal.alarm(DEADLINE)
     said = process.stdout.readline().decode("latin-1").strip()
+    octets, found = 0, []
     os.kill(process.pid, signal.SIGSTOP)
-    os.waitpid(process.pid, os.WUNTRACED)
-    octets, found = search(process.pid, secret)
-    os.kill(process.pid, signal.SIGCONT)
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    if os.WIFSTOPPED(status):
+        octets, found = search(process.pid, secret)
+        os.kill(process.pid, signal.SIGCONT)
     process.communicate()
     print(json.dumps({"said": said, "status": process.returncode,
                       "octets": octets, "found": found}))
