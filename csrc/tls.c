@@ -1,0 +1,359 @@
+/* tls.c - see tls.h: the filter. */
+#include "tls.h"
+
+#include <limits.h>
+#include <openssl/bio.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <string.h>
+
+#include "escape.h"
+#include "tls_internal.h"
+
+/* What BIO_read is given to throw octets away into. */
+#define WASTE 4096
+
+/* Types of a TLS record that a server may begin with (RFC 8446 5.1). */
+#define RECORD_ALERT 0x15
+#define RECORD_HANDSHAKE 0x16
+
+/* --- OpenSSL's errors ---------------------------------------------------- */
+
+#define ALERT(number) (SSL_AD_REASON_OFFSET + (number))
+
+#define NO_VERSION                                                          \
+  "the server speaks no version of TLS that is allowed here: ask its "      \
+  "administrator for TLS 1.2 or newer, or see min_version and max_version " \
+  "(below 1.2 security_level = 0, too)"
+#define WEAK_KEYS                                                 \
+  "the server's keys are too weak for security level 2: ask its " \
+  "administrator for stronger ones, or lower security_level"
+#define NO_COMMON                                                      \
+  "the server finds no parameters in common with us: see the options " \
+  "min_version, max_version, ciphers, groups and security_level"
+#define OUR_CERTIFICATE \
+  "the server refuses our client certificate: see certfile and keyfile"
+
+/* What OpenSSL's reason means to somebody who wants his mail. */
+static const struct explanation {
+  int reason;
+  pop3_error error;
+  const char *text;
+} explanations[] = {
+    {ALERT(SSL_AD_NO_APPLICATION_PROTOCOL), POP3_E_ALPN,
+     "the server refuses the protocol \"pop3\" (ALPN): alpn = false does not "
+     "offer it"},
+    {ALERT(SSL_AD_CERTIFICATE_REQUIRED), POP3_E_HANDSHAKE,
+     "the server demands a client certificate: use certfile and keyfile"},
+    {ALERT(SSL_AD_UNRECOGNIZED_NAME), POP3_E_HANDSHAKE,
+     "the server does not know the name that we asked for: connect with "
+     "another one, or use servername"},
+    {ALERT(SSL_AD_PROTOCOL_VERSION), POP3_E_HANDSHAKE, NO_VERSION},
+    {SSL_R_UNSUPPORTED_PROTOCOL, POP3_E_HANDSHAKE, NO_VERSION},
+    {SSL_R_VERSION_TOO_LOW, POP3_E_HANDSHAKE, NO_VERSION},
+    {SSL_R_NO_PROTOCOLS_AVAILABLE, POP3_E_HANDSHAKE,
+     "no version of TLS is left: see min_version, max_version and, for those "
+     "below 1.2, security_level = 0"},
+    {ALERT(SSL_AD_HANDSHAKE_FAILURE), POP3_E_HANDSHAKE, NO_COMMON},
+    {ALERT(SSL_AD_INSUFFICIENT_SECURITY), POP3_E_HANDSHAKE, NO_COMMON},
+    {SSL_R_NO_CIPHERS_AVAILABLE, POP3_E_HANDSHAKE,
+     "no cipher is left: see ciphers, ciphersuites and security_level"},
+    {ALERT(SSL_AD_BAD_CERTIFICATE), POP3_E_HANDSHAKE, OUR_CERTIFICATE},
+    {ALERT(SSL_AD_UNSUPPORTED_CERTIFICATE), POP3_E_HANDSHAKE, OUR_CERTIFICATE},
+    {ALERT(SSL_AD_CERTIFICATE_REVOKED), POP3_E_HANDSHAKE, OUR_CERTIFICATE},
+    {ALERT(SSL_AD_CERTIFICATE_EXPIRED), POP3_E_HANDSHAKE, OUR_CERTIFICATE},
+    {ALERT(SSL_AD_CERTIFICATE_UNKNOWN), POP3_E_HANDSHAKE, OUR_CERTIFICATE},
+    {ALERT(SSL_AD_UNKNOWN_CA), POP3_E_HANDSHAKE, OUR_CERTIFICATE},
+    {ALERT(SSL_AD_ACCESS_DENIED), POP3_E_HANDSHAKE, OUR_CERTIFICATE},
+    {SSL_R_UNEXPECTED_EOF_WHILE_READING, POP3_E_HANDSHAKE,
+     "the server closed the connection during the TLS handshake: is this the "
+     "right port?"},
+    {SSL_R_WRONG_VERSION_NUMBER, POP3_E_HANDSHAKE,
+     "the server stopped to speak TLS during the handshake: is this the right "
+     "port?"},
+    {SSL_R_EXCESSIVE_MESSAGE_SIZE, POP3_E_HANDSHAKE,
+     "the server's certificates are larger than 100 KiB: ask its "
+     "administrator for a smaller chain"},
+    {SSL_R_DH_KEY_TOO_SMALL, POP3_E_HANDSHAKE, WEAK_KEYS},
+    {SSL_R_EE_KEY_TOO_SMALL, POP3_E_HANDSHAKE, WEAK_KEYS},
+    {SSL_R_WRONG_SIGNATURE_TYPE, POP3_E_HANDSHAKE, WEAK_KEYS},
+    {SSL_R_UNSAFE_LEGACY_RENEGOTIATION_DISABLED, POP3_E_HANDSHAKE,
+     "the server has no secure renegotiation (RFC 5746): ask its "
+     "administrator to bring its TLS up to date"},
+};
+
+static const struct explanation *explain(unsigned long code) {
+  size_t count = sizeof explanations / sizeof explanations[0];
+  if (ERR_GET_LIB(code) != ERR_LIB_SSL) return NULL;
+  for (size_t i = 0; i < count; i++)
+    if (explanations[i].reason == ERR_GET_REASON(code)) return &explanations[i];
+  return NULL;
+}
+
+static const char *reason_text(unsigned long code) {
+  const char *text = ERR_reason_error_string(code);
+  if (ERR_SYSTEM_ERROR(code)) return strerror(ERR_GET_REASON(code));
+  return text ? text : "unknown reason";
+}
+
+const char *pop3_tls_reason(void) {
+  /* the oldest entry is the cause, later ones are whom it passed */
+  return reason_text(ERR_peek_error());
+}
+
+pop3_error pop3_tls_fail(pop3_failure *failure, pop3_error error,
+                         const char *what) {
+  unsigned long code = ERR_peek_error();
+  const struct explanation *known = explain(code);
+  ERR_clear_error();
+  if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+    return pop3_fail(failure, POP3_E_MEMORY, NULL);
+  if (known)
+    return pop3_fail(failure, known->error, "%s (%s)", known->text,
+                     reason_text(code));
+  return pop3_fail(failure, error, "%s (%s)", what, reason_text(code));
+}
+
+/* --- making -------------------------------------------------------------- */
+
+static bool make_pipes(pop3_tls *tls) {
+  tls->in = BIO_new(BIO_s_mem());
+  tls->out = BIO_new(BIO_s_mem());
+  if (tls->in && tls->out) {
+    SSL_set_bio(tls->ssl, tls->in, tls->out);
+    return true;
+  }
+  BIO_free(tls->in);
+  BIO_free(tls->out);
+  return false;
+}
+
+static bool make_ssl(pop3_tls *tls) {
+  tls->ssl = SSL_new(tls->context->ssl);
+  if (!tls->ssl || !make_pipes(tls)) return false;
+  SSL_set_connect_state(tls->ssl);
+  return pop3_tls_expect_peer(tls) == POP3_E_OK;
+}
+
+pop3_error pop3_tls_new(pop3_tls_context *context, const char *host,
+                        size_t host_size, bool after_stls, pop3_tls **tls,
+                        pop3_failure *failure) {
+  pop3_tls *t = OPENSSL_zalloc(sizeof *t);
+  pop3_error error;
+  if (!t) {
+    ERR_clear_error();
+    return pop3_fail(failure, POP3_E_MEMORY, NULL);
+  }
+  t->context = pop3_tls_context_retain(context);
+  t->after_stls = after_stls;
+  error = context->servername
+              ? pop3_tls_read_name(t, context->servername,
+                                   strlen(context->servername), failure)
+              : pop3_tls_read_name(t, host, host_size, failure);
+  ERR_clear_error();
+  if (error == POP3_E_OK && !make_ssl(t))
+    error = pop3_fail(failure, POP3_E_MEMORY, NULL);
+  ERR_clear_error();
+  if (error != POP3_E_OK) {
+    pop3_tls_free(t);
+    return error;
+  }
+  *tls = t;
+  return POP3_E_OK;
+}
+
+void pop3_tls_free(pop3_tls *tls) {
+  if (!tls) return;
+  SSL_free(tls->ssl);
+  X509_free(tls->culprit);
+  pop3_tls_context_release(tls->context);
+  OPENSSL_free(tls);
+}
+
+/* --- ciphertext ---------------------------------------------------------- */
+
+static void keep_opening(pop3_tls *tls, const char *octets, size_t size) {
+  size_t room = sizeof tls->opening - tls->opening_size;
+  if (size > room) size = room;
+  if (size > 0) memcpy(tls->opening + tls->opening_size, octets, size);
+  tls->opening_size += size;
+}
+
+pop3_error pop3_tls_feed(pop3_tls *tls, const char *octets, size_t size) {
+  if (!tls->secure) keep_opening(tls, octets, size);
+  ERR_clear_error();
+  while (size > 0) {
+    int piece = size < INT_MAX ? (int)size : INT_MAX;
+    if (BIO_write(tls->in, octets, piece) != piece) {
+      ERR_clear_error();
+      return POP3_E_MEMORY;
+    }
+    octets += piece;
+    size -= (size_t)piece;
+  }
+  return POP3_E_OK;
+}
+
+void pop3_tls_eof(pop3_tls *tls) {
+  /* an empty input now means its end instead of "later" */
+  (void)BIO_set_mem_eof_return(tls->in, 0);
+}
+
+const char *pop3_tls_output(pop3_tls *tls, size_t *size) {
+  char *octets = NULL;
+  long count = BIO_get_mem_data(tls->out, &octets);
+  *size = count > 0 ? (size_t)count : 0;
+  return *size > 0 ? octets : NULL;
+}
+
+void pop3_tls_sent(pop3_tls *tls, size_t size) {
+  char waste[WASTE];
+  while (size > 0) {
+    int piece = size < sizeof waste ? (int)size : (int)sizeof waste;
+    int dropped = BIO_read(tls->out, waste, piece);
+    if (dropped <= 0) return;
+    size -= (size_t)dropped;
+  }
+}
+
+/* --- handshake ----------------------------------------------------------- */
+
+static pop3_error die(pop3_tls *tls, pop3_error error) {
+  tls->dead = error;
+  return error;
+}
+
+static pop3_error dead_again(const pop3_tls *tls, pop3_failure *failure) {
+  return pop3_fail(failure, tls->dead, "TLS failed before: %s",
+                   pop3_error_text(tls->dead));
+}
+
+/* Does what the server said first look like anything but TLS? */
+static bool speaks_plain(const pop3_tls *tls) {
+  unsigned char first = (unsigned char)tls->opening[0];
+  if (tls->opening_size == 0) return false;
+  return first != RECORD_ALERT && first != RECORD_HANDSHAKE;
+}
+
+static pop3_error explain_plain(const pop3_tls *tls, pop3_failure *failure) {
+  char shown[2 * POP3_TLS_OPENING];
+  (void)pop3_escape(tls->opening, tls->opening_size, shown, sizeof shown);
+  if (tls->after_stls)
+    return pop3_fail(failure, POP3_E_INJECTION,
+                     "plain octets (\"%s\") followed the server's reply to "
+                     "STLS: somebody may be tampering with the connection",
+                     shown);
+  return pop3_fail(failure, POP3_E_HANDSHAKE,
+                   "the server does not speak TLS on this port; it said "
+                   "\"%s\": use port 995 for TLS, or STLS on port 110",
+                   shown);
+}
+
+static pop3_error refuse(const pop3_tls *tls, pop3_failure *failure) {
+  if (tls->fault != X509_V_OK) return pop3_tls_explain_peer(tls, failure);
+  if (ERR_peek_error() == 0) /* the end of the input, nothing else */
+    return pop3_fail(failure, POP3_E_HANDSHAKE,
+                     "the server closed the connection during the TLS "
+                     "handshake: is this the right port?");
+  return pop3_tls_fail(failure, POP3_E_HANDSHAKE, "TLS handshake failed");
+}
+
+static pop3_error advance(pop3_tls *tls, pop3_failure *failure) {
+  if (speaks_plain(tls)) return die(tls, explain_plain(tls, failure));
+  ERR_clear_error();
+  int result = SSL_do_handshake(tls->ssl);
+  int reason = SSL_get_error(tls->ssl, result);
+  if (result != 1) {
+    bool waits =
+        reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE;
+    return waits ? POP3_E_AGAIN : die(tls, refuse(tls, failure));
+  }
+  pop3_error error = pop3_tls_check_peer(tls, failure);
+  if (error != POP3_E_OK) return die(tls, error);
+  tls->secure = true;
+  return POP3_E_OK;
+}
+
+pop3_error pop3_tls_handshake(pop3_tls *tls, pop3_failure *failure) {
+  if (tls->dead != POP3_E_OK) return dead_again(tls, failure);
+  if (tls->secure) return POP3_E_OK;
+  pop3_error error = advance(tls, failure);
+  ERR_clear_error();
+  return error;
+}
+
+/* --- plaintext ----------------------------------------------------------- */
+
+/* OpenSSL would begin a handshake by itself, and nobody would check it. */
+static pop3_error admit(const pop3_tls *tls, pop3_failure *failure) {
+  if (tls->dead != POP3_E_OK) return dead_again(tls, failure);
+  if (tls->secure) return POP3_E_OK;
+  return pop3_fail(failure, POP3_E_TLS_DATA, "the TLS handshake is not done");
+}
+
+static pop3_error truncated(pop3_failure *failure) {
+  ERR_clear_error();
+  return pop3_fail(failure, POP3_E_TRUNCATED,
+                   "the server or somebody between cut the TLS stream (no "
+                   "close_notify): what was received may be incomplete");
+}
+
+static bool is_truncation(int reason) {
+  unsigned long code = ERR_peek_error();
+  if (reason == SSL_ERROR_SYSCALL && code == 0) return true;
+  return ERR_GET_LIB(code) == ERR_LIB_SSL &&
+         ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+}
+
+static pop3_error explain_read(pop3_tls *tls, int reason,
+                               pop3_failure *failure) {
+  if (reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE)
+    return POP3_E_AGAIN;
+  if (reason == SSL_ERROR_ZERO_RETURN)
+    return pop3_fail(failure, POP3_E_EOF, NULL);
+  if (is_truncation(reason)) return die(tls, truncated(failure));
+  return die(
+      tls, pop3_tls_fail(failure, POP3_E_TLS_DATA, "reading from TLS failed"));
+}
+
+pop3_error pop3_tls_read(pop3_tls *tls, char *octets, size_t room, size_t *got,
+                         pop3_failure *failure) {
+  pop3_error error = admit(tls, failure);
+  size_t count = 0;
+  if (error != POP3_E_OK) return error;
+  ERR_clear_error();
+  int result = SSL_read_ex(tls->ssl, octets, room, &count);
+  int reason = SSL_get_error(tls->ssl, result);
+  if (result != 1) error = explain_read(tls, reason, failure);
+  ERR_clear_error();
+  if (error == POP3_E_OK) *got = count;
+  return error;
+}
+
+pop3_error pop3_tls_write(pop3_tls *tls, const char *octets, size_t size,
+                          pop3_failure *failure) {
+  pop3_error error = admit(tls, failure);
+  size_t count;
+  if (error != POP3_E_OK || size == 0) return error;
+  ERR_clear_error();
+  /* the memory BIO takes everything: all or an error */
+  if (SSL_write_ex(tls->ssl, octets, size, &count) != 1 || count != size)
+    error = die(
+        tls, pop3_tls_fail(failure, POP3_E_TLS_DATA, "writing to TLS failed"));
+  ERR_clear_error();
+  return error;
+}
+
+void pop3_tls_describe(const pop3_tls *tls, pop3_tls_info *info) {
+  const unsigned char *protocol;
+  unsigned size;
+  int group = (int)SSL_get_negotiated_group(tls->ssl);
+  SSL_get0_alpn_selected(tls->ssl, &protocol, &size);
+  info->version = SSL_get_version(tls->ssl);
+  info->cipher = SSL_get_cipher_name(tls->ssl);
+  info->group = group != NID_undef ? SSL_group_to_name(tls->ssl, group) : NULL;
+  info->alpn = size > 0 ? "pop3" : NULL; /* nothing else was let pass */
+  info->verified = tls->secure && tls->context->verify;
+  ERR_clear_error();
+}
