@@ -109,7 +109,8 @@ for _, door in ipairs(doors) do
     end)
 
     after_each(function()
-      conn:close()
+      if conn then conn:close() end
+      conn = nil
     end)
 
     it("greets and tells what it can do", function()
