@@ -3,13 +3,13 @@
  * conversation; cut in four ways it has to give one log, and the engine may
  * break none of the rules that replay.c watches.
  *
- * build: clang-19 -g -O1 -fsanitize=fuzzer,address,undefined
- *        -fno-sanitize-recover=all -Icsrc -Ispec/csrc session_fuzz.c
- *        ../spec/csrc/replay.c <engine>
- * usage: session_fuzz -max_len=4096 -max_total_time=60 WORK fuzz/corpus
+ * sources: spec/csrc/replay.c
+ *
+ * scripts/fuzz builds and runs it. New seeds from the wire transcripts:
+ * transcripts --seeds fuzz/corpus spec/wire/X.txt
  *
  * An input is an octet of configuration, then steps that 0xff ends: a letter
- * of STEPS and the step's text. `transcripts --seeds` writes such files.
+ * of STEPS and the step's text.
  */
 #include <stdint.h>
 #include <stdio.h>

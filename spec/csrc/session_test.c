@@ -663,7 +663,7 @@ int main(void) {
     good = true;
     tests[i].run();
     if (!good) failures++;
-    printf("%s - session_test: %s\n", good ? "ok" : "not ok", tests[i].name);
+    printf("%s - %s\n", good ? "ok" : "not ok", tests[i].name);
   }
   return failures > 0;
 }
