@@ -188,7 +188,6 @@ local function module(safe)
     --- The class of what poplib would raise: `err.class == pop3.error_proto`.
     error_proto = core.error_proto,
     is_error_proto = is_error_proto,
-    secret = core.secret,
   }
 
   -- Defaults of the module for what the caller left open.
@@ -239,6 +238,13 @@ local function module(safe)
     local context, err = core.context(options)
     if context == nil then return fail(safe, err) end
     return context
+  end
+
+  --- A password that is read when it is needed, used and wiped in C.
+  -- @tparam table source one of `fd`, `path`, `command` and `env`
+  -- @return a userdata, for wherever a password is expected
+  function M.secret(source)
+    return (core.secret(source)) -- no tail call: errors name our caller
   end
 
   --- The default of `timeout` for connections made from now on.
