@@ -32,6 +32,8 @@
 #define NO_COMMON                                                      \
   "the server finds no parameters in common with us: see the options " \
   "min_version, max_version, ciphers, groups and security_level"
+#define NO_CERTIFICATE \
+  "the server demands a client certificate: use certfile and keyfile"
 #define OUR_CERTIFICATE \
   "the server refuses our client certificate: see certfile and keyfile"
 
@@ -44,8 +46,7 @@ static const struct explanation {
     {ALERT(SSL_AD_NO_APPLICATION_PROTOCOL), POP3_E_ALPN,
      "the server refuses the protocol \"pop3\" (ALPN): alpn = false does not "
      "offer it"},
-    {ALERT(SSL_AD_CERTIFICATE_REQUIRED), POP3_E_HANDSHAKE,
-     "the server demands a client certificate: use certfile and keyfile"},
+    {ALERT(SSL_AD_CERTIFICATE_REQUIRED), POP3_E_HANDSHAKE, NO_CERTIFICATE},
     {ALERT(SSL_AD_UNRECOGNIZED_NAME), POP3_E_HANDSHAKE,
      "the server does not know the name that we asked for: connect with "
      "another one, or use servername"},
@@ -250,12 +251,29 @@ static pop3_error explain_plain(const pop3_tls *tls, pop3_failure *failure) {
                    shown);
 }
 
+/* Before TLS 1.3 the alert for a missing client certificate is the one for
+ * everything. */
+static bool lacks_certificate(const pop3_tls *tls, int reason) {
+  const unsigned char *types;
+  return reason == ALERT(SSL_AD_HANDSHAKE_FAILURE) &&
+         SSL_get0_certificate_types(tls->ssl, &types) > 0 &&
+         !SSL_get_certificate(tls->ssl);
+}
+
 static pop3_error refuse(const pop3_tls *tls, pop3_failure *failure) {
+  int reason = ERR_GET_REASON(ERR_peek_error());
   if (tls->fault != X509_V_OK) return pop3_tls_explain_peer(tls, failure);
   if (ERR_peek_error() == 0) /* the end of the input, nothing else */
     return pop3_fail(failure, POP3_E_HANDSHAKE,
                      "the server closed the connection during the TLS "
                      "handshake: is this the right port?");
+  if (lacks_certificate(tls, reason))
+    return pop3_fail(failure, POP3_E_HANDSHAKE, NO_CERTIFICATE);
+  /* newer versions of OpenSSL see a wrong choice before we can */
+  if (tls->context->alpn && reason == SSL_R_BAD_EXTENSION)
+    return pop3_fail(failure, POP3_E_ALPN,
+                     "the server chose another protocol than \"pop3\" (ALPN): "
+                     "is this the right port? alpn = false does not ask");
   return pop3_tls_fail(failure, POP3_E_HANDSHAKE, "TLS handshake failed");
 }
 
