@@ -163,9 +163,14 @@ static void forget_failure(pop3_conn *c) {
   memset(&c->failure, 0, sizeof c->failure);
 }
 
+/* There is no connection yet; STLS by hand has one that its refusal leaves. */
+static bool is_opening(const pop3_conn *c) {
+  return c->establishing && c->client.request.operation != POP3_OP_STLS;
+}
+
 /* The failure is recorded; the session cannot go on unless it is whole. */
 static pop3_step failed(pop3_conn *c) {
-  bool whole = c->phase == PHASE_OPEN && !c->establishing &&
+  bool whole = c->phase == PHASE_OPEN && !is_opening(c) &&
                pop3_session_error(c->client.session) == POP3_E_OK;
   pop3_client_stop(&c->client);
   if (whole && pop3_session_is_over(c->client.session)) {
@@ -569,6 +574,31 @@ static pop3_step complete(pop3_conn *c) {
   return POP3_STEP_DONE;
 }
 
+/* Which option raises the limit that was passed? poplib's "line too long"
+ * stays as it is. */
+static pop3_error name_limit(pop3_conn *c, pop3_error error) {
+  const pop3_config *e = &c->options.engine;
+  const struct {
+    pop3_error error;
+    const char *option;
+    uint64_t value;
+  } limits[] = {
+      {POP3_E_ITEM, "max_item", e->max_item},
+      {POP3_E_ITEMS, "max_items", e->max_items},
+      {POP3_E_OCTETS, "max_octets", e->max_octets},
+      {POP3_E_CAPABILITIES, "max_capabilities", e->max_capabilities},
+      {POP3_E_CHALLENGE, "max_challenge", e->max_challenge},
+      {POP3_E_ROUNDS, "max_rounds", e->max_rounds},
+  };
+  for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+    if (limits[i].error == error)
+      return pop3_fail(&c->failure, error, "%s: the limit is %s = %llu",
+                       pop3_error_text(error), limits[i].option,
+                       (unsigned long long)limits[i].value);
+  }
+  return error;
+}
+
 /* Consume what is there: an event, or AGAIN for more. */
 static pop3_step digest(pop3_conn *c) {
   const char *octets = c->buffer == NULL ? "" : c->buffer + c->start;
@@ -576,7 +606,7 @@ static pop3_step digest(pop3_conn *c) {
   pop3_error error = pop3_client_next(&c->client, &octets, &size, &c->event,
                                       &c->failure);
   c->start = c->end - size;
-  if (error != POP3_E_OK) return failed(c);
+  if (name_limit(c, error) != POP3_E_OK) return failed(c);
   if (c->event.type != POP3_EVENT_NONE) return POP3_STEP_EVENT;
   return c->client.running ? POP3_STEP_AGAIN : complete(c);
 }

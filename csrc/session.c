@@ -678,6 +678,14 @@ pop3_error pop3_session_feed(pop3_session *s, const char **octets, size_t *size,
 
 /* ------------------------------------------------------------ codes */
 
+/* Printable and no blank (RFC 2449 9: resp-level). */
+static bool is_code(const char *text, size_t size) {
+  for (size_t i = 0; i < size; i++) {
+    if (text[i] <= ' ' || text[i] > '~') return false;
+  }
+  return size > 0;
+}
+
 pop3_span pop3_response_code(pop3_span line) {
   pop3_span none = {NULL, 0};
   const char *open = memchr(line.data, ' ', line.size);
@@ -686,7 +694,7 @@ pop3_span pop3_response_code(pop3_span line) {
   if (end - open < 3 || open[1] != '[') return none;
   open += 2;
   const char *close = memchr(open, ']', (size_t)(end - open));
-  if (close == NULL || close == open) return none;
+  if (close == NULL || !is_code(open, (size_t)(close - open))) return none;
   pop3_span code = {open, (size_t)(close - open)};
   return code;
 }
