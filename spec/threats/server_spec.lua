@@ -6,6 +6,8 @@ local claims = require "spec.support.claims"
 local pop3 = require "pop3"
 local server = require "spec.support.server"
 
+local unpack = unpack or table.unpack -- luacheck: ignore
+
 local MIB = 1024 * 1024
 
 local cafile = certificates.cafile
@@ -251,22 +253,14 @@ describe("A message", function()
     assert.is_true(result[1], tostring(result[2]))
     assert.are.same({"+OK", lines, octets}, {unpack(result, 2, 4)})
   end
-  unpack = unpack or table.unpack -- luacheck: ignore
 
   it("R11 is the same at every split", function()
-    local reply = "+OK\r\n" .. mail .. ".\r\n+OK noop\r\n"
+    local reply = "+OK\r\n" .. mail .. ".\r\n"
     local connections = {}
     for at = 1, #reply - 1 do
       connections[at] = {"S: +OK ready", "C: RETR 1",
-                         {send = reply:sub(1, at)},
-                         {send = reply:sub(at + 1)}, "C: NOOP"}
-    end
-    -- NOOP's reply must not come early, so it is cut off here.
-    for at, steps in ipairs(connections) do
-      local whole = #reply - #"+OK noop\r\n"
-      steps[3] = {send = reply:sub(1, whole), split = {math.min(at, whole)}}
-      steps[4] = "C: NOOP"
-      steps[5] = "S: +OK noop"
+                         {send = reply, split = {at}}, "C: NOOP",
+                         "S: +OK noop"}
     end
     local s = server.start{connections = connections}
     for _ = 1, #connections do
@@ -497,7 +491,7 @@ describe("A status line", function()
       local s = server.start{{{send = banner}}}
       local err = claims.fails("proto", "refused", connect, s)
       assert.is_true(pop3.is_error_proto(err))
-      assert.are.equal(banner:match("^(.-)\r?\n"), err.response)
+      assert.are.equal(banner:match("^(.-)\r?\n"), err.response or "")
       s:report()
     end)
   end
@@ -512,7 +506,7 @@ describe("A status line", function()
     local result = ask("\r\n", nil, "noop")
     assert.are.same({false, "proto", "refused", ""},
                     {result[1], result[2].kind, result[2].name,
-                     result[2].response})
+                     result[2].response or ""})
     result.conn:close()
     result.server:report()
   end)

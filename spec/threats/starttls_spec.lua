@@ -162,7 +162,7 @@ local injections = {
   {"a blank line", "\r\n"},
   {"a list", "+OK\r\nUSER\r\nSASL PLAIN\r\n.\r\n"},
   {"a bare LF reply", "+OK injected\n"},
-  {"what looks like a TLS record", "\22\3\3\0\1x"},
+  {"what looks like a TLS record", "\22\3\3\0\4\99\0\0\0"},
 }
 
 describe("Octets after the reply to STLS", function()
@@ -219,10 +219,21 @@ describe("Octets after the reply to STLS", function()
     }
     local conn = connect(s, {})
     claims.failure(conn.stls, conn, {cafile = cafile})
-    local err = claims.failure(conn.user, conn, "user")
-    assert.are.equal("unsolicited", err.name)
+    claims.fails("tls", "injection", conn.user, conn, "user")
     conn:close()
     assert.are.equal("CAPA\r\nSTLS\r\n", s:report().connections[1].clear)
+  end)
+
+  it("a refusal leaves the connection as it was", function()
+    local s = server.start{
+      {"S: +OK ready <1.2@example.org>", "C: CAPA", {send = CAPA_STLS},
+       "C: STLS", "S: -ERR no", "C: NOOP", "S: +OK"},
+    }
+    local conn = connect(s, {})
+    claims.fails("proto", "refused", conn.stls, conn, {cafile = cafile})
+    assert.are.equal("+OK", conn:noop())
+    conn:close()
+    assert.are.equal(0, s:report().failed)
   end)
 
   it("R02 with the greeting answer nothing", function()
@@ -234,20 +245,17 @@ describe("Octets after the reply to STLS", function()
     s:report()
   end)
 
-  it("R02 encrypted with the handshake's end are a reply, and fatal when "
-     .. "nobody asked", function()
+  it("R02 inside TLS are unsolicited when nobody asked", function()
     local s = server.start{
       {"S: +OK ready", "C: CAPA", {send = CAPA_STLS}, "C: STLS",
-       "S: +OK begin", {starttls = good}, "S: +OK unasked", {eof = true}},
+       "S: +OK begin", {starttls = good}, "C: NOOP",
+       {send = "+OK\r\n+OK unasked\r\n"}, {eof = true}},
     }
-    local conn
-    local err = claims.failure(function()
-      conn = connect(s, {tls = "starttls"})
-      conn:noop()
-    end)
-    assert.are.equal("unsolicited", err.name)
-    if conn then conn:close() end
-    s:report()
+    local conn = connect(s, {tls = "starttls"})
+    conn:noop()
+    claims.fails("proto", "unsolicited", conn.user, conn, "name")
+    conn:close()
+    assert.are.equal("NOOP\r\n", s:report().connections[1].secure)
   end)
 end)
 
@@ -323,11 +331,8 @@ describe("A handshake", function()
   end)
 
   it("R04 is not kept alive by an octet now and then", function()
-    local drip = {}
     -- The head of a record of 16,384 octets that never ends.
-    for n, octet in ipairs{22, 3, 3, 64, 0} do
-      drip[n] = {send = string.char(octet)}
-    end
+    local drip = {{read = 20}, {send = "\22\3\3\64\0\2"}}
     for _ = 1, 20 do
       drip[#drip + 1] = {delay = 0.1}
       drip[#drip + 1] = {send = "\0"}
@@ -424,8 +429,7 @@ describe("Opportunistic TLS", function()
     local s = server.start{
       {"S: +OK ready", "C: CAPA", {send = CAPA_STLS}, "C: STLS",
        "S: +OK begin",
-       {starttls = {cert = certificates.path("self-signed"),
-                    key = good.key}}},
+       {starttls = certificates.server "self-signed"}},
     }
     claims.fails("tls", "certificate", connect, s,
                  {tls = "opportunistic", servername = certificates.name})
