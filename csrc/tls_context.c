@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
+#include <openssl/x509err.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -264,25 +265,29 @@ static int give_passphrase(char *out, int room, int writing, void *passphrase) {
 }
 
 static pop3_error refuse_key(pop3_failure *failure, const char *path,
-                             bool passphrase) {
+                             const pop3_tls_options *options) {
+  int reason = ERR_GET_REASON(ERR_peek_error());
+  if (reason == X509_R_KEY_VALUES_MISMATCH ||
+      reason == X509_R_KEY_TYPE_MISMATCH)
+    return pop3_fail(failure, POP3_E_TLS_CONFIG,
+                     "the key in \"%s\" does not belong to the certificate in "
+                     "\"%s\"",
+                     path, options->certfile);
   return pop3_fail(failure, POP3_E_TLS_CONFIG,
                    "keyfile = \"%s\" cannot be used (%s): it should be a "
                    "private key in PEM%s",
                    path, pop3_tls_reason(),
-                   passphrase ? ", and keypass its passphrase"
-                              : "; an encrypted one needs keypass");
+                   options->keypass ? ", and keypass its passphrase"
+                                    : "; an encrypted one needs keypass");
 }
 
 static pop3_error load_key(SSL_CTX *ssl, const pop3_tls_options *options,
                            pop3_failure *failure) {
   const char *path = options->keyfile ? options->keyfile : options->certfile;
-  if (SSL_CTX_use_PrivateKey_file(ssl, path, SSL_FILETYPE_PEM) != 1)
-    return refuse_key(failure, path, options->keypass != NULL);
-  if (SSL_CTX_check_private_key(ssl) == 1) return POP3_E_OK;
-  return pop3_fail(failure, POP3_E_TLS_CONFIG,
-                   "the key in \"%s\" does not belong to the certificate in "
-                   "\"%s\"",
-                   path, options->certfile);
+  if (SSL_CTX_use_PrivateKey_file(ssl, path, SSL_FILETYPE_PEM) == 1 &&
+      SSL_CTX_check_private_key(ssl) == 1)
+    return POP3_E_OK;
+  return refuse_key(failure, path, options);
 }
 
 static pop3_error set_identity(SSL_CTX *ssl, const pop3_tls_options *options,
@@ -308,6 +313,7 @@ static pop3_tls_context *make_context(const pop3_tls_options *options) {
   c->references = 1;
   c->verify = options->verify;
   c->check_hostname = options->check_hostname;
+  c->alpn = options->alpn;
   c->lock = CRYPTO_THREAD_lock_new();
   c->ssl = SSL_CTX_new(TLS_client_method());
   if (options->servername) c->servername = OPENSSL_strdup(options->servername);

@@ -22,6 +22,7 @@ struct pop3_tls_context {
   char *servername; /* own copy, or NULL */
   bool verify;
   bool check_hostname;
+  bool alpn;
 };
 
 /* Whom we expect to talk to. */
