@@ -7,9 +7,13 @@ local server = require "spec.support.server"
 
 local NAME = certificates.name
 
+local function tls_options()
+  return { cafile = certificates.cafile, servername = NAME }
+end
+
 local function options_with(more)
-  local options = { cafile = certificates.cafile, servername = NAME,
-                    timeout = 20 }
+  local options = tls_options()
+  options.timeout = 20
   for key, value in pairs(more or {}) do options[key] = value end
   return options
 end
@@ -222,7 +226,7 @@ describe("TLS policy", function()
     it("takes options, and verifies", function()
       local s = server.start { steps("exact") }
       local conn = pop3.POP3(s.host, s.port)
-      assert.equal("+OK begin", conn:stls(options_with { timeout = nil }))
+      assert.equal("+OK begin", conn:stls(tls_options()))
       conn:quit()
       assert.equal("QUIT\r\n", s:report().connections[1].secure)
     end)
@@ -239,7 +243,7 @@ describe("TLS policy", function()
     it("refuses what the constructor would refuse, for good", function()
       local s = server.start { steps("mismatch") }
       local conn = pop3.POP3(s.host, s.port)
-      local ok, err = pcall(conn.stls, conn, options_with { timeout = nil })
+      local ok, err = pcall(conn.stls, conn, tls_options())
       assert.is_false(ok)
       assert.same({ "tls", "hostname" }, { err.kind, err.name })
       assert.is_false((pcall(conn.user, conn, "alice")))
@@ -255,7 +259,7 @@ describe("TLS policy", function()
       script[6].tls.max_version = "1.2"
       local s = server.start { script }
       local conn = pop3.POP3(s.host, s.port)
-      local ok, err = pcall(conn.stls, conn, options_with { timeout = nil })
+      local ok, err = pcall(conn.stls, conn, tls_options())
       conn:close()
       assert.is_false(ok)
       assert.matches("certfile", tostring(err), 1, true)
@@ -320,7 +324,8 @@ describe("TLS policy", function()
       { "a POP3 greeting", { { send = "+OK ready\r\n" }, { eof = true } } },
       { "another protocol", { { send = "HTTP/1.1 400 Bad Request\r\n\r\n" },
                               { eof = true } } },
-      { "the end of the stream", { { close = true } } },
+      { "the end of the stream", { { read = 5 }, { shutdown = true },
+                                   { eof = true } } },
     }
     for _, row in ipairs(rows) do
       it(row[1] .. " is a handshake error (T03, T09)", function()
@@ -339,8 +344,8 @@ describe("TLS policy", function()
   it("survives records of every size", function()
     local line = ("0123456789"):rep(4000)
     local _, lines = over_tls({}, {
-      "C: RETR 1", { chop = 7 }, { send = "+OK\r\n" .. line:sub(1, 4000) },
-      { chop = 0 }, { send = line:sub(4001) .. "\r\n.\r\n" },
+      "C: RETR 1", { chop = 7 }, { send = "+OK\r\n" .. line:sub(1, 400) },
+      { chop = 0 }, { send = line:sub(401) .. "\r\n.\r\n" },
     }, {}, function(conn) return select(2, conn:retr(1)) end)
     assert.same({ line }, lines)
   end)
