@@ -1,0 +1,113 @@
+--- The command line of bin/pop3, declared.
+--
+-- @module pop3.cli.arguments
+
+local argparse = require "argparse"
+local pop3 = require "pop3"
+local problem = require "pop3.cli.problem"
+
+local EPILOG = [[
+A URL is pop3s://USER@HOST[:PORT] (TLS, port 995), pop3://USER@HOST (STLS,
+port 110) or pop://USER;AUTH=MECHANISM@HOST (RFC 2384; STLS too, unless
+--allow-cleartext). It never holds the password, which comes from a prompt,
+--password-file, --password-command or the variable POP3_PASSWORD.]]
+
+local function seconds(text)
+  local number = tonumber(text)
+  if number and number > 0 and number < math.huge then return number end
+  return nil, "'" .. text .. "' is not a number of seconds, more than 0"
+end
+
+local function message_number(text)
+  if text:find("^[1-9]%d*$") and #text < 16 then return text end
+  return nil, "'" .. text .. "' is not a message number"
+end
+
+-- Of every command: { option, argument, description }.
+local OPTIONS = {
+  { "--user", "NAME", "Who logs in, where the URL does not say." },
+  { "--cafile", "FILE", "Certificates to trust, PEM." },
+  { "--capath", "DIR", "A folder of certificates to trust." },
+  { "--servername", "NAME", "The name the certificate must have." },
+}
+
+local function add_common(command)
+  command:argument("url", "The server, see below."):argname("URL")
+  for _, row in ipairs(OPTIONS) do
+    command:option(row[1], row[3]):argname(row[2])
+  end
+  command:mutex(
+    command:option("--password-file",
+      "Read the password from FILE; one line end at its end is dropped.")
+      :argname("FILE"),
+    command:option("--password-command",
+      "Run COMMAND in a shell; what it prints is the password.")
+      :argname("COMMAND"))
+  command:option("--timeout",
+    "Give up after SECONDS without an octet (60).")
+    :argname("SECONDS"):convert(seconds)
+  command:flag("--allow-cleartext",
+    "Let a pop:// URL do without TLS: others can read the password.")
+  command:flag("--no-verify",
+    "Do not check the certificate: anybody can pretend to be the server.")
+end
+
+local function add_eol(command)
+  command:option("--eol", "Line ends: lf (the default) or crlf.")
+    :choices { "lf", "crlf" }:default "lf"
+end
+
+local function add_fetch(parser)
+  local fetch = parser:command("fetch",
+    "Store all messages in a Maildir; each run fetches all that are there.")
+  fetch:option("--maildir", "The Maildir; it is made where there is none.")
+    :argname("DIR"):count(1)
+  fetch:mutex(
+    fetch:flag("--keep", "Leave the messages on the server (the default)."),
+    fetch:flag("--delete",
+      "Delete each from the server once it is safe on the disk."))
+  fetch:flag("-q --quiet", "Show no progress.")
+  add_eol(fetch)
+  return fetch
+end
+
+local function declare()
+  local parser = argparse("pop3", "Read mail from a POP3 server.", EPILOG)
+    :add_help { add_help = "-h --help" }
+    :help_max_width(78)
+  parser:flag("--version", "Show the version."):action(function()
+    print("pop3 (" .. pop3._VERSION .. ")")
+    os.exit(0)
+  end)
+  parser:require_command(true)
+  parser:command_target("command")
+
+  add_common(parser:command("ls", "List messages: number, octets, UID."))
+  local get = parser:command("get", "Write message N to standard output.")
+  get:argument("number", "Which message."):argname("N")
+    :convert(message_number)
+  add_common(get)
+  add_eol(get)
+  add_common(add_fetch(parser))
+  add_common(parser:command("capa", "Show what the server can do."))
+  return parser
+end
+
+local NO_PASSWORD = "a password is never taken from the command line, where "
+  .. "others can see it"
+local OTHER_WAYS = "use --password-file, --password-command, POP3_PASSWORD "
+  .. "or the prompt"
+
+--- Options of the command line; raises a problem that says what is wrong.
+return function(list)
+  for _, word in ipairs(list) do
+    if word == "--password" or word:find("^%-%-password=") then
+      problem.raise(problem.USAGE, NO_PASSWORD, OTHER_WAYS)
+    end
+  end
+  local ok, result = declare():pparse(list)
+  if ok then return result end
+  -- A mistyped command may be a URL, and that may hold a password.
+  local text = tostring(result):gsub("%S*://%S*", "URL"):gsub("\n", " ")
+  problem.raise(problem.USAGE, text, "see pop3 --help")
+end

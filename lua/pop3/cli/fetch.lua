@@ -1,0 +1,77 @@
+--- pop3 fetch: all messages into a Maildir.
+--
+-- @module pop3.cli.fetch
+
+local Maildir = require "pop3.cli.maildir"
+local Progress = require "pop3.cli.progress"
+local interrupt = require "pop3.cli.interrupt"
+local problem = require "pop3.cli.problem"
+local server = require "pop3.cli.server"
+
+local EOL = { lf = "\n", crlf = "\r\n" }
+
+--- The numbers of the messages that are there, and the octets of all.
+local function list(conn)
+  local _, lines = conn:list()
+  local numbers, total = {}, 0
+  for i, line in ipairs(lines) do
+    local number, size = line:match("^(%d+) +(%d+)")
+    if not number then
+      problem.raise(problem.PROTOCOL, "the server's list is malformed: " .. line,
+        "tell its administrator")
+    end
+    numbers[i], total = number, total + tonumber(size)
+  end
+  return numbers, total
+end
+
+local function fetch_one(conn, box, number, options)
+  local _, lines, octets = conn:retr(number)
+  box:deliver(lines, EOL[options.eol])
+  if options.delete then conn:dele(number) end -- it is durable now
+  return octets
+end
+
+local function fetch_all(conn, box, numbers, progress, options)
+  for i, number in ipairs(numbers) do
+    progress:begin(i)
+    progress:done(fetch_one(conn, box, number, options))
+  end
+end
+
+-- What was stored before it went wrong is stored; say so in the same line.
+local function report(err, progress, committed)
+  local exit, text = problem.of(err)
+  local kept = committed and "" or ", nothing was deleted from the server"
+  problem.raise(exit, ("%s (%d of %d messages are stored%s)"):format(
+    text, progress.stored, progress.messages, kept))
+end
+
+-- A full disk leaves the session well: QUIT, so that what is durable and
+-- marked is not fetched again.
+local function commit(conn, options)
+  return options.delete and pcall(conn.quit, conn)
+end
+
+local function store(conn, options)
+  local numbers, total = list(conn)
+  local box = Maildir.open(options.maildir)
+  local progress = Progress.start(#numbers, total, options.quiet)
+  local ok, err = pcall(fetch_all, conn, box, numbers, progress, options)
+  box:clean()
+  progress:finish()
+  if ok then return progress end
+  if interrupt.exit_code(err) then error(err, 0) end
+  report(err, progress, commit(conn, options))
+end
+
+return function(options)
+  Maildir.check(options.maildir)
+  local progress
+  server.session(options, function(conn)
+    progress = store(conn, options)
+  end)
+  if options.quiet then return end
+  io.stderr:write(("%s stored in %s%s\n"):format(progress:summary(),
+    options.maildir, options.delete and ", deleted from the server" or ""))
+end

@@ -1,0 +1,103 @@
+--- Where a password comes from: a file, a command, the environment or a
+-- prompt; never the command line, which others can see.
+--
+-- @module pop3.cli.password
+
+local fcntl = require "posix.fcntl"
+local termio = require "posix.termio"
+local unistd = require "posix.unistd"
+local pop3 = require "pop3"
+local escape = require "pop3.cli.escape"
+local problem = require "pop3.cli.problem"
+
+local password = {}
+
+local VARIABLE = "POP3_PASSWORD"
+
+-- ------------------------------------------------------------ the prompt
+
+local function without_echo(attributes)
+  local quiet = {}
+  for key, value in pairs(attributes) do quiet[key] = value end
+  local flags = quiet.lflag
+  local echo = termio.ECHO
+  if math.floor(flags / echo) % 2 == 1 then flags = flags - echo end
+  local newline = termio.ECHONL
+  if math.floor(flags / newline) % 2 == 0 then flags = flags + newline end
+  quiet.lflag = flags
+  return quiet
+end
+
+local function read_line(fd)
+  local parts = {}
+  repeat
+    local octets, reason = unistd.read(fd, 1024)
+    if not octets then
+      problem.raise(problem.IO, "cannot read the terminal: " .. reason)
+    end
+    parts[#parts + 1] = octets
+  until octets == "" or octets:find("\n", 1, true)
+  return (table.concat(parts):gsub("\n.*", ""))
+end
+
+-- Whatever happens in between, the terminal echoes again.
+local function read_quietly(fd, prompt)
+  local before = termio.tcgetattr(fd)
+  if not before then
+    problem.raise(problem.CONFIGURATION, "the terminal cannot hide a password")
+  end
+  local ok, result = pcall(function()
+    termio.tcsetattr(fd, termio.TCSAFLUSH, without_echo(before))
+    unistd.write(fd, prompt)
+    return read_line(fd)
+  end)
+  termio.tcsetattr(fd, termio.TCSAFLUSH, before)
+  if not ok then
+    unistd.write(fd, "\n")
+    error(result, 0)
+  end
+  return result
+end
+
+--- Ask on the terminal, even when the standard streams are not it.
+local function ask(prompt)
+  local fd = fcntl.open("/dev/tty", fcntl.O_RDWR + fcntl.O_NOCTTY
+    + fcntl.O_CLOEXEC)
+  if not fd then
+    problem.raise(problem.CONFIGURATION, "no password, and no terminal to "
+      .. "ask for one", "use --password-file, --password-command or "
+      .. VARIABLE)
+  end
+  local ok, result = pcall(read_quietly, fd, prompt)
+  unistd.close(fd)
+  if not ok then error(result, 0) end
+  if result == "" then
+    problem.raise(problem.NO_PERMISSION, "no password was given")
+  end
+  return result
+end
+
+-- ------------------------------------------------------------ the choice
+
+local function from_file(path)
+  local file, reason = io.open(path, "rb")
+  if not file then
+    problem.raise(problem.NO_INPUT, "cannot read the password: " .. reason,
+      "check --password-file")
+  end
+  file:close()
+  return pop3.secret { path = path }
+end
+
+--- The password for `user` at `host`: a string or a pop3.secret, which is read
+-- when it is needed and wiped after it.
+function password.get(options, user, host)
+  if options.password_file then return from_file(options.password_file) end
+  if options.password_command then
+    return pop3.secret { command = options.password_command }
+  end
+  if os.getenv(VARIABLE) then return pop3.secret { env = VARIABLE } end
+  return ask(("Password of %s at %s: "):format(escape(user), escape(host)))
+end
+
+return password
