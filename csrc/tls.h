@@ -25,7 +25,7 @@ typedef struct pop3_tls_options {
   const char *cafile;       /* PEM bundle; replaces the system's roots */
   const char *capath;       /* hashed directory; replaces the system's roots */
   bool verify;              /* chain; default true */
-  bool check_hostname;      /* default true; false needs an explicit choice */
+  bool check_hostname;      /* default true; does not follow `verify` */
   const char *servername;   /* SNI and expected name instead of the host */
   const char *certfile;     /* client certificate chain, PEM */
   const char *keyfile;      /* its key, PEM; default: certfile */
@@ -33,7 +33,8 @@ typedef struct pop3_tls_options {
   const char *min_version;  /* "1.2" (default) or "1.3"; "1.0", "1.1" by
                                explicit choice */
   const char *max_version;
-  const char *ciphers;      /* OpenSSL cipher list, TLS <= 1.2 */
+  const char *ciphers;      /* OpenSSL cipher list without @SECLEVEL,
+                               TLS <= 1.2 */
   const char *ciphersuites; /* TLS 1.3 */
   const char *groups;
   int security_level;       /* default 2 */
@@ -89,15 +90,17 @@ void pop3_tls_sent(pop3_tls *tls, size_t size);
 /*
  * Advance the handshake. POP3_E_OK: done and verified. POP3_E_AGAIN: transmit
  * the output, feed more. Errors: HANDSHAKE, CERTIFICATE, HOSTNAME, ALPN,
- * INJECTION, EOF is reported as HANDSHAKE; each with a text that says what
- * was wrong and what to do.
+ * INJECTION, MEMORY, EOF is reported as HANDSHAKE; each with a text that says
+ * what was wrong and what to do. The output may hold an alert for the peer.
  */
 pop3_error pop3_tls_handshake(pop3_tls *tls, pop3_failure *failure);
 
 /*
  * Decrypt into `octets`. POP3_E_OK with *got > 0; POP3_E_AGAIN: feed more;
  * POP3_E_EOF: the peer sent close_notify; POP3_E_TRUNCATED: the transport
- * ended without it; TLS_DATA otherwise.
+ * ended without it; HANDSHAKE: the peer only now says what it misses (in
+ * TLS 1.3, our certificate); TLS_DATA otherwise. All but AGAIN and EOF are
+ * sticky, as are those of the handshake: nothing is read or written after.
  */
 pop3_error pop3_tls_read(pop3_tls *tls, char *octets, size_t room, size_t *got,
                          pop3_failure *failure);
