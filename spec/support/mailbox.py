@@ -84,8 +84,8 @@ def awkward_mails():
         mails.append(header(number, subject) + body)
     mails.append(b"\x1b]0;title\x07: \x1b[31mescapes\x1b[0m\r\n\r\n\r\n")
     mails.append(attachment(90, 100))
-    mails.append(attachment(91, 120000))
-    mails.append(attachment(92, 700000))
+    for number in range(91, 96):
+        mails.append(attachment(number, 120000 + number))
     return mails
 
 
@@ -524,8 +524,19 @@ def end_with_parent():
         sys.exit(0)
 
 
-def wait_for_the_end():
-    """Until the other end of standard input or output is closed."""
+def catch_signals():
+    """A descriptor that is readable once a signal came: it ends us as the
+    pipes do, and never in the middle of the clean-up."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    return reader
+
+
+def wait_for_the_end(signals):
+    """Until a signal, or the other end of standard input or output closes."""
 
     def is_pipe(fd):
         try:
@@ -535,13 +546,14 @@ def wait_for_the_end():
         return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd)
 
     poll = select.poll()
+    poll.register(signals, select.POLLIN)
     if is_pipe(0):
         poll.register(0, select.POLLIN)
     if is_pipe(1):
         poll.register(1, 0)  # POLLERR and POLLHUP always are reported
     while True:
         for fd, events in poll.poll():
-            if fd == 1 or not os.read(0, CHUNK):
+            if fd != 0 or not os.read(0, CHUNK):
                 return
 
 
@@ -576,7 +588,7 @@ def arguments():
     return parser.parse_args()
 
 
-def run(options, folder):
+def run(options, folder, signals):
     make_certificates(folder, options.names, options.expired)
     if options.folder:
         mails = load_folder(options.folder)
@@ -588,21 +600,20 @@ def run(options, folder):
     print("PORT plain=%d tls=%d ca=%s" % (
         server.listen(False), server.listen(True),
         os.path.join(folder, "ca.pem")), flush=True)
-    wait_for_the_end()
+    wait_for_the_end(signals)
 
 
 def main():
     options = arguments()
+    signals = catch_signals()
     end_with_parent()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
     if options.certificates:
         os.makedirs(options.certificates, exist_ok=True)
-        run(options, os.path.abspath(options.certificates))
+        run(options, os.path.abspath(options.certificates), signals)
         return
     folder = tempfile.mkdtemp(prefix="mailbox-")
     try:
-        run(options, folder)
+        run(options, folder, signals)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
