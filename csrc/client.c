@@ -319,13 +319,13 @@ static pop3_error take_refusal(pop3_client *c, const pop3_event *event,
 
 static pop3_error take_status(pop3_client *c, const pop3_event *event,
                               pop3_failure *failure) {
-  if (event->command == POP3_STAT) show(c, 1, "stat", event->text, 0);
   observe_login(c, event);
   if (!event->ok) return take_refusal(c, event, failure);
   if (event->command == POP3_GREETING) {
     pop3_error error = keep_welcome(c, event, failure);
     if (error != POP3_E_OK) return error;
   }
+  if (event->command == POP3_STAT) show(c, 1, "stat", event->text, 0);
   if (event->more || event->command == POP3_STLS) return POP3_E_OK;
   return advance(c, failure);
 }

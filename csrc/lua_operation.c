@@ -68,9 +68,14 @@ static const pop3_method methods[] = {
 static const pop3_method open_method = {"POP3", POP3_OP_OPEN, POP3_GREETING,
                                         "", RESULT_SELF};
 
+static void start(pop3_connection *u) {
+  u->busy = true;
+  u->settled = POP3_STEP_WAIT;
+}
+
 void pop3_operation_opened(pop3_connection *u) {
   u->method = &open_method;
-  u->busy = true;
+  start(u);
 }
 
 void pop3_push_methods(lua_State *L) {
@@ -311,7 +316,7 @@ int pop3_lua_begin(lua_State *L) {
   if (error != POP3_E_OK && is_argument_error(error))
     return pop3_argument_error(L, c.method->name, 1, "%s", failure->text);
   if (error != POP3_E_OK) return refuse_call(L, c.method->name, failure);
-  c.connection->busy = true;
+  start(c.connection);
   return 0;
 }
 
@@ -542,10 +547,8 @@ int pop3_lua_trace(lua_State *L) {
 
 /* What happened, once its trace was shown. [-0, +n, m] */
 static int turn_settled(lua_State *L, pop3_connection *u) {
-  pop3_step settled = u->settled;
   if (u->trace.size > 0) return turn_trace(L, u);
-  u->settled = POP3_STEP_WAIT;
-  if (settled == POP3_STEP_DONE) return turn_done(L, u);
+  if (u->settled == POP3_STEP_DONE) return turn_done(L, u);
   return turn_failed(L, u, pop3_conn_failure(u->conn));
 }
 

@@ -47,13 +47,16 @@ end
 
 --- Run an operation to its end: the one place that waits (in C, in poll, and
 -- never longer than to the next signal, so that Ctrl-C's hook can run here).
+-- Called with what the last turn said; the tail call makes it a loop.
+local function conclude(conn, state, ...)
+  if state == "done" then return ... end
+  if state == "failed" then return fail(core.is_safe(conn), (...)) end
+  if state == "trace" then show(...) end
+  return conclude(conn, core.turn(conn))
+end
+
 local function finish(conn)
-  while true do
-    local state, a, b, c = core.turn(conn)
-    if state == "done" then return a, b, c end
-    if state == "failed" then return fail(core.is_safe(conn), a) end
-    if state == "trace" then show(a, b) end
-  end
+  return conclude(conn, core.turn(conn))
 end
 
 local function settle(conn, err)

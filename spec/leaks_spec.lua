@@ -1,6 +1,7 @@
 -- leaks_spec.lua - a process that opens ten thousand sessions holds as many
 -- descriptors and as much memory as one that opened a few hundred.
 
+local lfs = require "lfs"
 local pop3 = require "pop3"
 local certificates = require "spec.support.certificates"
 local server = require "spec.support.server"
@@ -9,19 +10,18 @@ local WARM_UP = 500
 local OCTETS_ALLOWED = 512 * 1024 -- what malloc and the collector wobble by
 
 local function descriptors()
-  local pipe = assert(io.popen("ls /proc/$PPID/fd | wc -l"))
-  local count = tonumber(pipe:read("*a"))
-  pipe:close()
+  local count = 0
+  for _ in lfs.dir("/proc/self/fd") do count = count + 1 end
   return count
 end
 
 local function resident()
   collectgarbage()
   collectgarbage()
-  for line in io.lines("/proc/self/status") do
-    local kib = line:match("^VmRSS:%s*(%d+) kB")
-    if kib then return tonumber(kib) * 1024 end
-  end
+  local file = assert(io.open("/proc/self/status"))
+  local kib = file:read("*a"):match("VmRSS:%s*(%d+) kB")
+  file:close()
+  return tonumber(kib) * 1024
 end
 
 local function start(more)
@@ -37,11 +37,15 @@ local function start(more)
   }
 end
 
--- Run `session` again and again; after the warm-up nothing may grow.
+-- Run `session` again and again; after the warm-up nothing may grow. Garbage is
+-- collected often: how much of it a Lua lets lie is not what is measured.
 local function repeat_session(count, session)
-  for _ = 1, WARM_UP do session() end
-  local octets, fds = resident(), descriptors()
-  for _ = 1, count do session() end
+  local octets, fds
+  for i = 1, WARM_UP + count do
+    session()
+    if i % 50 == 0 then collectgarbage() end
+    if i == WARM_UP then octets, fds = resident(), descriptors() end
+  end
   local more = resident() - octets
   assert.equal(fds, descriptors())
   assert.is_true(more <= OCTETS_ALLOWED,
@@ -80,7 +84,7 @@ describe("a long-lived process", function()
     repeat_session(1000, function()
       local conn = pop3.POP3(s.host, s.port)
       conn:user("me")
-      assert.has_error(function() conn:pass_("secret") end)
+      assert.is_false((pcall(conn.pass_, conn, "secret")))
       conn:close()
     end)
   end)
@@ -105,14 +109,8 @@ describe("a long-lived process", function()
 
   it("forgets 1,000 connections, and the collector closes them", function()
     local s = start()
-    local count = 0
     repeat_session(1000, function()
       pop3.POP3(s.host, s.port):user("me")
-      count = count + 1
-      if count % 100 == 0 then
-        collectgarbage()
-        collectgarbage()
-      end
     end)
   end)
 end)

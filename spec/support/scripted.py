@@ -54,6 +54,10 @@ A step is a string or an object with one verb and its options:
                        entirely, without regard to case; a reply is octets or a
                        list of steps. No match: `default`, or "-ERR unknown".
                        Lasts until QUIT was answered or the client leaves.
+  {queue: REPLIES}     a list of [word, reply]. A line is answered by the first
+                       of them that is for its first word; it and those before
+                       it are used up. "-ERR not now" if there is none. With
+                       hang_up: true, ends behind the last reply.
   {mailbox: MAILBOX}   a small POP3 server. MAILBOX: messages (list of octets),
                        uids, user, password (default: any), capa (list of
                        lines), greeting, stls (OPTIONS as of tls)
@@ -551,10 +555,25 @@ class Player:
             if re.fullmatch(pattern, line, re.IGNORECASE):
                 reply = candidate
                 break
+        self.reply(reply)
+
+    def reply(self, reply):
         if isinstance(reply, str):
             self.stream.send(octets(reply))
         else:
             self.play(reply)
+
+    def do_queue(self, replies, step):
+        left = list(as_list(replies))
+        while left or not step.get("hang_up"):
+            line = self.stream.line()
+            if not line.endswith(b"\n"):
+                return
+            word = text(line).split()[:1]
+            at = [i for i, (name, _) in enumerate(left) if [name] == word]
+            self.reply(left[at[0]][1] if at else "-ERR not now\r\n")
+            if at:
+                del left[:at[0] + 1]
 
     def do_mailbox(self, options, _):
         Mailbox(self, options).serve()
