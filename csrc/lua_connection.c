@@ -327,11 +327,20 @@ static pop3_error take_context(lua_State *L, const char *class,
   return POP3_E_OK;
 }
 
-static bool needs_context(lua_State *L, const connect_options *options) {
-  lua_getfield(L, AT_OPTIONS, "context");
+static bool is_given(lua_State *L, const char *key) {
+  lua_getfield(L, AT_OPTIONS, key);
   bool given = !lua_isnil(L, -1);
   lua_pop(L, 1);
-  return given || options->tls != POP3_TLS_NONE;
+  return given;
+}
+
+/* TLS now, or options that are meant for stls() later. */
+static bool needs_context(lua_State *L, const connect_options *options) {
+  if (options->tls != POP3_TLS_NONE || is_given(L, "context")) return true;
+  for (size_t i = 0; i < pop3_tls_option_count; i++) {
+    if (is_given(L, pop3_tls_option_rows[i].key)) return true;
+  }
+  return false;
 }
 
 static pop3_error open_connection(lua_State *L, const char *class,
