@@ -17,6 +17,8 @@
 
 #include "pop3.h"
 
+#pragma GCC visibility push(hidden)
+
 typedef enum pop3_body_state {
   POP3_BODY_START,  /* at the beginning of a line */
   POP3_BODY_TEXT,   /* inside a line */
@@ -54,5 +56,7 @@ void pop3_body_init_line(pop3_body *body);
  */
 bool pop3_body_data(pop3_body *body, pop3_span *input, pop3_piece *piece);
 bool pop3_body_line(pop3_body *body, pop3_span *input, pop3_piece *piece);
+
+#pragma GCC visibility pop
 
 #endif

@@ -10,6 +10,8 @@
 #include "octets.h"
 #include "pop3.h"
 
+#pragma GCC visibility push(hidden)
+
 typedef struct pop3_caps {
   pop3_octets text; /* lines, each ended by LF */
   bool known; /* a whole CAPA reply is here and still holds */
@@ -35,5 +37,7 @@ bool pop3_next_word(pop3_span *rest, pop3_span *word);
 
 /* Is there a line whose first word is `name`, without regard to case? */
 bool pop3_caps_has(const pop3_caps *caps, const char *name);
+
+#pragma GCC visibility pop
 
 #endif

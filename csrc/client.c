@@ -219,6 +219,16 @@ static pop3_error check_login(const pop3_client *c, pop3_failure *failure) {
                    "it in clear");
 }
 
+/* Of a plan: the first command must not leave if a later one cannot. */
+static pop3_error check_arguments(const pop3_client *c,
+                                  pop3_failure *failure) {
+  for (size_t i = 0; i < c->request.count; i++) {
+    pop3_error error = pop3_check_octets(c->request.arguments[i], false);
+    if (error != POP3_E_OK) return pop3_fail(failure, error, NULL);
+  }
+  return POP3_E_OK;
+}
+
 /* What has to hold before the first command leaves. */
 static pop3_error prepare(pop3_client *c, pop3_failure *failure) {
   switch (c->request.operation) {
@@ -243,7 +253,8 @@ pop3_error pop3_client_begin(pop3_client *c, const pop3_request *request,
   c->request = *request;
   c->step = 0;
   c->handshake = false;
-  pop3_error error = prepare(c, failure);
+  pop3_error error = check_arguments(c, failure);
+  if (error == POP3_E_OK) error = prepare(c, failure);
   if (error == POP3_E_OK) error = send_step(c, failure);
   c->running = error == POP3_E_OK;
   if (error != POP3_E_OK) pop3_client_stop(c);
@@ -261,8 +272,9 @@ static pop3_error refused(const pop3_event *event, pop3_failure *failure) {
 /* poplib's capa() has one text for whatever went wrong. */
 static pop3_error capa_failed(pop3_error error, const pop3_event *event,
                               pop3_failure *failure) {
-  pop3_fail_response(failure, error, event->text.data, event->text.size);
-  return pop3_fail(failure, error, "-ERR CAPA not supported by server");
+  pop3_fail(failure, error, "-ERR CAPA not supported by server");
+  pop3_failure_quote(failure, event->text.data, event->text.size);
+  return error;
 }
 
 static pop3_error keep_welcome(pop3_client *c, const pop3_event *event,
@@ -429,18 +441,23 @@ static bool parse_number(pop3_span word, pop3_number *number) {
   return true;
 }
 
+static pop3_error bad_stat(pop3_failure *failure, const char *text,
+                           pop3_span line) {
+  pop3_fail(failure, POP3_E_MALFORMED, "%s", text);
+  pop3_failure_quote(failure, line.data, line.size);
+  return POP3_E_MALFORMED;
+}
+
 pop3_error pop3_parse_stat(pop3_span line, pop3_number *count,
                            pop3_number *octets, pop3_failure *failure) {
   pop3_span words[3];
   pop3_span rest = line;
   for (int i = 0; i < 3; i++) {
-    if (pop3_next_word(&rest, &words[i])) continue;
-    pop3_fail_response(failure, POP3_E_MALFORMED, line.data, line.size);
-    return pop3_fail(failure, POP3_E_MALFORMED, "Invalid STAT response format");
+    if (!pop3_next_word(&rest, &words[i]))
+      return bad_stat(failure, "Invalid STAT response format", line);
   }
-  if (parse_number(words[1], count) && parse_number(words[2], octets))
-    return POP3_E_OK;
-  pop3_fail_response(failure, POP3_E_MALFORMED, line.data, line.size);
-  return pop3_fail(failure, POP3_E_MALFORMED,
-                   "Invalid STAT response data: non-numeric values");
+  if (!parse_number(words[1], count) || !parse_number(words[2], octets))
+    return bad_stat(failure,
+                    "Invalid STAT response data: non-numeric values", line);
+  return POP3_E_OK;
 }

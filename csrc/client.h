@@ -15,6 +15,8 @@
 #include "memory.h"
 #include "pop3.h"
 
+#pragma GCC visibility push(hidden)
+
 typedef enum pop3_operation {
   POP3_OP_OPEN,          /* the greeting */
   POP3_OP_OPEN_STLS,     /* the greeting, CAPA, STLS; fails without TLS */
@@ -113,5 +115,7 @@ typedef struct pop3_number {
  */
 pop3_error pop3_parse_stat(pop3_span line, pop3_number *count,
                            pop3_number *octets, pop3_failure *failure);
+
+#pragma GCC visibility pop
 
 #endif

@@ -29,6 +29,8 @@
 
 #include <stddef.h>
 
+#pragma GCC visibility push(hidden)
+
 #define POP3_COMMANDS(X)                                \
   X(USER, TEXT, SHORT, POP3_F_LOGIN)                    \
   X(PASS, TEXT, SHORT, POP3_F_LOGIN | POP3_F_SECRET)    \
@@ -104,5 +106,7 @@ const pop3_command_row *pop3_command_get(pop3_command command);
  * the end), without regard to case, or POP3_OTHER.
  */
 pop3_command pop3_command_find(const char *line, size_t size);
+
+#pragma GCC visibility pop
 
 #endif

@@ -22,6 +22,8 @@
 #include "pop3.h"
 #include "tls.h"
 
+#pragma GCC visibility push(hidden)
+
 /* A receive takes at most this; lent to a connection while octets flow. */
 #define POP3_BUFFER_SIZE 65536
 
@@ -131,5 +133,7 @@ typedef struct pop3_conn_info {
   pop3_tls_info tls; /* only when secure */
 } pop3_conn_info;
 void pop3_conn_describe(const pop3_conn *conn, pop3_conn_info *info);
+
+#pragma GCC visibility pop
 
 #endif

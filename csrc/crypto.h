@@ -9,6 +9,8 @@
 
 #include "errors.h"
 
+#pragma GCC visibility push(hidden)
+
 /* RFC 1939 7: the lower-case hex MD5 of timestamp and secret, 32 characters
  * and a NUL. POP3_E_UNSUPPORTED where MD5 is barred (FIPS). */
 pop3_error pop3_apop_digest(const char *timestamp, size_t timestamp_size,
@@ -29,5 +31,7 @@ size_t pop3_base64_encode(const void *octets, size_t size, char *out);
  * are written to `out`, which has room for size / 4 * 3. MALFORMED. */
 pop3_error pop3_base64_decode(const char *text, size_t size, void *out,
                               size_t *got);
+
+#pragma GCC visibility pop
 
 #endif

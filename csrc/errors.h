@@ -15,6 +15,8 @@
 #ifndef POP3_ERRORS_H
 #define POP3_ERRORS_H
 
+#pragma GCC visibility push(hidden)
+
 #define POP3_ERRORS(X)                                                        \
   X(OK, "", "", 0, "success")                                                 \
   X(AGAIN, "state", "again", 0, "pipeline window or output buffer is full")   \
@@ -85,5 +87,7 @@ const char *pop3_error_kind(pop3_error error);
 const char *pop3_error_name(pop3_error error);
 const char *pop3_error_text(pop3_error error);
 int pop3_error_is_protocol(pop3_error error);
+
+#pragma GCC visibility pop
 
 #endif

@@ -7,6 +7,8 @@
 
 #include <stddef.h>
 
+#pragma GCC visibility push(hidden)
+
 /* The longest piece that pop3_escape_next writes, NUL included. */
 #define POP3_ESCAPE_ROOM 8
 
@@ -22,5 +24,7 @@ size_t pop3_escape_next(const char *text, size_t size,
 /* Escape all of `text` into `out`, cut at `room` (> 0, NUL included).
  * Returns out. */
 const char *pop3_escape(const char *text, size_t size, char *out, size_t room);
+
+#pragma GCC visibility pop
 
 #endif

@@ -30,11 +30,15 @@ pop3_error pop3_fail(pop3_failure *failure, pop3_error error,
   return error;
 }
 
-pop3_error pop3_fail_response(pop3_failure *failure, pop3_error error,
-                              const char *line, size_t size) {
+void pop3_failure_quote(pop3_failure *failure, const char *line, size_t size) {
   if (size > sizeof failure->response) size = sizeof failure->response;
-  reset(failure, error);
   if (size > 0) memmove(failure->response, line, size);
   failure->response_size = size;
+}
+
+pop3_error pop3_fail_response(pop3_failure *failure, pop3_error error,
+                              const char *line, size_t size) {
+  reset(failure, error);
+  pop3_failure_quote(failure, line, size);
   return error;
 }

@@ -10,6 +10,8 @@
 
 #include "errors.h"
 
+#pragma GCC visibility push(hidden)
+
 #define POP3_FAILURE_TEXT 1024     /* one or two sentences */
 #define POP3_FAILURE_RESPONSE 2048 /* the longest status line by default */
 
@@ -32,8 +34,11 @@ __attribute__((format(printf, 3, 4)))
 pop3_error
 pop3_fail(pop3_failure *failure, pop3_error error, const char *format, ...);
 
-/* The same with the server's line, cut at POP3_FAILURE_RESPONSE octets. */
+/* The server's line is all there is to say; cut at POP3_FAILURE_RESPONSE. */
 pop3_error pop3_fail_response(pop3_failure *failure, pop3_error error,
                               const char *line, size_t size);
+
+/* Add the server's line to a failure that has a text of its own. */
+void pop3_failure_quote(pop3_failure *failure, const char *line, size_t size);
 
 #endif

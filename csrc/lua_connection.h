@@ -11,6 +11,8 @@
 #include "lua_compat.h"
 #include "octets.h"
 
+#pragma GCC visibility push(hidden)
+
 typedef struct pop3_method pop3_method;
 
 /*
@@ -64,5 +66,7 @@ int pop3_lua_close(lua_State *L);    /* close(connection) [-0, +0, v] */
 int pop3_lua_describe(lua_State *L); /* info(connection) -> table [-0, +1, v] */
 int pop3_lua_welcome(lua_State *L);  /* welcome(connection) [-0, +1, v] */
 int pop3_lua_is_safe(lua_State *L);  /* safe(connection) [-0, +1, v] */
+
+#pragma GCC visibility pop
 
 #endif

@@ -8,6 +8,8 @@
 #include "lua_options.h"
 #include "tls.h"
 
+#pragma GCC visibility push(hidden)
+
 /* The rows of pop3_tls_options. */
 extern const pop3_option pop3_tls_option_rows[];
 extern const size_t pop3_tls_option_count;
@@ -32,5 +34,7 @@ pop3_tls_context *pop3_test_context(lua_State *L, int index);
 pop3_tls_context *pop3_lua_context_for(lua_State *L,
                                        const pop3_tls_options *options,
                                        pop3_failure *failure);
+
+#pragma GCC visibility pop
 
 #endif

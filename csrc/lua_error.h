@@ -11,6 +11,8 @@
 #include "failure.h"
 #include "lua_compat.h"
 
+#pragma GCC visibility push(hidden)
+
 /* Prepare the metatable and the class. [-0, +0, m] */
 void pop3_open_errors(lua_State *L);
 
@@ -23,5 +25,7 @@ int pop3_push_error(lua_State *L, const pop3_failure *failure);
 
 /* `text` with control characters escaped. [-0, +1, m] */
 void pop3_push_escaped(lua_State *L, const char *text, size_t size);
+
+#pragma GCC visibility pop
 
 #endif

@@ -8,6 +8,8 @@
 
 #include "lua_connection.h"
 
+#pragma GCC visibility push(hidden)
+
 /* The connection is being opened: turn it. */
 void pop3_operation_opened(pop3_connection *connection);
 
@@ -29,5 +31,7 @@ int pop3_lua_trace(lua_State *L);
 
 /* The names of all methods that begin knows, as a list. [-0, +1, m] */
 void pop3_push_methods(lua_State *L);
+
+#pragma GCC visibility pop
 
 #endif

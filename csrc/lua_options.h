@@ -12,6 +12,8 @@
 
 #include "lua_compat.h"
 
+#pragma GCC visibility push(hidden)
+
 typedef enum pop3_option_type {
   POP3_OPTION_STRING,  /* const char *; owned by the option table */
   POP3_OPTION_BOOLEAN, /* bool */
@@ -50,5 +52,7 @@ __attribute__((format(printf, 4, 5)))
 #endif
 int pop3_argument_error(lua_State *L, const char *method, int argument,
                         const char *format, ...);
+
+#pragma GCC visibility pop
 
 #endif

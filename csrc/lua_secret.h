@@ -21,6 +21,8 @@
 #include "failure.h"
 #include "memory.h"
 
+#pragma GCC visibility push(hidden)
+
 /* No password is longer; OAuth tokens have a few KiB. Octets. */
 #define POP3_SECRET_MAX 65536
 
@@ -50,5 +52,7 @@ pop3_error pop3_secret_read(lua_State *L, int index,
 /* Wipe and free. NULL is allowed. */
 void pop3_secret_free(const pop3_allocator *allocator, char *octets,
                       size_t capacity);
+
+#pragma GCC visibility pop
 
 #endif

@@ -11,6 +11,8 @@
 
 #include <stddef.h>
 
+#pragma GCC visibility push(hidden)
+
 typedef struct pop3_allocator {
   /* As lua_Alloc: resize `block` of `old` octets to `size`, free for 0. */
   void *(*resize)(void *state, void *block, size_t old, size_t size);
@@ -27,5 +29,7 @@ void pop3_release(const pop3_allocator *allocator, void *block, size_t size);
 
 /* Overwrite secrets in a way that no compiler removes. */
 void pop3_wipe(void *block, size_t size);
+
+#pragma GCC visibility pop
 
 #endif

@@ -9,6 +9,8 @@
 
 #include "memory.h"
 
+#pragma GCC visibility push(hidden)
+
 typedef struct pop3_octets {
   pop3_allocator allocator;
   char *data; /* owned; NULL while empty */
@@ -23,5 +25,7 @@ void pop3_octets_clear(pop3_octets *octets);
 
 /* Append. false: no memory, and nothing was appended. */
 bool pop3_octets_add(pop3_octets *octets, const char *data, size_t size);
+
+#pragma GCC visibility pop
 
 #endif

@@ -35,6 +35,9 @@
 #include "commands.h"
 #include "errors.h"
 
+/* A Lua module shows one name to the process that loads it, not these. */
+#pragma GCC visibility push(hidden)
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -207,5 +210,7 @@ pop3_span pop3_response_code(pop3_span line);
 #ifdef __cplusplus
 }
 #endif
+
+#pragma GCC visibility pop
 
 #endif

@@ -14,6 +14,8 @@
 #include "errors.h"
 #include "failure.h"
 
+#pragma GCC visibility push(hidden)
+
 struct addrinfo;
 
 #define POP3_RESOLVE_THREADS 4
@@ -56,5 +58,7 @@ pop3_error pop3_lookup_result(const pop3_lookup *lookup,
 
 /* Let go of a lookup, finished or not; never waits for it. NULL is allowed. */
 void pop3_lookup_release(pop3_lookup *lookup);
+
+#pragma GCC visibility pop
 
 #endif

@@ -10,6 +10,8 @@
 
 #include "errors.h"
 
+#pragma GCC visibility push(hidden)
+
 struct addrinfo;
 
 /*
@@ -33,5 +35,7 @@ pop3_error pop3_socket_send(int fd, const char *octets, size_t size,
  * address decides, never the name. */
 void pop3_socket_peer(int fd, char *address, size_t room);
 bool pop3_socket_is_loopback(int fd);
+
+#pragma GCC visibility pop
 
 #endif

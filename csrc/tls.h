@@ -19,6 +19,8 @@
 #include "failure.h"
 #include "memory.h"
 
+#pragma GCC visibility push(hidden)
+
 /* All strings are the caller's and needed only during the call; NULL means
  * the default. */
 typedef struct pop3_tls_options {
@@ -119,5 +121,7 @@ typedef struct pop3_tls_info {
   bool verified;       /* chain and, unless switched off, name */
 } pop3_tls_info;
 void pop3_tls_describe(const pop3_tls *tls, pop3_tls_info *info);
+
+#pragma GCC visibility pop
 
 #endif

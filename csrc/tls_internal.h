@@ -9,6 +9,8 @@
 
 #include "tls.h"
 
+#pragma GCC visibility push(hidden)
+
 /* A DNS name has at most 253 octets; an address in text fewer. */
 #define POP3_TLS_NAME 256
 
@@ -77,5 +79,7 @@ pop3_error pop3_tls_fail(pop3_failure *failure, pop3_error error,
 
 /* OpenSSL's reason of the queue's last entry, as text; "unknown" if none. */
 const char *pop3_tls_reason(void);
+
+#pragma GCC visibility pop
 
 #endif

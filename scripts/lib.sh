@@ -9,12 +9,12 @@ build=$root/build
 
 # The Debian 12 packages, the only list of them. The luajit2 family, because
 # luajit and libluajit-5.1-dev conflict with it.
-packages_build="gcc libc6-dev make cmake pkg-config libssl-dev lua5.4 liblua5.4-dev"
-packages_demo="$packages_build lua-posix lua-argparse python3 openssl ca-certificates"
-packages_test="$packages_demo luajit2 libluajit2-5.1-dev lua5.1 liblua5.1-0-dev
-  lua-busted lua-filesystem lua-cjson lua-check luarocks git
-  clang-format clang-19 libclang-rt-19-dev valgrind strace
-  dovecot-pop3d"
+packages_build="gcc libc6-dev make cmake pkg-config libssl-dev"
+packages_demo="$packages_build luajit2 libluajit2-5.1-dev lua-posix lua-argparse
+  python3 openssl ca-certificates"
+packages_test="$packages_demo lua5.4 liblua5.4-dev lua5.1 liblua5.1-0-dev
+  lua-busted lua-filesystem lua-cjson lua-check luarocks git binutils patch
+  clang-format clang-19 libclang-rt-19-dev valgrind strace dovecot-pop3d"
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }

@@ -96,9 +96,23 @@ describe("an installation", function()
         exported(folder .. "/rocks/lib/lua/5.4/pop3/core.so"))
     end)
 
+    -- With Lua 5.1, because Debian's luaposix is not for 5.4.
     it("brings a command that runs", function()
-      local text = succeed("%s/rocks/bin/pop3 --help", quote(folder))
+      succeed("cd %s/tree && HOME=%s luarocks --lua-version=5.1 "
+        .. "--tree=%s/rocks51 make rockspec/poplib-scm-1.rockspec",
+        quote(folder), quote(folder), quote(folder))
+      local text = succeed("cd / && env -i PATH=\"$PATH\" %s/rocks51/bin/pop3 "
+        .. "--help", quote(folder))
       assert.matches("fetch", text)
+    end)
+
+    it("says what the command lacks", function()
+      local status, text = run("cd / && env -i PATH=\"$PATH\" %s/rocks/bin/pop3 "
+        .. "--help", quote(folder))
+      if status ~= 0 then
+        assert.equal(69, status)
+        assert.matches("luaposix", text)
+      end
     end)
   end)
 
@@ -122,7 +136,14 @@ describe("an installation", function()
     end)
 
     it("brings a command that runs", function()
-      local text = succeed("%s/prefix/bin/pop3 --help", quote(folder))
+      succeed("cd %s/tree && cmake -B %s/made-51 -DPOP3_LUA=5.1 "
+        .. "-DCMAKE_INSTALL_PREFIX=%s/prefix && cmake --build %s/made-51 -j2 "
+        .. "&& cmake --install %s/made-51", quote(folder), quote(folder),
+        quote(folder), quote(folder), quote(folder))
+      local text = succeed("cd / && env -i PATH=\"$PATH\" POP3_LUA=lua5.1 "
+        .. "LUA_PATH='%s/prefix/share/lua/5.1/?.lua;;' "
+        .. "LUA_CPATH='%s/prefix/lib/lua/5.1/?.so;;' %s/prefix/bin/pop3 --help",
+        folder, folder, quote(folder))
       assert.matches("fetch", text)
     end)
 

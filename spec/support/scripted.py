@@ -729,8 +729,9 @@ def describe(record):
 
 
 def say(line):
-    sys.stdout.buffer.write(octets(line) + b"\n")
-    sys.stdout.buffer.flush()
+    left = octets(line) + b"\n"
+    while left:  # a signal may cut a write short
+        left = left[os.write(sys.stdout.fileno(), left):]
 
 
 def main(path):

@@ -28,8 +28,7 @@ local function fail(exit, path, reason, remedy)
   problem.raise(exit, path .. ": " .. reason, remedy)
 end
 
-local CHECK_DISK = "make room, or check the disk; nothing that is not safely "
-  .. "stored was deleted from the server"
+local CHECK_DISK = "make room, or check the disk, then fetch again"
 
 -- luaposix puts the path before some reasons.
 local function reason_of(text)
@@ -66,11 +65,15 @@ local function is_directory(path)
   return found ~= nil and stat.S_ISDIR(found.st_mode) ~= 0
 end
 
+local function parent_of(path)
+  return path:match("^(.*[^/])/+[^/]+/*$") or path:match("^/") and "/" or "."
+end
+
 local function make_directory(path)
   local done, reason = stat.mkdir(path, 448) -- 0700: mail is private
   if not done then
     fail(problem.CANNOT_CREATE, path, reason_of(reason),
-      "create the folder above it, or choose another one")
+      "choose another folder")
   end
 end
 
@@ -79,7 +82,11 @@ end
 --- May `path` be used? A Maildir, an empty folder, or nothing at all.
 -- Raises a problem otherwise; changes nothing.
 function Maildir.check(path)
-  if not stat.lstat(path) then return end
+  if not stat.lstat(path) then
+    if is_directory(parent_of(path)) then return end
+    fail(problem.CANNOT_CREATE, path, "there is no folder to make it in",
+      "create " .. parent_of(path) .. ", or choose another folder")
+  end
   if not is_directory(path) then
     fail(problem.CANNOT_CREATE, path, "is not a folder", "choose another one")
   end
@@ -102,11 +109,9 @@ end
 --- Use the Maildir at `path`; what is missing of it is made.
 function Maildir.open(path)
   Maildir.check(path)
-  local parent = path:match("^(.*[^/])/+[^/]+/*$")
-    or path:match("^/") and "/" or "."
   if not is_directory(path) then
     make_directory(path)
-    sync_folder(parent)
+    sync_folder(parent_of(path))
   end
   for _, name in ipairs(FOLDERS) do
     if not is_directory(path .. "/" .. name) then

@@ -36,31 +36,30 @@ end
 
 local P = problem
 
--- "kind name", or "kind", to the exit code and what to do.
+-- "kind name", or "kind": the exit code, what to do where the error itself
+-- does not say it, and what goes before its text.
 local ERRORS = {
-  ["auth"] = { P.NO_PERMISSION, "check the user name and the password" },
+  ["auth"] = { P.NO_PERMISSION, "check the user name and the password",
+    "the server refused the login: " },
   ["proto"] = { P.PROTOCOL },
+  ["proto refused"] = { P.PROTOCOL, nil, "the server refused: " },
   ["proto unsolicited"] = { P.PROTOCOL,
     "do not trust this server: tell its administrator" },
-  ["proto unsupported"] = { P.UNAVAILABLE },
-  ["closed"] = { P.TEMPORARY, "try again later" },
+  ["proto unsupported"] = { P.UNAVAILABLE, "the server cannot do that" },
+  ["closed"] = { P.TEMPORARY, "try again later",
+    "the server ended the connection: " },
   ["limit"] = { P.PROTOCOL, "tell the server's administrator" },
-  ["tls"] = { P.PROTOCOL },
-  ["tls handshake"] = { P.PROTOCOL,
-    "check the port (pop3s:// is for 995, pop3:// for 110)" },
-  ["tls certificate"] = { P.PROTOCOL,
-    "give the right authority by --cafile, or ask the administrator" },
+  ["tls"] = { P.PROTOCOL, "ask the server's administrator" },
   ["tls hostname"] = { P.PROTOCOL,
     "use a name of the certificate, in the URL or by --servername" },
   ["tls injection"] = { P.PROTOCOL,
     "somebody may be between you and the server: tell its administrator" },
-  ["tls insecure"] = { P.PROTOCOL,
-    "use pop3s:// or pop3://, or --allow-cleartext if you must" },
   ["tls config"] = { P.CONFIGURATION, "check the TLS options" },
-  ["timeout"] = { P.TEMPORARY, "try again later, or with a longer --timeout" },
-  ["io"] = { P.UNAVAILABLE,
-    "check host and port, and that the server is up" },
-  ["resolve"] = { P.NO_HOST, "check the host's name" },
+  ["timeout"] = { P.TEMPORARY, "check host and port (pop3s:// is for 995, "
+    .. "pop3:// for 110), or try again later", "the server is silent: " },
+  ["io"] = { P.UNAVAILABLE, "try again later" },
+  ["resolve"] = { P.UNAVAILABLE, "check the network, then try again" },
+  ["resolve not_found"] = { P.NO_HOST, "check the host's name" },
   ["resolve again"] = { P.TEMPORARY, "check the network, then try again" },
   ["memory"] = { P.OS },
 }
@@ -74,19 +73,34 @@ local CODES = {
   ["SYS/PERM"] = { P.UNAVAILABLE, "ask the server's administrator" },
 }
 
-local NO_STLS = "use pop3s:// if it has TLS on port 995; a pop:// URL with "
-  .. "--allow-cleartext sends the password in clear"
+-- What poplib's short texts want added.
+local UNSUPPORTED = {
+  STLS = "use pop3s:// if it has TLS on port 995; a pop:// URL with "
+    .. "--allow-cleartext sends the password in clear",
+  APOP = "use ;AUTH=* over TLS",
+}
 
-local function remedy_of(err, row)
-  local stls = tostring(err.message):find("STLS", 1, true)
-  if err.name == "unsupported" and stls then return NO_STLS end
-  return row[2]
+-- The module says what to do in the module's words.
+local function in_our_words(text)
+  for _, option in ipairs { "cafile", "capath", "servername" } do
+    text = text:gsub("%f[%w]" .. option .. ' = "', "--" .. option .. ' "')
+  end
+  return text
+end
+
+local function remedy_of(err, row, text)
+  if text:find("; ", 1, true) or text:find(": use ", 1, true) then return end
+  local what = err.name == "unsupported" and text:match("^%-ERR (%u+) not ")
+  return UNSUPPORTED[what] or row[2]
 end
 
 local function of_error(err)
-  local row = CODES[err.code] or ERRORS[err.kind .. " " .. err.name]
-    or ERRORS[err.kind] or { P.SOFTWARE }
-  return row[1], tostring(err), remedy_of(err, row)
+  local row = ERRORS[err.kind .. " " .. err.name] or ERRORS[err.kind]
+    or { P.SOFTWARE }
+  local text = in_our_words(tostring(err))
+  local by_code = CODES[err.code]
+  local exit = (by_code or row)[1]
+  return exit, (row[3] or "") .. text, remedy_of(err, by_code or row, text)
 end
 
 --- What a caught error is: exit code, text.
