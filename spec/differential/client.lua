@@ -1,0 +1,81 @@
+--- Runs the sessions of generate.py through our module; the outcomes have the
+-- shape that client.py describes. Errors carry `name` and `kind`, too.
+
+local pop3 = require "pop3"
+
+local client = {}
+
+local TIMEOUT = 20 -- seconds; no session needs it
+local LAST_WORDS = { ["-ERR EOF"] = true, ["line too long"] = true }
+
+local function failed(err)
+  if type(err) ~= "table" then
+    return { error = "argument", text = tostring(err) }
+  end
+  local class = err.kind
+  if pop3.is_error_proto(err) then class = "proto" end
+  return { error = class, text = tostring(err), kind = err.kind,
+           name = err.name }
+end
+
+local function decimal(number)
+  if number % 1 == 0 and math.abs(number) < 2^53 then
+    return ("%d"):format(number)
+  end
+  return tostring(number):find("^%-?%d+$") and tostring(number)
+    or ("%.0f"):format(number)
+end
+
+local function plain(first) return first == nil and true or first end
+
+local function long(resp, lines, octets)
+  if octets == nil then return plain(resp) end
+  return { resp = resp, lines = lines, octets = octets }
+end
+
+local values = {
+  stat = function(count, octets)
+    return { count = decimal(count), octets = decimal(octets) }
+  end,
+  capa = function(capabilities) return { capa = capabilities } end,
+  list = long, uidl = long, retr = long, top = long,
+}
+
+local function attempt(method, run, ...)
+  local got = { pcall(run, ...) }
+  if not got[1] then return failed(got[2]) end
+  return { ok = (values[method] or plain)(got[2], got[3], got[4]) }
+end
+
+local function argument(value)
+  if type(value) ~= "number" or not math.tointeger then return value end
+  return math.tointeger(value) or value -- cjson decodes all as floats
+end
+
+local function session_outcomes(session, port)
+  local conn
+  local outcomes = { attempt("connect", function()
+    conn = pop3.POP3("127.0.0.1", port, { timeout = TIMEOUT })
+    return conn:getwelcome()
+  end) }
+  for _, call in ipairs(session.calls) do
+    if not conn or LAST_WORDS[outcomes[#outcomes].text] then break end
+    local method = call[1]
+    outcomes[#outcomes + 1] = attempt(method, conn[method], conn,
+      argument(call[2]), argument(call[3]))
+  end
+  if conn then conn:close() end
+  return outcomes
+end
+
+--- The outcomes of all sessions, in their order.
+function client.run(sessions, port)
+  local results = {}
+  for i, session in ipairs(sessions) do
+    results[i] = { seed = session.seed,
+                   outcomes = session_outcomes(session, port) }
+  end
+  return results
+end
+
+return client

@@ -1,0 +1,121 @@
+--- Compares the outcomes of client.py and client.lua, session by session, up
+-- to the first difference: behind it the two are no longer in the same place.
+
+local deviations = require "spec.differential.deviations"
+local oracle = require "spec.differential.oracle"
+local same = require "spec.differential.same"
+
+local compare = {}
+
+-- The commands of each call, in their order.
+local words = {
+  user = { "USER" }, pass_ = { "PASS" }, rpop = { "RPOP" }, apop = { "APOP" },
+  stat = { "STAT" }, list = { "LIST" }, retr = { "RETR" }, top = { "TOP" },
+  dele = { "DELE" }, noop = { "NOOP" }, rset = { "RSET" }, uidl = { "UIDL" },
+  capa = { "CAPA" }, utf8 = { "UTF8" }, quit = { "QUIT" },
+  stls = { "CAPA", "STLS" }, getwelcome = {}, close = {},
+}
+
+--- The server's answer to a call, from its reply `at` on.
+-- @return the octets and the number of the reply behind
+local function answer(session, call, at)
+  local text = {}
+  for _, word in ipairs(words[call[1]]) do
+    local reply = session.replies[at]
+    if reply and reply[1] == word then
+      text[#text + 1] = reply[2]
+      at = at + 1
+    end
+  end
+  return table.concat(text), at
+end
+
+--- Same outcome? Errors are equal if their class is and, for error_proto,
+-- their text.
+local function equal(python, lua)
+  if python.ok ~= nil or lua.ok ~= nil then return same(python.ok, lua.ok) end
+  if python.error ~= lua.error then
+    return python.error == "socket"
+      and (lua.kind == "io" or lua.kind == "tls" and lua.name ~= "injection")
+  end
+  return python.error ~= "proto" or python.text == lua.text
+end
+
+local function explain(d)
+  for _, rule in ipairs(deviations) do
+    if rule[3](d) then return rule[1], rule[2] end
+  end
+end
+
+--- What came behind the end of a reply.
+local function rest_of(call, reply)
+  local read = oracle.reply(call, reply)
+  return read and read.rest or ""
+end
+
+local function closed_by(call, lua)
+  if call[1] == "close" then return "closed" end
+  if call[1] ~= "quit" then return nil end
+  return lua.ok and "closed" or "refused quit"
+end
+
+--- Walk along a session's calls.
+-- @return nil if all is equal, else what deviations.lua's tests get
+local function first_difference(session, python, lua)
+  local at = 1 -- the next reply of the server
+  local d = { session = session, before = {}, rest = "" }
+  for i = 1, math.max(#python, #lua) do
+    d.call = session.calls[i - 1] or { "connect" }
+    d.python, d.lua = python[i] or {}, lua[i] or {}
+    if i == 1 then
+      d.reply = session.greeting
+    else
+      d.reply, at = answer(session, d.call, at)
+    end
+    d.partial = session.cut and at > #session.replies
+    if not equal(d.python, d.lua) then return d end
+    if d.lua.name == "goodbye" or d.lua.name == "unsolicited" then return end
+    d.closed = d.closed or closed_by(d.call, d.lua)
+    if d.reply ~= "" then d.rest = rest_of(d.call, d.reply) end
+    d.before = d.lua
+  end
+end
+
+local function lines_of(text)
+  local lines = {}
+  for line in text:gmatch("[^\n]*\n") do lines[#lines + 1] = line end
+  return lines
+end
+
+--- All outcomes are equal: so is what was sent, but for the digest where the
+-- greeting has not exactly one timestamp.
+local function explain_sent(session, python, lua)
+  if python == lua then return nil end
+  local theirs, ours = lines_of(python), lines_of(lua)
+  if #theirs ~= #ours or oracle.has_timestamp(session.greeting) then
+    return "unexplained"
+  end
+  for i, line in ipairs(theirs) do
+    local apop = line:find("^APOP .") and ours[i]:find("^APOP .")
+    if line ~= ours[i] and not apop then return "unexplained" end
+  end
+  return 10
+end
+
+--- Compare one session.
+-- @return number of a deviation and its text; nil if equal; "unexplained" and
+-- the difference
+function compare.session(session, python, lua, python_sent, lua_sent)
+  local d = first_difference(session, python, lua)
+  if d then
+    local number, text = explain(d)
+    if number then return number, text end
+    return "unexplained", d
+  end
+  local number = explain_sent(session, python_sent, lua_sent)
+  if number ~= "unexplained" then return number, "what was sent" end
+  return number, { session = session, call = { "what was sent" }, reply = "",
+                   python = { ok = python_sent }, lua = { ok = lua_sent } }
+end
+
+return compare
