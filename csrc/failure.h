@@ -41,4 +41,6 @@ pop3_error pop3_fail_response(pop3_failure *failure, pop3_error error,
 /* Add the server's line to a failure that has a text of its own. */
 void pop3_failure_quote(pop3_failure *failure, const char *line, size_t size);
 
+#pragma GCC visibility pop
+
 #endif
