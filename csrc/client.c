@@ -220,8 +220,7 @@ static pop3_error check_login(const pop3_client *c, pop3_failure *failure) {
 }
 
 /* Of a plan: the first command must not leave if a later one cannot. */
-static pop3_error check_arguments(const pop3_client *c,
-                                  pop3_failure *failure) {
+static pop3_error check_arguments(const pop3_client *c, pop3_failure *failure) {
   for (size_t i = 0; i < c->request.count; i++) {
     pop3_error error = pop3_check_octets(c->request.arguments[i], false);
     if (error != POP3_E_OK) return pop3_fail(failure, error, NULL);
@@ -321,8 +320,7 @@ static void observe_login(pop3_client *c, const pop3_event *event) {
 static pop3_error take_refusal(pop3_client *c, const pop3_event *event,
                                pop3_failure *failure) {
   pop3_client_stop(c);
-  bool optional =
-      event->command == POP3_CAPA || event->command == POP3_STLS;
+  bool optional = event->command == POP3_CAPA || event->command == POP3_STLS;
   if (optional && tolerates_clear(c)) return POP3_E_OK;
   if (event->command == POP3_CAPA)
     return capa_failed(POP3_E_UNSUPPORTED, event, failure);
@@ -457,7 +455,7 @@ pop3_error pop3_parse_stat(pop3_span line, pop3_number *count,
       return bad_stat(failure, "Invalid STAT response format", line);
   }
   if (!parse_number(words[1], count) || !parse_number(words[2], octets))
-    return bad_stat(failure,
-                    "Invalid STAT response data: non-numeric values", line);
+    return bad_stat(failure, "Invalid STAT response data: non-numeric values",
+                    line);
   return POP3_E_OK;
 }

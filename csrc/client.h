@@ -18,16 +18,16 @@
 #pragma GCC visibility push(hidden)
 
 typedef enum pop3_operation {
-  POP3_OP_OPEN,          /* the greeting */
-  POP3_OP_OPEN_STLS,     /* the greeting, CAPA, STLS; fails without TLS */
-  POP3_OP_OPEN_EITHER,   /* the same; goes on in clear if there is no STLS */
-  POP3_OP_COMMAND,       /* one command of POP3_COMMANDS */
-  POP3_OP_LINE,          /* one line by hand */
-  POP3_OP_CAPA,          /* CAPA, asked now */
-  POP3_OP_CAPABILITIES,  /* CAPA, unless what it said still holds */
-  POP3_OP_STLS,          /* CAPA, STLS, handshake */
-  POP3_OP_APOP,          /* APOP with the digest of greeting and secret */
-  POP3_OP_LOGIN          /* USER, PASS; in clear only if that is allowed */
+  POP3_OP_OPEN,         /* the greeting */
+  POP3_OP_OPEN_STLS,    /* the greeting, CAPA, STLS; fails without TLS */
+  POP3_OP_OPEN_EITHER,  /* the same; goes on in clear if there is no STLS */
+  POP3_OP_COMMAND,      /* one command of POP3_COMMANDS */
+  POP3_OP_LINE,         /* one line by hand */
+  POP3_OP_CAPA,         /* CAPA, asked now */
+  POP3_OP_CAPABILITIES, /* CAPA, unless what it said still holds */
+  POP3_OP_STLS,         /* CAPA, STLS, handshake */
+  POP3_OP_APOP,         /* APOP with the digest of greeting and secret */
+  POP3_OP_LOGIN         /* USER, PASS; in clear only if that is allowed */
 } pop3_operation;
 
 /* An operation and its arguments. Their octets are borrowed until the
@@ -63,7 +63,7 @@ typedef struct pop3_client {
   pop3_request request;
   size_t step; /* of the operation's plan */
   bool running;
-  bool handshake; /* the caller has to secure the stream now */
+  bool handshake;  /* the caller has to secure the stream now */
   char digest[33]; /* APOP's, wiped when the operation ends */
 } pop3_client;
 
@@ -104,7 +104,7 @@ void pop3_client_stop(pop3_client *client);
 
 /* A number of a STAT reply. */
 typedef struct pop3_number {
-  bool exact;     /* `whole` holds it; else only `rough` does */
+  bool exact; /* `whole` holds it; else only `rough` does */
   int64_t whole;
   double rough;
 } pop3_number;

@@ -31,26 +31,25 @@
 
 #pragma GCC visibility push(hidden)
 
-#define POP3_COMMANDS(X)                                \
-  X(USER, TEXT, SHORT, POP3_F_LOGIN)                    \
-  X(PASS, TEXT, SHORT, POP3_F_LOGIN | POP3_F_SECRET)    \
-  X(APOP, TEXT2, SHORT, POP3_F_LOGIN | POP3_F_SECRET)   \
-  X(RPOP, TEXT, SHORT, POP3_F_LOGIN)                    \
-  X(AUTH, OPTTEXT, SASL,                                \
-    POP3_F_LOGIN | POP3_F_SECRET | POP3_F_ALONE)        \
-  X(CAPA, NONE, CAPS, POP3_F_CLEAR)                     \
-  X(STLS, NONE, TLS, POP3_F_CLEAR | POP3_F_ALONE)       \
-  X(STAT, NONE, SHORT, 0)                               \
-  X(LIST, OPT, ASKED, 0)                                \
-  X(RETR, TOKEN, MESSAGE, 0)                            \
-  X(TOP, TOKEN2, MESSAGE, 0)                            \
-  X(DELE, TOKEN, SHORT, 0)                              \
-  X(NOOP, NONE, SHORT, 0)                               \
-  X(RSET, NONE, SHORT, 0)                               \
-  X(UIDL, OPT, ASKED, 0)                                \
-  X(QUIT, NONE, SHORT, POP3_F_CLEAR | POP3_F_LAST)      \
-  X(UTF8, NONE, SHORT, 0)                               \
-  X(LANG, OPTTEXT, ASKED, 0)                            \
+#define POP3_COMMANDS(X)                                              \
+  X(USER, TEXT, SHORT, POP3_F_LOGIN)                                  \
+  X(PASS, TEXT, SHORT, POP3_F_LOGIN | POP3_F_SECRET)                  \
+  X(APOP, TEXT2, SHORT, POP3_F_LOGIN | POP3_F_SECRET)                 \
+  X(RPOP, TEXT, SHORT, POP3_F_LOGIN)                                  \
+  X(AUTH, OPTTEXT, SASL, POP3_F_LOGIN | POP3_F_SECRET | POP3_F_ALONE) \
+  X(CAPA, NONE, CAPS, POP3_F_CLEAR)                                   \
+  X(STLS, NONE, TLS, POP3_F_CLEAR | POP3_F_ALONE)                     \
+  X(STAT, NONE, SHORT, 0)                                             \
+  X(LIST, OPT, ASKED, 0)                                              \
+  X(RETR, TOKEN, MESSAGE, 0)                                          \
+  X(TOP, TOKEN2, MESSAGE, 0)                                          \
+  X(DELE, TOKEN, SHORT, 0)                                            \
+  X(NOOP, NONE, SHORT, 0)                                             \
+  X(RSET, NONE, SHORT, 0)                                             \
+  X(UIDL, OPT, ASKED, 0)                                              \
+  X(QUIT, NONE, SHORT, POP3_F_CLEAR | POP3_F_LAST)                    \
+  X(UTF8, NONE, SHORT, 0)                                             \
+  X(LANG, OPTTEXT, ASKED, 0)                                          \
   X(LAST, NONE, SHORT, 0)
 
 enum {

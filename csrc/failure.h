@@ -17,7 +17,7 @@
 
 typedef struct pop3_failure {
   pop3_error error;
-  int system; /* errno, or 0 */
+  int system;                   /* errno, or 0 */
   char text[POP3_FAILURE_TEXT]; /* a sentence for people, "" if none */
   size_t response_size;
   char response[POP3_FAILURE_RESPONSE]; /* the server's raw line, if any */

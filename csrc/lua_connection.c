@@ -183,7 +183,7 @@ static const char *const tls_words[] = {"none", "starttls", "opportunistic",
 static const char *const framing_words[] = {"strict", "lenient", NULL};
 
 #define OPTION(key, type, words) \
-  {#key, POP3_OPTION_##type, offsetof(connect_options, key), words}
+  { #key, POP3_OPTION_##type, offsetof(connect_options, key), words }
 #define LIMIT_OPTION(name, value, reason) \
   {#name, POP3_OPTION_COUNT, offsetof(connect_options, engine.name), NULL},
 
@@ -195,8 +195,7 @@ static const pop3_option option_rows[] = {
     OPTION(framing, WORD, framing_words),
     OPTION(allow_cleartext, BOOLEAN, NULL),
     {"context", POP3_OPTION_ANY, 0, NULL}, /* read by connection_context */
-    POP3_LIMITS(LIMIT_OPTION)
-};
+    POP3_LIMITS(LIMIT_OPTION)};
 
 static void connect_options_init(connect_options *options, bool implicit) {
   pop3_conn_options defaults;
@@ -246,8 +245,7 @@ pop3_tls_context *pop3_connection_context(lua_State *L,
   }
   pop3_tls_context *context = pop3_test_context(L, index);
   if (context != NULL) return context;
-  if (lua_istable(L, index))
-    return context_of_table(L, index, method, failure);
+  if (lua_istable(L, index)) return context_of_table(L, index, method, failure);
   pop3_argument_error(L, method, 1,
                       "pop3.context or option table expected, got %s",
                       luaL_typename(L, index));
@@ -308,8 +306,9 @@ static void read_options(lua_State *L, const char *class,
   };
   pop3_options_read(L, AT_OPTIONS, class, sets, 2);
   if (implicit && options->tls != POP3_TLS_IMPLICIT)
-    pop3_argument_error(L, class, 3, "POP3_SSL is tls = \"implicit\"; use "
-                                     "POP3 for the others");
+    pop3_argument_error(L, class, 3,
+                        "POP3_SSL is tls = \"implicit\"; use "
+                        "POP3 for the others");
 }
 
 /* The `context` option, or one of the other TLS options. [-0, +0, v] */
@@ -344,8 +343,7 @@ static bool needs_context(lua_State *L, const connect_options *options) {
 }
 
 static pop3_error open_connection(lua_State *L, const char *class,
-                                  pop3_connection *u,
-                                  pop3_failure *failure) {
+                                  pop3_connection *u, pop3_failure *failure) {
   size_t size;
   const char *host = lua_tolstring(L, AT_HOST, &size);
   pop3_error error = pop3_conn_open(u->conn, host, size, check_port(L, class),

@@ -29,9 +29,9 @@ typedef struct pop3_connection {
 
   const pop3_method *method; /* the last one begun */
   bool busy;
-  pop3_step settled; /* DONE or FAILED, reported after its trace */
-  int lines;         /* in the table so far */
-  uint64_t octets;   /* of the body */
+  pop3_step settled;   /* DONE or FAILED, reported after its trace */
+  int lines;           /* in the table so far */
+  uint64_t octets;     /* of the body */
   pop3_octets partial; /* a line that straddles two reads */
   pop3_octets trace;   /* to be shown before we go on */
   char *secret;        /* of a pop3.secret, until the operation has ended */

@@ -15,16 +15,16 @@ typedef struct context_userdata {
 } context_userdata;
 
 #define OPTION(key, type) \
-  {#key, POP3_OPTION_##type, offsetof(pop3_tls_options, key), NULL}
+  { #key, POP3_OPTION_##type, offsetof(pop3_tls_options, key), NULL }
 
 const pop3_option pop3_tls_option_rows[] = {
-    OPTION(cafile, STRING),       OPTION(capath, STRING),
-    OPTION(verify, BOOLEAN),      OPTION(check_hostname, BOOLEAN),
-    OPTION(servername, STRING),   OPTION(certfile, STRING),
-    OPTION(keyfile, STRING),      OPTION(keypass, STRING),
-    OPTION(min_version, STRING),  OPTION(max_version, STRING),
-    OPTION(ciphers, STRING),      OPTION(ciphersuites, STRING),
-    OPTION(groups, STRING),       OPTION(security_level, LEVEL),
+    OPTION(cafile, STRING),      OPTION(capath, STRING),
+    OPTION(verify, BOOLEAN),     OPTION(check_hostname, BOOLEAN),
+    OPTION(servername, STRING),  OPTION(certfile, STRING),
+    OPTION(keyfile, STRING),     OPTION(keypass, STRING),
+    OPTION(min_version, STRING), OPTION(max_version, STRING),
+    OPTION(ciphers, STRING),     OPTION(ciphersuites, STRING),
+    OPTION(groups, STRING),      OPTION(security_level, LEVEL),
     OPTION(alpn, BOOLEAN),
 };
 const size_t pop3_tls_option_count =
@@ -77,8 +77,7 @@ void pop3_open_context(lua_State *L) {
 }
 
 /* A new userdata with a context, or nil. [-0, +1, m] */
-static pop3_tls_context *push_new(lua_State *L,
-                                  const pop3_tls_options *options,
+static pop3_tls_context *push_new(lua_State *L, const pop3_tls_options *options,
                                   pop3_failure *failure) {
   context_userdata *u = lua_newuserdata(L, sizeof *u);
   u->context = NULL;
@@ -151,8 +150,7 @@ int pop3_lua_context(lua_State *L) {
   pop3_option_set set = {pop3_tls_option_rows, pop3_tls_option_count, &options};
   pop3_tls_options_init(&options);
   if (!lua_isnoneornil(L, 1) && !lua_istable(L, 1))
-    return pop3_argument_error(L, "context", 1,
-                               "option table expected, got %s",
+    return pop3_argument_error(L, "context", 1, "option table expected, got %s",
                                luaL_typename(L, 1));
   if (lua_istable(L, 1)) pop3_options_read(L, 1, "context", &set, 1);
   if (pop3_lua_context_for(L, &options, &failure) != NULL) return 1;

@@ -19,11 +19,16 @@ __declspec(dllexport)
 int luaopen_pop3_core(lua_State *L);
 
 static const luaL_Reg functions[] = {
-    {"connect", pop3_lua_connect}, {"begin", pop3_lua_begin},
-    {"turn", pop3_lua_turn},       {"close", pop3_lua_close},
-    {"trace", pop3_lua_trace},     {"info", pop3_lua_describe},
-    {"welcome", pop3_lua_welcome}, {"is_safe", pop3_lua_is_safe},
-    {"context", pop3_lua_context}, {"secret", pop3_lua_secret},
+    {"connect", pop3_lua_connect},
+    {"begin", pop3_lua_begin},
+    {"turn", pop3_lua_turn},
+    {"close", pop3_lua_close},
+    {"trace", pop3_lua_trace},
+    {"info", pop3_lua_describe},
+    {"welcome", pop3_lua_welcome},
+    {"is_safe", pop3_lua_is_safe},
+    {"context", pop3_lua_context},
+    {"secret", pop3_lua_secret},
     {NULL, NULL},
 };
 

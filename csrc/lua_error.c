@@ -14,12 +14,13 @@
 #define CLASS_TYPE "pop3.error_proto"
 
 /* errno's names, as <errno.h> spells them, in lower case. */
-#define SYSTEM_ERRORS(X)                                              \
-  X(ECONNREFUSED) X(ECONNRESET) X(ECONNABORTED) X(EHOSTUNREACH)       \
-  X(ENETUNREACH) X(ENETDOWN) X(EHOSTDOWN) X(ETIMEDOUT) X(EPIPE)       \
-  X(EACCES) X(EPERM) X(EMFILE) X(ENFILE) X(ENOBUFS) X(ENOMEM)         \
-  X(EADDRNOTAVAIL) X(EAFNOSUPPORT) X(EINVAL) X(EIO) X(ENOENT)         \
-  X(ENOTDIR) X(EISDIR) X(ENOSPC) X(EBADF) X(EFBIG) X(ENOTCONN)
+#define SYSTEM_ERRORS(X)                                                   \
+  X(ECONNREFUSED)                                                          \
+  X(ECONNRESET) X(ECONNABORTED) X(EHOSTUNREACH) X(ENETUNREACH) X(ENETDOWN) \
+      X(EHOSTDOWN) X(ETIMEDOUT) X(EPIPE) X(EACCES) X(EPERM) X(EMFILE)      \
+          X(ENFILE) X(ENOBUFS) X(ENOMEM) X(EADDRNOTAVAIL) X(EAFNOSUPPORT)  \
+              X(EINVAL) X(EIO) X(ENOENT) X(ENOTDIR) X(EISDIR) X(ENOSPC)    \
+                  X(EBADF) X(EFBIG) X(ENOTCONN)
 
 typedef struct system_error {
   int number;
@@ -90,8 +91,8 @@ static size_t take_code(const pop3_failure *f, char *code, size_t room) {
 }
 
 /* Codes and kinds after which the same call may succeed later. */
-static const char *const passing[] = {"IN-USE", "LOGIN-DELAY", "SYS/TEMP",
-                                      "timeout", "io", "closed"};
+static const char *const passing[] = {"IN-USE",  "LOGIN-DELAY", "SYS/TEMP",
+                                      "timeout", "io",          "closed"};
 
 static int passes(const char *word) {
   for (size_t i = 0; i < sizeof passing / sizeof *passing; i++) {

@@ -65,8 +65,8 @@ static const pop3_method methods[] = {
 
 #define METHOD_COUNT (sizeof methods / sizeof *methods)
 
-static const pop3_method open_method = {"POP3", POP3_OP_OPEN, POP3_GREETING,
-                                        "", RESULT_SELF};
+static const pop3_method open_method = {"POP3", POP3_OP_OPEN, POP3_GREETING, "",
+                                        RESULT_SELF};
 
 static void start(pop3_connection *u) {
   u->busy = true;
@@ -118,11 +118,11 @@ static void check_octets(lua_State *L, const call *c, int argument,
   bool line_end = kind == 's' && octets.size > 0 &&
                   (octets.data[octets.size - 1] == '\n' ||
                    octets.data[octets.size - 1] == '\r');
-  pop3_argument_error(
-      L, c->method->name, argument, "%s",
-      line_end ? "the secret ends in a line end: strip it, or use "
-                 "pop3.secret, which strips one"
-               : pop3_error_text(error));
+  pop3_argument_error(L, c->method->name, argument, "%s",
+                      line_end
+                          ? "the secret ends in a line end: strip it, or use "
+                            "pop3.secret, which strips one"
+                          : pop3_error_text(error));
 }
 
 static void add_argument(call *c, pop3_span octets) {
@@ -154,8 +154,8 @@ static void take_secret(lua_State *L, call *c, int argument) {
   }
   pop3_connection_drop_secret(u);
   pop3_error error =
-      pop3_secret_read(L, argument + 2, &u->allocator, &u->secret,
-                       &octets.size, &u->secret_room, &failure);
+      pop3_secret_read(L, argument + 2, &u->allocator, &u->secret, &octets.size,
+                       &u->secret_room, &failure);
   if (error != POP3_E_OK) {
     pop3_push_error(L, &failure);
     lua_error(L);
@@ -245,8 +245,9 @@ static void take_arguments(lua_State *L, call *c) {
     bool given = !lua_isnoneornil(L, argument + 2);
     bool handles_nil = *kind == 'b' || *kind == 'c';
     if (given || !optional || handles_nil) {
-      lua_settop(L, lua_gettop(L) < argument + 2 ? argument + 2 : lua_gettop(L));
-      taker_of(*kind)(L, c, argument);
+      lua_settop(L,
+                 lua_gettop(L) < argument + 2 ? argument + 2 : lua_gettop(L));
+      taker_of (*kind)(L, c, argument);
     }
     argument++;
     if (optional) kind++;

@@ -122,17 +122,16 @@ static void read_seconds(lua_State *L, const char *method,
   *(double *)field = (double)n;
 }
 
-static void read_count(lua_State *L, const char *method,
-                       const pop3_option *row, void *field) {
+static void read_count(lua_State *L, const char *method, const pop3_option *row,
+                       void *field) {
   lua_Number n = read_number(L, method, row, "whole number");
-  if (!(n >= 0 && n <= 9007199254740992.0) ||
-      n != (lua_Number)(uint64_t)n)
+  if (!(n >= 0 && n <= 9007199254740992.0) || n != (lua_Number)(uint64_t)n)
     option_error(L, method, row->key, "whole number from 0", "another number");
   *(uint64_t *)field = (uint64_t)n;
 }
 
-static void read_level(lua_State *L, const char *method,
-                       const pop3_option *row, void *field) {
+static void read_level(lua_State *L, const char *method, const pop3_option *row,
+                       void *field) {
   lua_Number n = read_number(L, method, row, "level 0 to 5");
   if (!(n >= 0 && n <= 5) || n != (lua_Number)(int)n)
     option_error(L, method, row->key, "level 0 to 5", "another number");

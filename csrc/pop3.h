@@ -51,14 +51,14 @@ extern "C" {
  * reason). All are octets or counts, line ends included; 0 means unlimited
  * for the 64-bit counts.
  */
-#define POP3_LIMITS(X)                                                         \
+#define POP3_LIMITS(X)                                                        \
   X(max_line, 2048, "poplib's own limit of a status line; RFC 2449 says 512") \
-  X(max_item, 65536, "a line of a listing: UIDs of 8 KiB have been seen")      \
-  X(max_items, 5000000, "ten times the largest mailbox that we measure")       \
-  X(max_capabilities, 1000, "real servers announce fewer than 30")             \
-  X(max_octets, 1073741824, "one message that is kept in memory")              \
-  X(max_challenge, 65536, "a base64 SASL challenge; Kerberos needs 16 KiB")    \
-  X(max_rounds, 32, "SCRAM takes 3, GSSAPI 4")                                 \
+  X(max_item, 65536, "a line of a listing: UIDs of 8 KiB have been seen")     \
+  X(max_items, 5000000, "ten times the largest mailbox that we measure")      \
+  X(max_capabilities, 1000, "real servers announce fewer than 30")            \
+  X(max_octets, 1073741824, "one message that is kept in memory")             \
+  X(max_challenge, 65536, "a base64 SASL challenge; Kerberos needs 16 KiB")   \
+  X(max_rounds, 32, "SCRAM takes 3, GSSAPI 4")                                \
   X(max_inflight, 64, "commands whose replies are outstanding")
 
 typedef struct pop3_config {

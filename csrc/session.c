@@ -34,7 +34,7 @@ typedef enum wall {
 typedef struct flight {
   pop3_command command;
   pop3_reply reply;
-  unsigned flags; /* the row's */
+  unsigned flags;    /* the row's */
   unsigned delivery; /* POP3_AS_LINES */
   uint32_t tag;
   uint64_t end; /* value of `queued` when its last octet is sent */
@@ -278,9 +278,9 @@ typedef struct arity {
 } arity;
 
 static const arity arities[] = {
-    [POP3_ARG_NONE] = {0, 0, false},  [POP3_ARG_TEXT] = {1, 1, false},
-    [POP3_ARG_TEXT2] = {2, 2, false}, [POP3_ARG_TOKEN] = {1, 1, true},
-    [POP3_ARG_TOKEN2] = {2, 2, true}, [POP3_ARG_OPT] = {0, 1, true},
+    [POP3_ARG_NONE] = {0, 0, false},    [POP3_ARG_TEXT] = {1, 1, false},
+    [POP3_ARG_TEXT2] = {2, 2, false},   [POP3_ARG_TOKEN] = {1, 1, true},
+    [POP3_ARG_TOKEN2] = {2, 2, true},   [POP3_ARG_OPT] = {0, 1, true},
     [POP3_ARG_OPTTEXT] = {0, 2, false},
 };
 

@@ -24,23 +24,23 @@
 /* All strings are the caller's and needed only during the call; NULL means
  * the default. */
 typedef struct pop3_tls_options {
-  const char *cafile;       /* PEM bundle; replaces the system's roots */
-  const char *capath;       /* hashed directory; replaces the system's roots */
-  bool verify;              /* chain; default true */
-  bool check_hostname;      /* default true; does not follow `verify` */
-  const char *servername;   /* SNI and expected name instead of the host */
-  const char *certfile;     /* client certificate chain, PEM */
-  const char *keyfile;      /* its key, PEM; default: certfile */
-  const char *keypass;      /* the key's passphrase */
-  const char *min_version;  /* "1.2" (default) or "1.3"; "1.0", "1.1" by
+  const char *cafile;      /* PEM bundle; replaces the system's roots */
+  const char *capath;      /* hashed directory; replaces the system's roots */
+  bool verify;             /* chain; default true */
+  bool check_hostname;     /* default true; does not follow `verify` */
+  const char *servername;  /* SNI and expected name instead of the host */
+  const char *certfile;    /* client certificate chain, PEM */
+  const char *keyfile;     /* its key, PEM; default: certfile */
+  const char *keypass;     /* the key's passphrase */
+  const char *min_version; /* "1.2" (default) or "1.3"; "1.0", "1.1" by
                                explicit choice */
   const char *max_version;
   const char *ciphers;      /* OpenSSL cipher list without @SECLEVEL,
                                TLS <= 1.2 */
   const char *ciphersuites; /* TLS 1.3 */
   const char *groups;
-  int security_level;       /* default 2 */
-  bool alpn;                /* offer "pop3"; default true */
+  int security_level; /* default 2 */
+  bool alpn;          /* offer "pop3"; default true */
 } pop3_tls_options;
 
 void pop3_tls_options_init(pop3_tls_options *options);
@@ -116,9 +116,9 @@ pop3_error pop3_tls_write(pop3_tls *tls, const char *octets, size_t size,
 typedef struct pop3_tls_info {
   const char *version; /* "TLSv1.3" */
   const char *cipher;
-  const char *group;   /* key exchange group, or NULL */
-  const char *alpn;    /* "pop3" or NULL */
-  bool verified;       /* chain and, unless switched off, name */
+  const char *group; /* key exchange group, or NULL */
+  const char *alpn;  /* "pop3" or NULL */
+  bool verified;     /* chain and, unless switched off, name */
 } pop3_tls_info;
 void pop3_tls_describe(const pop3_tls *tls, pop3_tls_info *info);
 
