@@ -747,6 +747,9 @@ static void test_versions(void) {
   server new = {.identity = &leaf, .min = TLS1_3_VERSION};
   expect(&old, "pop.example.org", POP3_E_HANDSHAKE, "min_version",
          "a server of TLS 1.1");
+  options.security_level = 0;
+  expect(&old, "pop.example.org", POP3_E_HANDSHAKE, "min_version",
+         "a server of TLS 1.1, at any security level");
   options.min_version = "1.0";
   options.security_level = 0;
   expect(&old, "pop.example.org", POP3_E_OK, "",
