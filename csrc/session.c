@@ -596,13 +596,13 @@ static pop3_error check_listing(pop3_session *s, const pop3_piece *piece) {
   const pop3_config *c = &s->config;
   uint64_t size = grow_line(s, piece);
   s->lines += piece->first;
+  /* The count first: a line's first octet decides it, however it is cut. */
   if (front(s)->reply == POP3_REPLY_CAPS) {
-    if (exceeds(size, c->max_line)) return POP3_E_LINE;
-    return exceeds(s->lines, c->max_capabilities) ? POP3_E_CAPABILITIES
-                                                  : POP3_E_OK;
+    if (exceeds(s->lines, c->max_capabilities)) return POP3_E_CAPABILITIES;
+    return exceeds(size, c->max_line) ? POP3_E_LINE : POP3_E_OK;
   }
-  if (exceeds(size, c->max_item)) return POP3_E_ITEM;
-  return exceeds(s->lines, c->max_items) ? POP3_E_ITEMS : POP3_E_OK;
+  if (exceeds(s->lines, c->max_items)) return POP3_E_ITEMS;
+  return exceeds(size, c->max_item) ? POP3_E_ITEM : POP3_E_OK;
 }
 
 static pop3_error read_listing(pop3_session *s, pop3_span *input,
