@@ -272,12 +272,14 @@ double pop3_now(void) {
   return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+/* A signal just before poll does not end it: time to look, milliseconds. */
+#define LONGEST_POLL 1000
+
 /* Rounded up, so that the deadline is over when poll says so. */
 static int milliseconds_until(double deadline) {
   double left = (deadline - pop3_now()) * 1000;
   if (left <= 0) return 0;
-  if (left >= 2147483000.0) return deadline == INFINITY ? -1 : 2147483000;
-  return (int)left + 1;
+  return left >= LONGEST_POLL ? LONGEST_POLL : (int)left + 1;
 }
 
 bool pop3_conn_wait(const pop3_conn *c) {
@@ -289,7 +291,7 @@ bool pop3_conn_wait(const pop3_conn *c) {
     fds[i].revents = 0;
   }
   int timeout = milliseconds_until(pop3_conn_deadline(c));
-  return poll(fds, (nfds_t)c->interest_count, timeout) >= 0;
+  return poll(fds, (nfds_t)c->interest_count, timeout) > 0;
 }
 
 /* ------------------------------------------------------------ opening */

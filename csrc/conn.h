@@ -111,7 +111,8 @@ size_t pop3_conn_interests(const pop3_conn *conn,
 /* When to step again at the latest, on the clock of `now`; INFINITY: never. */
 double pop3_conn_deadline(const pop3_conn *conn);
 
-/* Wait for an interest or the deadline. false: a signal arrived. */
+/* Wait for an interest, or the deadline, at most a second. false: nothing is
+ * ready, or a signal arrived; let the host look for one, then step again. */
 bool pop3_conn_wait(const pop3_conn *conn);
 
 /* CLOCK_MONOTONIC in seconds. */
