@@ -152,7 +152,7 @@ describe("timeout", function()
     local conn = pop3.POP3(s.host, s.port, {timeout = SHORT})
     times_out("idle", SHORT, conn.command, conn, "X " .. ("x"):rep(2 ^ 26))
     conn:close()
-    s:report()
+    s:stop() -- it would wait for an end that is queued behind the rest
   end)
 
   it("ends a wait under TLS", function()

@@ -150,10 +150,8 @@ describe("A password", function()
     assert.are.equal("", received(conn, s))
   end)
 
-  local endings = {[""] = "horse", ["\n"] = "horse", ["\r\n"] = "horse"}
-  for ending, sent in pairs(endings) do
-    it(("R18 in a file loses exactly one line end: %q"):format(ending),
-       function()
+  for name, ending in pairs{none = "", LF = "\n", CRLF = "\r\n"} do
+    it("R18 in a file loses its line end: " .. name, function()
       local path = os.tmpname()
       local file = assert(io.open(path, "wb"))
       file:write("horse", ending)
@@ -161,9 +159,20 @@ describe("A password", function()
       local conn, s = connect()
       conn:pass_(pop3.secret{path = path})
       os.remove(path)
-      assert.are.equal("PASS " .. sent .. "\r\n", received(conn, s))
+      assert.are.equal("PASS horse\r\n", received(conn, s))
     end)
   end
+
+  it("R18 in a file loses one line end only: another is refused", function()
+    local path = os.tmpname()
+    local file = assert(io.open(path, "wb"))
+    file:write("horse\n\n")
+    file:close()
+    local conn, s = connect()
+    assert.is_false(pcall(conn.pass_, conn, pop3.secret{path = path}))
+    os.remove(path)
+    assert.are.equal("", received(conn, s))
+  end)
 
   it("R18 keeps its blanks and 8-bit octets", function()
     local conn, s = connect()
