@@ -1,0 +1,98 @@
+-- The code that people copy: every Lua block of README.md and docs/ runs, as it
+-- stands, against the sample mailbox. What a block says that it prints (behind
+-- "-->") has to be printed.
+
+local child = require "spec.support.child"
+local mailbox = require "spec.support.mailbox"
+
+local root = debug.getinfo(1, "S").source:match("^@(.*/)spec/") or "./"
+
+-- The blocks name example hosts and ports; this leads them to the server. What
+-- a block asks for beyond that reaches the module unchanged.
+local PREAMBLE = [[
+local plain, tls, ca = ...
+local pop3 = require "pop3"
+local function trusting(options)
+  options = options or {}
+  if not options.context then options.cafile = ca end
+  return options
+end
+local function redirect(M)
+  local POP3, POP3_SSL, context = M.POP3, M.POP3_SSL, M.context
+  M.POP3 = function(_, _, options)
+    return POP3("localhost", tonumber(plain), trusting(options))
+  end
+  M.POP3_SSL = function(_, port, options)
+    if type(port) == "table" then options = port end
+    return POP3_SSL("localhost", tonumber(tls), trusting(options))
+  end
+  M.context = function(options) return context(trusting(options)) end
+  local secret = M.secret
+  M.secret = function(source)
+    secret(source) -- the source itself is an example
+    return secret { env = "DOCS_PASSWORD" }
+  end
+end
+redirect(pop3)
+redirect(pop3.safe)
+]]
+
+local function read_file(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+local function documents()
+  local names = { "README.md" }
+  local pipe = io.popen("ls " .. mailbox.quote(root .. "docs") .. "/*.md")
+  for path in pipe:lines() do names[#names + 1] = path:match("docs/[^/]*$") end
+  pipe:close()
+  return names
+end
+
+--- Blocks between ```lua and ```, with the line on which each begins.
+local function blocks(text)
+  local found, current, line_number = {}, nil, 0
+  for line in text:gmatch("([^\n]*)\n") do
+    line_number = line_number + 1
+    if current and line == "```" then
+      found[#found + 1], current = current, nil
+    elseif current then
+      current.text = current.text .. line .. "\n"
+    elseif line == "```lua" then
+      current = { line = line_number, text = "" }
+    end
+  end
+  return found
+end
+
+describe("Documentation", function()
+  local box
+
+  setup(function()
+    box = mailbox.start {
+      "--sample", "3", "--user", "joe", "--password", "secret",
+    }
+  end)
+
+  teardown(mailbox.stop_all)
+
+  for _, name in ipairs(documents()) do
+    for _, block in ipairs(blocks(read_file(root .. name))) do
+      it(("%s:%d runs as it stands"):format(name, block.line), function()
+        local result = child.run {
+          script = PREAMBLE .. "do\n" .. block.text .. "\nend\n",
+          arguments = { box.plain, box.tls, box.ca },
+          env = { DOCS_PASSWORD = "secret" },
+        }
+        assert.equal(0, result.status, result.err)
+        for promised in block.text:gmatch("%-%->%s*([^\n]+)") do
+          assert.truthy(result.out:find(promised, 1, true),
+            ("%q is not printed: %s"):format(promised, result.out))
+        end
+      end)
+    end
+  end
+end)
