@@ -6,7 +6,8 @@ self = false
 exclude_files = { "build" }
 
 files["spec"] = { std = "max+busted" }
-files["bin/pop3"] = { max_line_length = 80 }
+-- Its second line hides a shell script in a string.
+files["bin/pop3"] = { max_line_length = 80, ignore = { "111/_" } }
 files["lua"] = { max_line_length = 80 }
 files["examples"] = { max_line_length = 80 }
 files["rockspec/*.rockspec"] = { std = "+rockspec" }

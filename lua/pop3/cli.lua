@@ -91,7 +91,9 @@ function commands.capa(options)
   interrupt.survive_writes()
   local rows = {}
   for name, words in pairs(conn:capa()) do
-    rows[#rows + 1] = escape(table.concat({ name, (unpack or table.unpack)(words) }, " "))
+    local arguments = table.concat(words, " ")
+    rows[#rows + 1] = escape(name .. (arguments == "" and "" or " ")
+      .. arguments)
   end
   table.sort(rows)
   for _, row in ipairs(rows) do put(row .. "\n") end

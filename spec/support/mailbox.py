@@ -483,7 +483,9 @@ class Server:
         self.context = context
         self.count = 0
         self.lock = threading.Lock()
-        self.log = open(options.log, "a") if options.log else None
+        self.log = None
+        if options.log:
+            self.log = open(options.log, "a", errors="backslashreplace")
 
     def note(self, number, word, arguments):
         """The log never shows a secret."""

@@ -44,7 +44,7 @@ local function add_common(command)
       "Run COMMAND in a shell; what it prints is the password.")
       :argname("COMMAND"))
   command:option("--timeout",
-    "Give up after SECONDS without an octet (60).")
+    "Give up after SECONDS without an octet (60), or to connect (30).")
     :argname("SECONDS"):convert(seconds)
   command:flag("--allow-cleartext",
     "Let a pop:// URL do without TLS: others can read the password.")

@@ -10,19 +10,20 @@ local server = require "pop3.cli.server"
 
 local EOL = { lf = "\n", crlf = "\r\n" }
 
---- The numbers of the messages that are there, and the octets of all.
+--- The messages that are there, { number =, octets = }, and the octets of all.
 local function list(conn)
   local _, lines = conn:list()
-  local numbers, total = {}, 0
+  local messages, total = {}, 0
   for i, line in ipairs(lines) do
     local number, size = line:match("^(%d+) +(%d+)")
     if not number then
-      problem.raise(problem.PROTOCOL, "the server's list is malformed: " .. line,
-        "tell its administrator")
+      problem.raise(problem.PROTOCOL,
+        "the server's list is malformed: " .. line, "tell its administrator")
     end
-    numbers[i], total = number, total + tonumber(size)
+    messages[i] = { number = number, octets = tonumber(size) }
+    total = total + messages[i].octets
   end
-  return numbers, total
+  return messages, total
 end
 
 local function fetch_one(conn, box, number, options)
@@ -32,10 +33,10 @@ local function fetch_one(conn, box, number, options)
   return octets
 end
 
-local function fetch_all(conn, box, numbers, progress, options)
-  for i, number in ipairs(numbers) do
-    progress:begin(i)
-    progress:done(fetch_one(conn, box, number, options))
+local function fetch_all(conn, box, messages, progress, options)
+  for i, message in ipairs(messages) do
+    progress:begin(i, message.octets)
+    progress:done(fetch_one(conn, box, message.number, options))
   end
 end
 
@@ -54,10 +55,10 @@ local function commit(conn, options)
 end
 
 local function store(conn, options)
-  local numbers, total = list(conn)
+  local messages, total = list(conn)
   local box = Maildir.open(options.maildir)
-  local progress = Progress.start(#numbers, total, options.quiet)
-  local ok, err = pcall(fetch_all, conn, box, numbers, progress, options)
+  local progress = Progress.start(#messages, total, options.quiet)
+  local ok, err = pcall(fetch_all, conn, box, messages, progress, options)
   box:clean()
   progress:finish()
   if ok then return progress end
@@ -66,6 +67,7 @@ local function store(conn, options)
 end
 
 return function(options)
+  server.describe(options) -- a wrong URL comes before a wrong folder
   Maildir.check(options.maildir)
   local progress
   server.session(options, function(conn)

@@ -12,6 +12,7 @@ Progress.__index = Progress
 
 local BAR = 20              -- characters inside the brackets
 local SECONDS_BETWEEN = 0.05 -- terminals are slower than mail
+local LARGE = 65536          -- octets of a message that may take a while
 local CLEAR_LINE = "\r\27[K"
 
 local UNITS = { "octets", "KiB", "MiB", "GiB", "TiB" }
@@ -70,10 +71,10 @@ function Progress:draw(always)
   io.stderr:write(CLEAR_LINE, self:text():sub(1, columns - 1))
 end
 
---- Message `n` is being fetched.
-function Progress:begin(n)
+--- Message `n` is being fetched. One that takes time is shown at once.
+function Progress:begin(n, octets)
   self.message = n
-  self:draw()
+  self:draw(octets >= LARGE)
 end
 
 --- The message is stored.

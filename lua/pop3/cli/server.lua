@@ -27,6 +27,7 @@ local function connection_options(parts, options)
     tls = tls_of(parts, options),
     allow_cleartext = options.allow_cleartext and not parts.tls or nil,
     timeout = options.timeout,
+    connect_timeout = options.timeout,
     cafile = options.cafile,
     capath = options.capath,
     servername = options.servername,

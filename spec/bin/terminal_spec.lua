@@ -1,0 +1,185 @@
+-- bin/pop3 on a terminal: the password prompt, the bar, Ctrl-C; and where else
+-- passwords come from.
+local mailbox = require "spec.support.mailbox"
+local program = require "spec.bin.program"
+local quote = mailbox.quote
+
+local function lines(command)
+  local pipe = io.popen(command)
+  local text = pipe:read("*a")
+  pipe:close()
+  return text
+end
+
+describe("bin/pop3", function()
+  local folder, maildir
+
+  before_each(function()
+    folder = lines("mktemp -d"):match("[^\n]+")
+    maildir = folder .. "/Maildir"
+  end)
+  after_each(function()
+    mailbox.stop_all()
+    lines("rm -rf " .. quote(folder))
+  end)
+
+  local function url(box) return "pop3s://otto@localhost:" .. box.tls end
+
+  local function ls(box)
+    return { "ls", "--cafile", box.ca, url(box) }
+  end
+
+  local function fetch(box, ...)
+    return { "fetch", "--maildir", maildir, "--cafile", box.ca, url(box), ... }
+  end
+
+  -- ---------------------------------------------------------- the prompt
+
+  it("asks for the password without echo", function()
+    local box = mailbox.start { "--sample", "1" }
+    local report = program.on_terminal(ls(box), {
+      { expect = "Password of otto at localhost: " },
+      { type = box.password .. "\n" },
+    })
+    assert.is_nil(report.failed, report.output)
+    assert.equal(0, report.status, report.output)
+    assert.same({ false, true }, { report.echo[1], report.echo[3] })
+    assert.is_nil(report.output:find(box.password, 1, true))
+    assert.truthy(report.output:find("1 2 7eb70257593da06f", 1, true))
+  end)
+
+  for _, how in ipairs { { type = "\3" }, { signal = "SIGTERM", exit = 143 },
+                         { signal = "SIGHUP", exit = 129 } } do
+    it("echoes again after " .. (how.signal or "Ctrl-C"), function()
+      local box = mailbox.start { "--sample", "1" }
+      local report = program.on_terminal(ls(box), {
+        { expect = "Password of otto" }, { type = "corr" },
+        { type = how.type, signal = how.signal },
+      })
+      assert.is_nil(report.failed, report.output)
+      assert.same({ false, true }, { report.echo[1], report.echo[4] })
+      assert.equal(how.exit or 130, report.status)
+      assert.equal("", box:log())
+    end)
+  end
+
+  it("takes the end of the terminal for no password", function()
+    local box = mailbox.start { "--sample", "1" }
+    local report = program.on_terminal(ls(box), {
+      { expect = "Password of otto" }, { type = "\4" },
+    })
+    assert.same({ 77, true }, { report.status, report.echo[3] })
+    assert.equal("", box:log())
+  end)
+
+  it("says what to do where there is no terminal", function()
+    local box = mailbox.start { "--sample", "1" }
+    local result = program.run(ls(box))
+    assert.equal(78, result.status)
+    assert.truthy(result.err:find("use --password-file, --password-command or "
+      .. "POP3_PASSWORD", 1, true))
+  end)
+
+  -- ---------------------------------------------------------- other sources
+
+  -- name, password, printf format of the file, exit code, piece of stderr
+  local rows = {
+    { "without a line end", "a b", "a b", 0 },
+    { "less one LF", "a b", "a b\\n", 0 },
+    { "less one CRLF", "a b", "a b\\r\\n", 0 },
+    { "but not less two LF", "a b", "a b\\n\\n", 65, "cannot be sent" },
+    { "with its blanks", " a b ", " a b \\n", 0 },
+    { "of two lines is refused", "a", "a\\nb\\n", 65, "cannot be sent" },
+    { "with NUL is refused", "a", "a\\0b", 65, "cannot be sent" },
+    { "in UTF-8", "p\195\164\195\159", "p\195\164\195\159\\n", 0 },
+    { "that is empty is refused", "x", "", 77, "no password" },
+  }
+  for _, row in ipairs(rows) do
+    it("takes --password-file " .. row[1], function()
+      local box = mailbox.start { "--sample", "1", "--password", row[2] }
+      local path = folder .. "/secret"
+      lines(("printf %s >%s"):format(quote(row[3]), path))
+      local words = ls(box)
+      words[#words + 1] = "--password-file"
+      words[#words + 1] = path
+      local result = program.run(words)
+      assert.equal(row[4], result.status, result.err)
+      assert.truthy(result.err:find(row[5] or "", 1, true), result.err)
+      words[#words - 1] = "--password-command"
+      words[#words] = "cat " .. path
+      assert.equal(row[4], program.run(words).status)
+    end)
+  end
+
+  it("takes POP3_PASSWORD as it is", function()
+    local box = mailbox.start { "--sample", "1", "--password", "a b " }
+    assert.equal(0, program.run(ls(box), { password = "a b " }).status)
+    assert.equal(77, program.run(ls(box), { password = "a b" }).status)
+  end)
+
+  it("prefers a file to the environment", function()
+    local box = mailbox.start { "--sample", "1", "--password", "good" }
+    local words = ls(box)
+    words[#words + 1] = "--password-command"
+    words[#words + 1] = "echo good"
+    assert.equal(0, program.run(words, { password = "bad" }).status)
+  end)
+
+  it("stops at a password file that is not there: 66", function()
+    local box = mailbox.start { "--sample", "1" }
+    local words = ls(box)
+    words[#words + 1] = "--password-file"
+    words[#words + 1] = folder .. "/none"
+    local result = program.run(words)
+    assert.equal(66, result.status)
+    assert.equal("", box:log())
+  end)
+
+  it("stops at a command that fails: 77, no login", function()
+    local box = mailbox.start { "--sample", "1" }
+    local words = ls(box)
+    words[#words + 1] = "--password-command"
+    words[#words + 1] = "echo good; exit 3"
+    local result = program.run(words)
+    assert.equal(77, result.status)
+    assert.truthy(result.err:find("exit status 3", 1, true), result.err)
+    assert.is_nil(box:log():find("PASS", 1, true))
+  end)
+
+  -- ---------------------------------------------------------- the bar
+
+  it("shows octets, rate and message n of m on a terminal", function()
+    local box = mailbox.start { "--sample", "10" }
+    local report = program.on_terminal(fetch(box), {
+      { expect = "stored in" } }, { password = box.password })
+    assert.is_nil(report.failed, report.output)
+    assert.equal(0, report.status)
+    local last = report.output:match(".*\r\27%[K([^\r\n]*)")
+    assert.truthy(last:find(
+      "^%[####################%] 10/10  14%.%d KiB of 14%.%d KiB  .*/s$"), last)
+  end)
+
+  -- ---------------------------------------------------------- Ctrl-C
+
+  for _, how in ipairs { { type = "\3", exit = 130 },
+                         { signal = "SIGTERM", exit = 143 } } do
+    it("leaves nothing half done after " .. (how.signal or "Ctrl-C"),
+      function()
+        local box = mailbox.start { "--sample", "23", "--rate", "100000" }
+        local report = program.on_terminal(fetch(box, "--delete"), {
+          { expect = "] 21/23" }, { type = how.type, signal = how.signal },
+        }, { password = box.password })
+        assert.is_nil(report.failed, report.output)
+        assert.equal(how.exit, report.status, report.output)
+        assert.is_true(report.echo[#report.echo])
+        assert.equal("", lines("ls " .. maildir .. "/tmp"))
+        local _, stored = lines("ls " .. maildir .. "/new"):gsub("\n", "")
+        assert.equal(20, stored)
+        -- Nothing is deleted without QUIT.
+        assert.is_nil(box:log():find("QUIT", 1, true))
+        local result = program.run(ls(box), { password = box.password })
+        local _, left = result.out:gsub("\n", "")
+        assert.equal(23, left)
+      end)
+  end
+end)
