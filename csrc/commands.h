@@ -101,8 +101,8 @@ typedef struct pop3_command_row {
 const pop3_command_row *pop3_command_get(pop3_command command);
 
 /*
- * The command whose name is the first word of `line` (ended by a blank or
- * the end), without regard to case, or POP3_OTHER.
+ * The command whose name is the first word of `line` (ended by a blank, any
+ * control octet or the end), without regard to case, or POP3_OTHER.
  */
 pop3_command pop3_command_find(const char *line, size_t size);
 

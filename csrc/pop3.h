@@ -149,7 +149,9 @@ pop3_error pop3_session_command(pop3_session *session, pop3_command command,
 /*
  * Queue a line by hand, without its line end. Its first word is looked up in
  * POP3_COMMANDS: a row's effects, secrecy and reply apply, except that
- * POP3_AS_LONG decides whether a listing follows. STLS and AUTH change what the stream is and are refused (POP3_E_STATE).
+ * POP3_AS_LONG decides whether a listing follows. STLS and AUTH change what
+ * the stream is and are refused (POP3_E_STATE); so is a line that begins with
+ * a blank (POP3_E_ARGUMENT): servers differ about its first word.
  */
 pop3_error pop3_session_line(pop3_session *session, pop3_span line,
                              unsigned flags, uint32_t *tag);

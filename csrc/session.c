@@ -366,7 +366,8 @@ pop3_error pop3_session_line(pop3_session *s, pop3_span line, unsigned flags,
   const pop3_command_row *row = pop3_command_get(command);
   pop3_error error = pop3_check_octets(line, false);
   if (error != POP3_E_OK) return error;
-  if (line.size == 0) return POP3_E_ARGUMENT;
+  if (line.size == 0 || (unsigned char)line.data[0] <= ' ')
+    return POP3_E_ARGUMENT; /* a server that skips blanks sees another word */
   if (row->flags & POP3_F_ALONE) return POP3_E_STATE;
   pop3_span parts[2] = {line, text("\r\n")};
   error = admit(s, row->flags, total_size(parts, 2));

@@ -53,7 +53,8 @@ static char upper(char c) {
 
 static int is_word(const char *line, size_t size, const char *name) {
   size_t length = strlen(name);
-  if (size < length || (size > length && line[length] != ' ')) return 0;
+  if (size < length) return 0;
+  if (size > length && (unsigned char)line[length] > ' ') return 0;
   for (size_t i = 0; i < length; i++) {
     if (upper(line[i]) != name[i]) return 0;
   }
