@@ -1,0 +1,216 @@
+---@meta pop3
+-- Types for the Lua language server; docs/ has the words.
+
+---@class pop3
+---@field POP3_PORT integer 110
+---@field POP3_SSL_PORT integer 995
+---@field CR string
+---@field LF string
+---@field CRLF string
+---@field error_proto table the class of what poplib would raise
+---@field safe pop3 the same module, returning nil, message, err
+---@field _MAXLINE integer octets of a status line
+---@field _VERSION string
+local pop3 = {}
+
+---@class pop3.Error
+---@field kind "proto"|"auth"|"closed"|"limit"|"tls"|"timeout"|"io"|"resolve"|"state"|"aborted"
+---@field name string
+---@field class? table pop3.error_proto, or nil
+---@field code? string response code without brackets, upper case
+---@field response? string the server's raw line
+---@field retryable boolean
+---@field errno? integer
+---@field message string
+
+---@class pop3.Context: userdata
+
+---@class pop3.Secret: userdata
+
+---@alias pop3.Password string|pop3.Secret|fun():string
+
+---@class pop3.TlsOptions
+---@field cafile? string
+---@field capath? string
+---@field verify? boolean default true
+---@field check_hostname? boolean default true
+---@field servername? string
+---@field certfile? string
+---@field keyfile? string
+---@field keypass? string
+---@field min_version? "1.0"|"1.1"|"1.2"|"1.3" default "1.2"
+---@field max_version? "1.0"|"1.1"|"1.2"|"1.3"
+---@field ciphers? string
+---@field ciphersuites? string
+---@field groups? string
+---@field security_level? integer 0 to 5, default 2
+---@field alpn? boolean default true
+
+---@class pop3.Options: pop3.TlsOptions
+---@field tls? "none"|"starttls"|"opportunistic"|"implicit"
+---@field context? pop3.Context|pop3.TlsOptions
+---@field timeout? number seconds without an octet, default 60
+---@field connect_timeout? number seconds, default 30
+---@field total_timeout? number seconds for each call
+---@field allow_cleartext? boolean
+---@field framing? "strict"|"lenient"
+---@field max_line? integer
+---@field max_item? integer
+---@field max_items? integer
+---@field max_octets? integer
+---@field max_capabilities? integer
+---@field max_challenge? integer
+---@field max_rounds? integer
+---@field max_inflight? integer
+
+---@class pop3.Connection: userdata
+---@field host string
+---@field port integer
+local Connection = {}
+
+---@param host string
+---@param port? integer
+---@param timeout? number seconds
+---@param options? pop3.Options
+---@return pop3.Connection
+---@overload fun(host: string, options: pop3.Options): pop3.Connection
+---@overload fun(host: string, port: integer, options: pop3.Options): pop3.Connection
+function pop3.POP3(host, port, timeout, options) end
+
+---@param host string
+---@param port? integer
+---@param keyfile? string
+---@param certfile? string
+---@param options? pop3.Options
+---@return pop3.Connection
+---@overload fun(host: string, options: pop3.Options): pop3.Connection
+---@overload fun(host: string, port: integer, options: pop3.Options): pop3.Connection
+function pop3.POP3_SSL(host, port, keyfile, certfile, options) end
+
+---@param options? pop3.TlsOptions
+---@return pop3.Context
+function pop3.context(options) end
+
+---@param source {path?: string, fd?: integer, command?: string, env?: string}
+---@return pop3.Secret
+function pop3.secret(source) end
+
+---@param err any
+---@return boolean
+function pop3.is_error_proto(err) end
+
+---@param seconds? number
+function pop3.setdefaulttimeout(seconds) end
+
+---@return number?
+function pop3.getdefaulttimeout() end
+
+---@return string status
+function Connection:getwelcome() end
+
+---@param level integer
+---@param sink? fun(text: string)
+function Connection:set_debuglevel(level, sink) end
+
+---@param user string
+---@return string status
+function Connection:user(user) end
+
+---@param password pop3.Password
+---@return string status
+function Connection:pass_(password) end
+
+---@param user string
+---@param password pop3.Password
+---@return string status
+function Connection:login(user, password) end
+
+---@param user string
+---@param secret pop3.Password
+---@return string status
+function Connection:apop(user, secret) end
+
+---@param user string
+---@return string status
+function Connection:rpop(user) end
+
+---@return integer count
+---@return integer octets
+function Connection:stat() end
+
+---@param which? integer|string
+---@return string status
+---@return string[]? lines
+---@return integer? octets
+function Connection:list(which) end
+
+---@param which? integer|string
+---@return string status
+---@return string[]? lines
+---@return integer? octets
+function Connection:uidl(which) end
+
+---@param which integer|string
+---@return string status
+---@return string[] lines
+---@return integer octets
+function Connection:retr(which) end
+
+---@param which integer|string
+---@param howmuch integer|string
+---@return string status
+---@return string[] lines
+---@return integer octets
+function Connection:top(which, howmuch) end
+
+---@param which integer|string
+---@return string status
+function Connection:dele(which) end
+
+---@return string status
+function Connection:noop() end
+
+---@return string status
+function Connection:rset() end
+
+---@return string status
+function Connection:quit() end
+
+function Connection:close() end
+
+---@return table<string, string[]>
+function Connection:capa() end
+
+---@return table<string, string[]>
+function Connection:capabilities() end
+
+---@return string status
+function Connection:utf8() end
+
+---@param tag? string
+---@return string status
+---@return string[]? lines
+---@return integer? octets
+function Connection:lang(tag) end
+
+---@return string status
+function Connection:last() end
+
+---@param context? pop3.Context|pop3.TlsOptions
+---@return string status
+function Connection:stls(context) end
+
+---@param line string
+---@param multiline? boolean
+---@return string status
+---@return string[]? lines
+---@return integer? octets
+function Connection:command(line, multiline) end
+
+---@return {class: string, host: string, port: integer, address?: string, fd?: integer, closed: boolean, secure: boolean, tls?: {version: string, cipher: string, group?: string, alpn?: string, verified: boolean}}
+function Connection:info() end
+
+---@return integer?
+function Connection:fd() end
+
+return pop3
