@@ -63,6 +63,23 @@ static const luaL_Reg metamethods[] = {
 /* Contexts by their options; its address is the key in the registry. */
 static const char cache_key = 0;
 
+/* Sets of options that one state remembers: a script that makes up new ones
+ * for ever costs time, not memory (OpenSSL's is outside of Lua's limit). */
+#define CACHE_SIZE 16
+
+/* [-0, +1, -] */
+static void push_cache(lua_State *L) {
+  lua_pushlightuserdata(L, (void *)(size_t)&cache_key);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+}
+
+/* Forget all contexts; connections keep theirs. [-0, +0, m] */
+static void empty_cache(lua_State *L) {
+  lua_pushlightuserdata(L, (void *)(size_t)&cache_key);
+  lua_newtable(L);
+  lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
 void pop3_open_context(lua_State *L) {
   luaL_newmetatable(L, CONTEXT_TYPE);
   compat_setfuncs(L, metamethods);
@@ -71,9 +88,7 @@ void pop3_open_context(lua_State *L) {
   lua_pushliteral(L, CONTEXT_TYPE);
   lua_setfield(L, -2, "__metatable");
   lua_pop(L, 1);
-  lua_pushlightuserdata(L, (void *)(size_t)&cache_key);
-  lua_newtable(L);
-  lua_rawset(L, LUA_REGISTRYINDEX);
+  empty_cache(L);
 }
 
 /* A new userdata with a context, or nil. [-0, +1, m] */
@@ -121,27 +136,41 @@ static void push_cache_key(lua_State *L, const pop3_tls_options *options) {
   luaL_pushresult(&b);
 }
 
+static int count_cached(lua_State *L) {
+  int count = 0;
+  push_cache(L);
+  for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) count++;
+  lua_pop(L, 1);
+  return count;
+}
+
+/* A new context, on the stack's top and in the cache. [-0, +1, m] */
+static pop3_tls_context *push_cached(lua_State *L,
+                                     const pop3_tls_options *options,
+                                     pop3_failure *failure) {
+  pop3_tls_context *context = push_new(L, options, failure);
+  if (context == NULL || options->keypass != NULL) return context;
+  if (count_cached(L) >= CACHE_SIZE) empty_cache(L);
+  push_cache(L);
+  push_cache_key(L, options);
+  lua_pushvalue(L, -3);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+  return context;
+}
+
 pop3_tls_context *pop3_lua_context_for(lua_State *L,
                                        const pop3_tls_options *options,
                                        pop3_failure *failure) {
   if (options->keypass != NULL) return push_new(L, options, failure);
-  lua_pushlightuserdata(L, (void *)(size_t)&cache_key);
-  lua_rawget(L, LUA_REGISTRYINDEX);
+  push_cache(L);
   push_cache_key(L, options);
-  lua_pushvalue(L, -1);
-  lua_rawget(L, -3); /* cache, key, value */
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
   pop3_tls_context *context = pop3_test_context(L, -1);
-  if (context == NULL) {
-    lua_pop(L, 1);
-    context = push_new(L, options, failure);
-    lua_pushvalue(L, -2);
-    lua_pushvalue(L, -2);
-    if (context != NULL) lua_rawset(L, -5);
-    if (context == NULL) lua_pop(L, 2);
-  }
-  lua_replace(L, -3); /* the value where the cache was */
+  if (context != NULL) return context;
   lua_pop(L, 1);
-  return context;
+  return push_cached(L, options, failure);
 }
 
 int pop3_lua_context(lua_State *L) {
@@ -153,7 +182,7 @@ int pop3_lua_context(lua_State *L) {
     return pop3_argument_error(L, "context", 1, "option table expected, got %s",
                                luaL_typename(L, 1));
   if (lua_istable(L, 1)) pop3_options_read(L, 1, "context", &set, 1);
-  if (pop3_lua_context_for(L, &options, &failure) != NULL) return 1;
+  if (push_cached(L, &options, &failure) != NULL) return 1;
   pop3_push_error(L, &failure);
   return 2;
 }
