@@ -89,9 +89,11 @@ static int unknown_option(lua_State *L, const char *method, const char *key,
 static void read_string(lua_State *L, const char *method,
                         const pop3_option *row, void *field) {
   size_t size;
-  const char *string = lua_tolstring(L, -1, &size);
+  /* before it is asked for: a number would become a string of the stack's,
+   * which dies with it */
   if (lua_type(L, -1) != LUA_TSTRING)
     option_error(L, method, row->key, "string", luaL_typename(L, -1));
+  const char *string = lua_tolstring(L, -1, &size);
   if (strlen(string) != size)
     option_error(L, method, row->key, "string", "one with a NUL");
   *(const char **)field = string;
@@ -141,18 +143,18 @@ static void read_level(lua_State *L, const char *method, const pop3_option *row,
 static void read_word(lua_State *L, const char *method, const pop3_option *row,
                       void *field) {
   char wanted[128] = "";
-  const char *given = lua_tostring(L, -1);
+  bool string = lua_type(L, -1) == LUA_TSTRING;
+  const char *given = string ? lua_tostring(L, -1) : luaL_typename(L, -1);
   for (int i = 0; row->words[i] != NULL; i++) {
     size_t used = strlen(wanted);
-    if (lua_type(L, -1) == LUA_TSTRING && strcmp(row->words[i], given) == 0) {
+    if (string && strcmp(row->words[i], given) == 0) {
       *(int *)field = i;
       return;
     }
     snprintf(wanted + used, sizeof wanted - used, "%s\"%s\"",
              i > 0 ? " or " : "", row->words[i]);
   }
-  option_error(L, method, row->key, wanted,
-               lua_type(L, -1) == LUA_TSTRING ? given : luaL_typename(L, -1));
+  option_error(L, method, row->key, wanted, given);
 }
 
 static void read_any(lua_State *L, const char *method, const pop3_option *row,
