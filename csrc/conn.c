@@ -90,9 +90,8 @@ pop3_conn *pop3_conn_init(void *memory, const pop3_conn_options *options,
   c->options = *options;
   c->options.engine.require_tls = options->tls == POP3_TLS_STARTTLS;
   c->fd = -1;
-  pop3_client_init(&c->client,
-                   pop3_session_init(c->session, &c->options.engine),
-                   allocator);
+  pop3_client_init(
+      &c->client, pop3_session_init(c->session, &c->options.engine), allocator);
   return c;
 }
 
@@ -334,8 +333,8 @@ pop3_error pop3_conn_open(pop3_conn *c, const char *host, size_t host_size,
     return pop3_fail(&c->failure, POP3_E_ARGUMENT, "a port is 1 to 65535");
   c->port = port;
   snprintf(service, sizeof service, "%u", port);
-  error = pop3_resolve_start(c->host, service, AF_UNSPEC, &c->lookup,
-                             &c->failure);
+  error =
+      pop3_resolve_start(c->host, service, AF_UNSPEC, &c->lookup, &c->failure);
   if (error != POP3_E_OK) return error;
   if (context != NULL) pop3_conn_use_context(c, context);
   start_clock(c, now, true);
@@ -396,8 +395,7 @@ static pop3_step connect_on(pop3_conn *c) {
   pop3_error error = pop3_socket_finish(c->fd, &system);
   if (error == POP3_E_OK) return connected(c);
   bool late = c->next != NULL && c->now >= c->attempt;
-  if (error == POP3_E_AGAIN && !late)
-    return wait_for(c, c->fd, false, true);
+  if (error == POP3_E_AGAIN && !late) return wait_for(c, c->fd, false, true);
   drop_socket(c);
   c->failure.system = system; /* should no address be left */
   return connect_next(c);
@@ -406,8 +404,8 @@ static pop3_step connect_on(pop3_conn *c) {
 /* ------------------------------------------------------------ octets */
 
 static pop3_error read_socket(pop3_conn *c, size_t *got, int *system) {
-  pop3_error error = pop3_socket_receive(c->fd, c->buffer, POP3_BUFFER_SIZE,
-                                         got, system);
+  pop3_error error =
+      pop3_socket_receive(c->fd, c->buffer, POP3_BUFFER_SIZE, got, system);
   if (error != POP3_E_OK) return error;
   c->active = c->now;
   c->budget -= *got < c->budget ? *got : c->budget;
@@ -433,8 +431,8 @@ static pop3_error read_tls(pop3_conn *c) {
   pop3_error error = POP3_E_OK;
   while (c->end < POP3_BUFFER_SIZE) {
     size_t got = 0;
-    error = pop3_tls_read(c->tls, c->buffer + c->end,
-                          POP3_BUFFER_SIZE - c->end, &got, &c->failure);
+    error = pop3_tls_read(c->tls, c->buffer + c->end, POP3_BUFFER_SIZE - c->end,
+                          &got, &c->failure);
     if (error != POP3_E_OK) break;
     c->end += got;
   }
@@ -501,8 +499,7 @@ static pop3_error transmit(pop3_conn *c, int *system) {
 static pop3_error encrypt(pop3_conn *c) {
   pop3_span span = pop3_session_output(c->client.session);
   if (span.size == 0) return POP3_E_OK;
-  pop3_error error =
-      pop3_tls_write(c->tls, span.data, span.size, &c->failure);
+  pop3_error error = pop3_tls_write(c->tls, span.data, span.size, &c->failure);
   if (error == POP3_E_OK) pop3_session_sent(c->client.session, span.size);
   return error;
 }
@@ -605,8 +602,8 @@ static pop3_error name_limit(pop3_conn *c, pop3_error error) {
 static pop3_step digest(pop3_conn *c) {
   const char *octets = c->buffer == NULL ? "" : c->buffer + c->start;
   size_t size = c->end - c->start;
-  pop3_error error = pop3_client_next(&c->client, &octets, &size, &c->event,
-                                      &c->failure);
+  pop3_error error =
+      pop3_client_next(&c->client, &octets, &size, &c->event, &c->failure);
   c->start = c->end - size;
   if (name_limit(c, error) != POP3_E_OK) return failed(c);
   if (c->event.type != POP3_EVENT_NONE) return POP3_STEP_EVENT;

@@ -14,13 +14,33 @@
 #define CLASS_TYPE "pop3.error_proto"
 
 /* errno's names, as <errno.h> spells them, in lower case. */
-#define SYSTEM_ERRORS(X)                                                   \
-  X(ECONNREFUSED)                                                          \
-  X(ECONNRESET) X(ECONNABORTED) X(EHOSTUNREACH) X(ENETUNREACH) X(ENETDOWN) \
-      X(EHOSTDOWN) X(ETIMEDOUT) X(EPIPE) X(EACCES) X(EPERM) X(EMFILE)      \
-          X(ENFILE) X(ENOBUFS) X(ENOMEM) X(EADDRNOTAVAIL) X(EAFNOSUPPORT)  \
-              X(EINVAL) X(EIO) X(ENOENT) X(ENOTDIR) X(EISDIR) X(ENOSPC)    \
-                  X(EBADF) X(EFBIG) X(ENOTCONN)
+#define SYSTEM_ERRORS(X) \
+  X(ECONNREFUSED)        \
+  X(ECONNRESET)          \
+  X(ECONNABORTED)        \
+  X(EHOSTUNREACH)        \
+  X(ENETUNREACH)         \
+  X(ENETDOWN)            \
+  X(EHOSTDOWN)           \
+  X(ETIMEDOUT)           \
+  X(EPIPE)               \
+  X(EACCES)              \
+  X(EPERM)               \
+  X(EMFILE)              \
+  X(ENFILE)              \
+  X(ENOBUFS)             \
+  X(ENOMEM)              \
+  X(EADDRNOTAVAIL)       \
+  X(EAFNOSUPPORT)        \
+  X(EINVAL)              \
+  X(EIO)                 \
+  X(ENOENT)              \
+  X(ENOTDIR)             \
+  X(EISDIR)              \
+  X(ENOSPC)              \
+  X(EBADF)               \
+  X(EFBIG)               \
+  X(ENOTCONN)
 
 typedef struct system_error {
   int number;
