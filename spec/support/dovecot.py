@@ -200,8 +200,12 @@ class Dovecot:
                 password=PASSWORD))
 
     def launch(self):
+        # A sanitizer that was preloaded for the client is not for Dovecot.
+        environment = dict(os.environ)
+        environment.pop("LD_PRELOAD", None)
         self.process = subprocess.Popen(
             [find_dovecot(), "-F", "-c", f"{self.root}/dovecot.conf"],
+            env=environment,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE, start_new_session=True)
         os.set_blocking(self.process.stderr.fileno(), False)
