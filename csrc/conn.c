@@ -172,6 +172,7 @@ static pop3_step failed(pop3_conn *c) {
   bool whole = c->phase == PHASE_OPEN && !is_opening(c) &&
                pop3_session_error(c->client.session) == POP3_E_OK;
   pop3_client_stop(&c->client);
+  c->establishing = false;
   if (whole && pop3_session_is_over(c->client.session)) {
     shut(c); /* QUIT was refused: over all the same */
   } else if (!whole) {
@@ -692,6 +693,6 @@ pop3_error pop3_conn_begin(pop3_conn *c, const pop3_request *request,
   if (read_uninvited(c) == POP3_STEP_FAILED) return c->failure.error;
   start_clock(c, now, request->operation == POP3_OP_STLS);
   pop3_error error = pop3_client_begin(&c->client, request, &c->failure);
-  if (error != POP3_E_OK) c->establishing = false;
+  if (error != POP3_E_OK) failed(c);
   return error;
 }

@@ -392,15 +392,29 @@ static int push_stat(lua_State *L, pop3_failure *failure) {
   return 2;
 }
 
+/* Names compare without case; capa() hands them out as they came, as poplib,
+ * capabilities() in upper case. [-0, +1, m] */
+static void push_name(lua_State *L, pop3_span name, bool fold) {
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (size_t i = 0; i < name.size; i++) {
+    char c = name.data[i];
+    luaL_addchar(&b, (char)(fold && c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c));
+  }
+  luaL_pushresult(&b);
+}
+
 /* name -> { arguments }, later lines win, as in poplib. [-0, +1, m] */
-static int push_capabilities(lua_State *L, const pop3_caps *caps) {
+static int push_capabilities(lua_State *L, const pop3_connection *u) {
+  const pop3_caps *caps = &pop3_conn_client(u->conn)->caps;
+  bool fold = u->method->operation == POP3_OP_CAPABILITIES;
   pop3_span line, word;
   size_t at = 0;
   lua_newtable(L);
   while (pop3_caps_next(caps, &at, &line)) {
     int n = 0;
     pop3_next_word(&line, &word);
-    lua_pushlstring(L, word.data, word.size);
+    push_name(L, word, fold);
     lua_newtable(L);
     while (pop3_next_word(&line, &word)) {
       lua_pushlstring(L, word.data, word.size);
@@ -441,7 +455,7 @@ static int push_results(lua_State *L, pop3_connection *u,
     case RESULT_LISTING:
       return push_listing(L, u);
     case RESULT_CAPS:
-      return push_capabilities(L, &pop3_conn_client(u->conn)->caps);
+      return push_capabilities(L, u);
     case RESULT_STAT:
       return push_stat(L, failure);
     default:
@@ -557,16 +571,25 @@ static bool is_settled(const pop3_connection *u) {
   return u->settled == POP3_STEP_DONE || u->settled == POP3_STEP_FAILED;
 }
 
+/* How long Lua may be kept waiting for its turn while octets flow, seconds:
+ * a signal that came between two polls has only set a hook. */
+#define TURN_SECONDS 0.1
+
+/* Lines between two looks at the clock, which costs as much as one of them. */
+#define EVENTS_PER_LOOK 256
+
 /* Advance until the operation is settled, there is something to show, or Lua
  * should run; true for the first. Waits in poll. [-0, +0, m] */
 static bool advance(lua_State *L, pop3_connection *u) {
-  while (u->trace.size == 0) {
-    pop3_step step = pop3_conn_step(u->conn, pop3_now(), POP3_STEP_OCTETS);
-    u->settled = step;
-    if (step == POP3_STEP_EVENT) take_event(L, u);
+  double now = pop3_now();
+  double turn_ends = now + TURN_SECONDS;
+  for (unsigned events = 0; u->trace.size == 0 && now < turn_ends;) {
+    u->settled = pop3_conn_step(u->conn, now, POP3_STEP_OCTETS);
+    if (u->settled == POP3_STEP_EVENT) take_event(L, u);
     if (is_settled(u)) return true;
-    if (step == POP3_STEP_AGAIN) return false;
-    if (step == POP3_STEP_WAIT && !pop3_conn_wait(u->conn)) return false;
+    if (u->settled == POP3_STEP_WAIT && !pop3_conn_wait(u->conn)) return false;
+    if (u->settled != POP3_STEP_EVENT || ++events % EVENTS_PER_LOOK == 0)
+      now = pop3_now();
   }
   return false;
 }
