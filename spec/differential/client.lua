@@ -12,10 +12,11 @@ local function failed(err)
   if type(err) ~= "table" then
     return { error = "argument", text = tostring(err) }
   end
-  local class = err.kind
+  local class, text = err.kind, tostring(err)
   if pop3.is_error_proto(err) then class = "proto" end
-  return { error = class, text = tostring(err), kind = err.kind,
-           name = err.name }
+  -- The line itself: tostring escapes what a terminal might obey.
+  if err.name == "refused" then text = err.response or "" end
+  return { error = class, text = text, kind = err.kind, name = err.name }
 end
 
 local function decimal(number)

@@ -5,9 +5,10 @@
 --     d.call     the call, { method, arguments... }; "connect" is the first
 --     d.reply    the octets that answered it, "" if none
 --     d.partial  the stream ends inside that reply
---     d.before   our outcome of the call before, {} if none
+--     d.previous the method called before
 --     d.closed   an earlier call has closed our connection
 --     d.rest     octets behind the end of the reply before
+--     d.inside   octets behind the end of a reply to this call
 --     d.python   poplib's outcome
 --     d.lua      ours
 --
@@ -75,22 +76,22 @@ end }
 
 local stat = { 6, "malformed STAT is error_proto", function(d)
   return method(d, "stat") and is(d.lua, "proto", "malformed")
-    and (d.python.ok or d.python.error == "ValueError"
+    and (d.python.ok ~= nil or d.python.error == "ValueError"
       or d.python.error == "IndexError")
 end }
 
-local blank_capa = { 6, "blank CAPA lines are skipped, names fold", function(d)
-  if not method(d, "capa") or not right(d) then return false end
-  return d.python.error == "IndexError" or d.python.ok ~= nil
+local blank_capa = { 6, "blank CAPA lines are skipped", function(d)
+  return method(d, "capa") and d.python.error == "IndexError" and right(d)
 end }
 
 local bad_capa = { 6, "malformed CAPA is error_proto", function(d)
-  local reply = oracle.reply(d.call, d.reply)
-  return method(d, "capa") and reply ~= nil and reply.lines ~= nil
-    and oracle.capabilities(reply.lines) == nil
-    and is(d.lua, "proto", "malformed")
-    and (d.python.error == "UnicodeDecodeError"
-      or d.python.error == "IndexError" or longest_line(d.reply) > 2048)
+  if not method(d, "capa") or not is(d.lua, "proto", "malformed") then
+    return false
+  end
+  for line in d.reply:gmatch("\n([^\n]*)") do
+    if oracle.is_malformed_capability(line) then return true end
+  end
+  return false
 end }
 
 local stls_name = { 6, "STLS is found in any case", function(d)
@@ -104,13 +105,17 @@ local injection = { 7, "octets behind STLS's +OK are fatal", function(d)
     and is(d.lua, "tls", "injection")
 end }
 
+local after_refusal = { 7, "as are those behind its -ERR", function(d)
+  return d.rest ~= "" and d.previous == "stls"
+    and is(d.lua, "tls", "injection")
+end }
+
 local one_dot = { 8, "a line's one dot goes; only CRLF ends it", function(d)
   return oracle.is_long(d.call) and d.python.ok ~= nil and right(d)
 end }
 
 local after_close = { 9, "use after close is a usage error", function(d)
   return d.closed == "closed" and is(d.lua, "state", "closed")
-    and (d.python.error == "AttributeError" or d.python.ok ~= nil)
 end }
 
 local apop = { 10, "APOP needs a well-formed timestamp", function(d)
@@ -118,10 +123,17 @@ local apop = { 10, "APOP needs a well-formed timestamp", function(d)
     and d.lua.text == "-ERR APOP not supported by server"
 end }
 
+local apop_anywhere = { 10, "the timestamp may stand anywhere", function(d)
+  return method(d, "apop") and oracle.has_timestamp(d.session.greeting)
+    and not d.session.greeting:find("^%+OK.[^<]*<")
+    and d.python.text == "-ERR APOP not supported by server"
+end }
+
 local unasked = { 13, "a reply that nobody asked for ends it", function(d)
-  return d.rest ~= ""
+  return (d.rest ~= "" or method(d, "stls") and d.inside ~= "")
     and (is(d.lua, "closed", "goodbye") or is(d.lua, "proto", "unsolicited"))
 end }
 
 return { injected, quit_closes, after_close, unasked, truncated, long_lines,
-         stat, blank_capa, bad_capa, stls_name, injection, one_dot, apop }
+         stat, blank_capa, bad_capa, stls_name, injection, after_refusal,
+         one_dot, apop, apop_anywhere }

@@ -265,8 +265,10 @@ def out_of_step(call, reply):
     bad = any(c in str(a) for a in call[1:] for c in "\r\n\0")
     if bad or "injected" in reply:
         return 0
+    lines = reply.split("\n")
+    if any(len(line) >= LIMIT for line in lines):
+        return 1
     if call[0] in ("retr", "top"):
-        lines = reply.split("\n")
         if any(line.rstrip("\r") == "." for line in lines[:-2]):
             return 1
     return None

@@ -56,24 +56,29 @@ function oracle.reply(call, text)
   return reply
 end
 
---- CAPA's lines as names and arguments: names in upper case, blank lines
--- skipped, the last of several lines with one name counts.
--- @return table, or nil where a line is not ASCII
+--- Is this no line of a CAPA reply? They are printable ASCII and blanks.
+function oracle.is_malformed_capability(line)
+  return line:find("[^\t\v\f\r -~]") ~= nil
+end
+
+--- CAPA's lines as names and arguments: blank lines are skipped, the last of
+-- several lines with one name counts.
+-- @return table, or nil where a line is malformed
 function oracle.capabilities(lines)
   local capabilities = {}
   for _, line in ipairs(lines) do
-    if line:find("[^\t\v\f\r -~]") then return nil end
+    if oracle.is_malformed_capability(line) then return nil end
     local words = {}
     for word in line:gmatch("[^ \t\v\f\r]+") do words[#words + 1] = word end
     local name = table.remove(words, 1)
-    if name then capabilities[name:upper()] = words end
+    if name then capabilities[name] = words end
   end
   return capabilities
 end
 
---- Has the greeting exactly one well-formed APOP timestamp?
+--- Has the greeting exactly one APOP timestamp, and is it well-formed?
 function oracle.has_timestamp(greeting)
-  local inner = greeting:match("^%+OK .-<([^<]*)>[^<>]*$")
+  local inner = greeting:match("^%+[^<>]*<([^<>]*)>[^<>]*$")
   if not inner or inner:find("[^!-~]") then return false end
   return inner:find("^[^@]+@[^@]+$") ~= nil
 end

@@ -57,12 +57,25 @@ local function by_us(sessions)
   return serve(sessions, function(port) return client.run(sessions, port) end)
 end
 
---- Generate `count` sessions of `seed`, run and compare them.
--- @return counts by deviation (`equal` for none), texts by number, and a list
--- of unexplained differences
-function run.all(seed, count)
+--- A difference as somebody who has to find its reason wants it.
+local function dump(d)
+  return table.concat({
+    "session " .. d.session.seed .. ", call " .. cjson.encode(d.call),
+    "  greeting " .. cjson.encode(d.session.greeting),
+    "  reply    " .. cjson.encode(d.reply),
+    "  poplib   " .. cjson.encode(d.python),
+    "  ours     " .. cjson.encode(d.lua),
+  }, "\n")
+end
+
+local function count(counts, key) counts[key] = (counts[key] or 0) + 1 end
+
+--- Generate `size` sessions of `seed`, run and compare them.
+-- @return how many are equal; how many differ, by the deviation's number;
+-- the same by number and text; a list of the unexplained differences
+function run.all(seed, size)
   local path = os.tmpname()
-  local generated = output_of(program("generate.py", seed, count))
+  local generated = output_of(program("generate.py", seed, size))
   local file = assert(io.open(path, "wb"))
   file:write(generated)
   file:close()
@@ -70,19 +83,20 @@ function run.all(seed, count)
   local theirs, theirs_sent = by_poplib(path, sessions)
   local ours, ours_sent = by_us(sessions)
   os.remove(path)
-  local counts, texts, unexplained = { equal = 0 }, {}, {}
+  local equal, numbers, texts, unexplained = 0, {}, {}, {}
   for i, session in ipairs(sessions) do
-    local number, text = compare.session(session, theirs[i].outcomes,
+    local number, why = compare.session(session, theirs[i].outcomes,
       ours[i].outcomes, theirs_sent[i], ours_sent[i])
-    number = number or "equal"
-    counts[number] = (counts[number] or 0) + 1
-    if number == "unexplained" then
-      unexplained[#unexplained + 1] = text
-    elseif text then
-      texts[number .. " " .. text] = (texts[number .. " " .. text] or 0) + 1
+    if not number then
+      equal = equal + 1
+    elseif number == "unexplained" then
+      unexplained[#unexplained + 1] = dump(why)
+    else
+      count(numbers, number)
+      count(texts, ("%2d  %s"):format(number, why))
     end
   end
-  return counts, texts, unexplained
+  return equal, numbers, texts, unexplained
 end
 
 return run

@@ -57,7 +57,7 @@ A step is a string or an object with one verb and its options:
   {queue: REPLIES}     a list of [word, reply]. A line is answered by the first
                        of them that is for its first word; it and those before
                        it are used up. "-ERR not now" if there is none. With
-                       hang_up: true, ends behind the last reply.
+                       hang_up: true, ends there, and behind the last reply.
   {mailbox: MAILBOX}   a small POP3 server. MAILBOX: messages (list of octets),
                        uids, user, password (default: any), capa (list of
                        lines), greeting, stls (OPTIONS as of tls)
@@ -571,6 +571,8 @@ class Player:
                 return
             word = text(line).split()[:1]
             at = [i for i, (name, _) in enumerate(left) if [name] == word]
+            if not at and step.get("hang_up"):
+                return
             self.reply(left[at[0]][1] if at else "-ERR not now\r\n")
             if at:
                 del left[:at[0] + 1]
