@@ -26,59 +26,80 @@ import sys
 
 RUN = 12
 DEADLINE = 60
+PIECE = 1 << 20
+OVERLAP = 4096  # more than a secret is long
+SHADOW = 1 << 30  # larger mappings are a sanitizer's own, sparse and endless
 
 
-def runs(octets, size):
-    return {octets[i:i + size] for i in range(len(octets) - size + 1)}
-
-
-def patterns(secret):
-    """What to look for: (octets, what they are)."""
-    for run in runs(secret, RUN):
-        yield run, "plain"
+def forms(secret):
+    """What to look for: (octets, length of a run that counts, its name)."""
+    yield secret, RUN, "plain"
     for shift in range(3):
         piece = secret[shift:]
-        piece = piece[:len(piece) // 3 * 3]
-        for run in runs(base64.b64encode(piece), RUN * 4 // 3):
-            yield run, "base64 at %d" % shift
+        piece = base64.b64encode(piece[:len(piece) // 3 * 3])
+        yield piece, RUN * 4 // 3, "base64 at %d" % shift
+
+
+def common(whole, at, memory, place):
+    """How many octets around whole[at] and memory[place] are the same."""
+    before = 0
+    while (before < min(at, place) and
+           whole[at - before - 1] == memory[place - before - 1]):
+        before += 1
+    after = 0
+    while (after < min(len(whole) - at, len(memory) - place) and
+           whole[at + after] == memory[place + after]):
+        after += 1
+    return before + after
+
+
+def holds(memory, whole, run):
+    """A run holds one of the pieces of half its length that `whole` is cut
+    into, so only those are looked for."""
+    half = run // 2
+    for at in range(0, len(whole) - half + 1, half):
+        place = memory.find(whole[at:at + half])
+        while place >= 0:
+            if common(whole, at, memory, place) >= run:
+                return True
+            place = memory.find(whole[at:at + half], place + 1)
+    return False
 
 
 def mappings(pid):
     with open("/proc/%d/maps" % pid) as file:
         for line in file:
             span, access, _, _, _, *name = line.split(maxsplit=5)
-            if access.startswith("r") and "[vvar]" not in name:
-                start, end = (int(edge, 16) for edge in span.split("-"))
+            start, end = (int(edge, 16) for edge in span.split("-"))
+            if access.startswith("r") and end - start < SHADOW:
                 yield start, end, name[0].strip() if name else "anonymous"
 
 
 def search(pid, secret):
-    wanted = list(patterns(secret))
     searched, found = 0, []
     with open("/proc/%d/mem" % pid, "rb", buffering=0) as memory:
         for start, end, name in mappings(pid):
-            if name in ("[vsyscall]", "[vvar]", "[vvar_vclock]"):
+            if name.startswith("[v"):  # the kernel's: vsyscall, vvar, vdso
                 continue
-            memory.seek(start)
-            try:
-                octets = read_all(memory, end - start)
-            except OSError:
-                continue
-            searched += len(octets)
-            found += sorted({(what, name) for octets_of, what in wanted
-                             if octets_of in octets})
-    return searched, found
+            for octets in pieces(memory, start, end):
+                searched += len(octets)
+                found += [(what, name) for whole, run, what in forms(secret)
+                          if holds(octets, whole, run)]
+    return searched, sorted(set(found))
 
 
-def read_all(file, size):
-    parts = []
-    while size > 0:
-        part = file.read(min(size, 1 << 24))
-        if not part:
-            break
-        parts.append(part)
-        size -= len(part)
-    return b"".join(parts)
+def pieces(memory, start, end):
+    """A mapping in pieces that overlap; those that are all zero left out."""
+    nothing = bytes(PIECE + OVERLAP)
+    for at in range(start, end, PIECE):
+        size = min(PIECE + OVERLAP, end - at)
+        memory.seek(at)
+        try:
+            octets = memory.read(size)
+        except OSError:  # not backed by anything
+            continue
+        if octets != nothing[:len(octets)]:
+            yield octets
 
 
 def main(path, *command):
