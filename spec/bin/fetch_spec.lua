@@ -52,7 +52,7 @@ describe("bin/pop3", function()
     for i, word in ipairs(words) do all[i] = word end
     all[#all + 1] = "--cafile"
     all[#all + 1] = box.ca
-    all[#all + 1] = options.url or "pop3s://otto@localhost:" .. box.tls
+    all[#all + 1] = options.url or "pop3s://otto@127.0.0.1:" .. box.tls
     return program.run(all, options)
   end
 
@@ -116,7 +116,7 @@ describe("bin/pop3", function()
   it("capa needs no password and shows what the server can", function()
     local box = server("--sample", "0")
     local result = program.run { "capa", "--cafile", box.ca,
-      "pop3://localhost:" .. box.plain }
+      "pop3://127.0.0.1:" .. box.plain }
     assert.same({ 0, "" }, { result.status, result.err })
     assert.truthy(result.out:find("\nEXPIRE NEVER\n", 1, true))
     assert.is_nil(box:log():find("USER", 1, true))
@@ -126,7 +126,7 @@ describe("bin/pop3", function()
     for _, scheme in ipairs { "pop", "pop3" } do
       local box = server("--sample", "1")
       local result = run(box, { "ls" },
-        { url = scheme .. "://otto@localhost:" .. box.plain })
+        { url = scheme .. "://otto@127.0.0.1:" .. box.plain })
       assert.equal(0, result.status, result.err)
       assert.truthy(box:log():find("^1 CAPA\n1 STLS\n"), box:log())
     end
@@ -186,7 +186,7 @@ describe("bin/pop3", function()
     end
   end)
 
-  it("fetch never makes a file name of a UID", function()
+  it("ls shows a UID, fetch never even asks for it", function()
     local evil = "../../../evil"
     local bad = require("spec.support.server").start { {
       "S: +OK ready", "C: CAPA", "S: +OK\r\nUIDL\r\n.", "C: USER otto",
@@ -198,9 +198,9 @@ describe("bin/pop3", function()
     bad:stop()
     assert.same({ 0, "1 3 " .. evil .. "\n" }, { result.status, result.out },
       result.err)
-    local source = read_file("lua/pop3/cli/fetch.lua")
-      .. read_file("lua/pop3/cli/maildir.lua")
-    assert.is_nil(source:find("uidl", 1, true))
+    local box = server("--sample", "2")
+    assert.equal(0, fetch(box).status)
+    assert.is_nil(box:log():find("UIDL", 1, true))
   end)
 
   it("fetch refuses a folder that is no Maildir", function()
@@ -264,7 +264,7 @@ describe("bin/pop3", function()
     local log = folder .. "/trace"
     local result = fetch(box, {
       under = ("strace -f -qq -s 200 -o %s %s"):format(log, inject),
-      url = "pop://otto@localhost:" .. box.plain,
+      url = "pop://otto@127.0.0.1:" .. box.plain,
     }, "--allow-cleartext", "-q", ...)
     return result, read_file(log)
   end
@@ -309,6 +309,25 @@ describe("bin/pop3", function()
       assert.truthy(result.err:find("Input/output error", 1, true))
       assert.is_nil(box:log():find("DELE", 1, true))
       assert.same({}, files(maildir .. "/tmp"))
+      assert.equal(3, messages_left(box))
+    end)
+  end
+
+  -- name, the call after which SIGINT comes, files in new/ then
+  for _, row in ipairs {
+    { "while a file is made durable", "fsync:signal=SIGINT:when=5", 0 },
+    { "while it is published", "link:signal=SIGINT:when=1", 1 },
+    { "while new/ is made durable", "fsync:signal=SIGINT:when=6", 1 },
+  } do
+    it_traced("Ctrl-C " .. row[1] .. " leaves nothing in tmp/", function()
+      local box = server("--sample", "3", "--no-stls")
+      local result = traced(box, "-e trace=fsync,link -e inject=" .. row[2],
+        "--delete")
+      assert.equal(130, result.status, result.err)
+      assert.same({}, files(maildir .. "/tmp"))
+      assert.equal(row[3], #files(maildir .. "/new"))
+      assert.is_nil(box:log():find("DELE", 1, true))
+      assert.is_nil(box:log():find("QUIT", 1, true))
       assert.equal(3, messages_left(box))
     end)
   end

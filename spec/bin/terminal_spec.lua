@@ -23,7 +23,7 @@ describe("bin/pop3", function()
     lines("rm -rf " .. quote(folder))
   end)
 
-  local function url(box) return "pop3s://otto@localhost:" .. box.tls end
+  local function url(box) return "pop3s://otto@127.0.0.1:" .. box.tls end
 
   local function ls(box)
     return { "ls", "--cafile", box.ca, url(box) }
@@ -38,7 +38,7 @@ describe("bin/pop3", function()
   it("asks for the password without echo", function()
     local box = mailbox.start { "--sample", "1" }
     local report = program.on_terminal(ls(box), {
-      { expect = "Password of otto at localhost: " },
+      { expect = "Password of otto at 127.0.0.1: " },
       { type = box.password .. "\n" },
     })
     assert.is_nil(report.failed, report.output)
