@@ -54,4 +54,18 @@ static inline void *compat_testudata(lua_State *L, int index,
 #define compat_isinteger(L, index) lua_isinteger(L, index)
 #endif
 
+/*
+ * Stop the collector if it is running, and say whether it was. Where Lua
+ * cannot tell (PUC 5.1) it is left alone. [-0, +0, -]
+ */
+#ifdef LUA_GCISRUNNING
+static inline int compat_stop_collector(lua_State *L) {
+  if (!lua_gc(L, LUA_GCISRUNNING, 0)) return 0;
+  lua_gc(L, LUA_GCSTOP, 0);
+  return 1;
+}
+#else
+#define compat_stop_collector(L) ((void)(L), 0)
+#endif
+
 #endif

@@ -578,25 +578,40 @@ static bool is_settled(const pop3_connection *u) {
 /* Lines between two looks at the clock, which costs as much as one of them. */
 #define EVENTS_PER_LOOK 256
 
+/*
+ * A table of this many lines is a large message's. All that is allocated for it
+ * is alive, and a collector that looks through it again and again costs more
+ * than everything else: from here on it rests while a turn runs.
+ */
+#define LARGE_TABLE 16384
+
+/* Does the table become a large one during this turn? */
+static bool grows_large(const pop3_connection *u, int lines) {
+  return u->lines >= LARGE_TABLE && lines < LARGE_TABLE;
+}
+
 /* Advance until the operation is settled, there is something to show, or Lua
  * should run; true for the first. Waits in poll. [-0, +0, m] */
 static bool advance(lua_State *L, pop3_connection *u) {
   double now = pop3_now();
   double turn_ends = now + TURN_SECONDS;
+  int lines = u->lines;
   for (unsigned events = 0; u->trace.size == 0 && now < turn_ends;) {
     u->settled = pop3_conn_step(u->conn, now, POP3_STEP_OCTETS);
     if (u->settled == POP3_STEP_EVENT) take_event(L, u);
     if (is_settled(u)) return true;
     if (u->settled == POP3_STEP_WAIT && !pop3_conn_wait(u->conn)) return false;
-    if (u->settled != POP3_STEP_EVENT || ++events % EVENTS_PER_LOOK == 0)
-      now = pop3_now();
+    if (u->settled == POP3_STEP_EVENT && ++events % EVENTS_PER_LOOK != 0)
+      continue;
+    if (grows_large(u, lines)) return false;
+    now = pop3_now();
   }
   return false;
 }
 
-int pop3_lua_turn(lua_State *L) {
-  pop3_connection *u = pop3_connection_check(L, 1, "turn");
-  if (!u->busy) return luaL_error(L, "nothing to turn");
+/* [-0, +n, m] */
+static int turn(lua_State *L) {
+  pop3_connection *u = lua_touserdata(L, 1);
   lua_settop(L, 1);
   compat_getuservalue(L, 1);
   lua_getfield(L, AT_ANCHORS, "lines");
@@ -604,4 +619,23 @@ int pop3_lua_turn(lua_State *L) {
   if (u->trace.size > 0) return turn_trace(L, u);
   lua_pushliteral(L, "again");
   return 1;
+}
+
+/* The collector runs again whatever happens: a lack of memory passes here.
+ * [-0, +n, m] */
+static int turn_undisturbed(lua_State *L) {
+  int stopped = compat_stop_collector(L);
+  lua_pushcfunction(L, turn);
+  lua_pushvalue(L, 1);
+  int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+  if (stopped) lua_gc(L, LUA_GCRESTART, 0);
+  if (status != 0) return lua_error(L);
+  return lua_gettop(L) - 1;
+}
+
+int pop3_lua_turn(lua_State *L) {
+  pop3_connection *u = pop3_connection_check(L, 1, "turn");
+  if (!u->busy) return luaL_error(L, "nothing to turn");
+  lua_settop(L, 1);
+  return u->lines >= LARGE_TABLE ? turn_undisturbed(L) : turn(L);
 }
