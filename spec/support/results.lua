@@ -14,7 +14,7 @@ return function(options)
   local started
 
   local function one_line(text)
-    return (tostring(text):gsub("%s*[\r\n]%s*", " "))
+    return (tostring(text):gsub("[%s%c]+", " "))
   end
 
   local function explain(text)
