@@ -347,6 +347,7 @@ static void take_status(lua_State *L, pop3_connection *u,
  * straddles two reads is put together first. [-0, +0, m] */
 static void take_line(lua_State *L, pop3_connection *u,
                       const pop3_event *event) {
+  u->octets += event->text.size + event->line_end;
   if (event->first && event->last) {
     lua_pushlstring(L, event->text.data, event->text.size);
   } else {
@@ -618,7 +619,8 @@ static int turn(lua_State *L) {
   if (is_settled(u) || advance(L, u)) return turn_settled(L, u);
   if (u->trace.size > 0) return turn_trace(L, u);
   lua_pushliteral(L, "again");
-  return 1;
+  lua_pushnumber(L, (lua_Number)u->octets);
+  return 2;
 }
 
 /* The collector runs again whatever happens: a lack of memory passes here.

@@ -21,8 +21,8 @@ int pop3_lua_begin(lua_State *L);
 
 /*
  * turn(connection) -> "done", results ... | "failed", error object |
- * "trace", text, function or nil | "again": let Lua run (a signal may have
- * arrived), then call once more. [-0, +n, v]
+ * "trace", text, function or nil | "again", octets of the body so far: let Lua
+ * run (a signal may have arrived), then call once more. [-0, +n, v]
  */
 int pop3_lua_turn(lua_State *L);
 

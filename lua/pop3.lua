@@ -48,20 +48,21 @@ end
 --- Run an operation to its end: the one place that waits (in C, in poll, and
 -- never longer than to the next signal, so that Ctrl-C's hook can run here).
 -- Called with what the last turn said; the tail call makes it a loop.
-local function conclude(conn, state, ...)
+local function conclude(conn, progress, state, ...)
   if state == "done" then return ... end
   if state == "failed" then return fail(core.is_safe(conn), (...)) end
   if state == "trace" then show(...) end
-  return conclude(conn, core.turn(conn))
+  if state == "again" and progress then progress((...)) end
+  return conclude(conn, progress, core.turn(conn))
 end
 
-local function finish(conn)
-  return conclude(conn, core.turn(conn))
+local function finish(conn, progress)
+  return conclude(conn, progress, core.turn(conn))
 end
 
-local function settle(conn, err)
+local function settle(conn, err, progress)
   if err ~= nil then return fail(core.is_safe(conn), err) end
-  return finish(conn)
+  return finish(conn, progress)
 end
 
 -- ------------------------------------------------------------ methods
@@ -74,6 +75,48 @@ for _, name in ipairs(core.operations) do
   methods[name] = function(self, ...)
     return settle(self, core.begin(self, name, ...))
   end
+end
+
+-- The one option of retr and top, checked before anything is sent.
+local function progress_of(method, position, options)
+  if options == nil then return nil end
+  if type(options) ~= "table" then
+    error(("bad argument #%d to '%s' (option table expected, got %s)"):format(
+      position, method, type(options)), 3)
+  end
+  for key, value in pairs(options) do
+    if key ~= "progress" then
+      error(("unknown option '%s' to '%s' (did you mean 'progress'?)"):format(
+        tostring(key), method), 3)
+    end
+    if type(value) ~= "function" then
+      error(("bad option 'progress' to '%s' (function expected, got %s)")
+        :format(method, type(value)), 3)
+    end
+  end
+  return options.progress
+end
+
+--- Retrieve a message.
+-- @param which message number
+-- @tparam[opt] table options `progress`: a function that is given the octets
+-- so far, about ten times a second while they flow
+-- @treturn string the status line
+-- @treturn table its lines, without line ends, dots unstuffed
+-- @treturn number its octets, line ends included
+function methods:retr(which, options)
+  local progress = progress_of("retr", 2, options)
+  return settle(self, core.begin(self, "retr", which), progress)
+end
+
+--- Retrieve the header of a message and the first lines of its body.
+-- @param which message number
+-- @param howmuch lines of the body
+-- @tparam[opt] table options as `retr`'s
+-- @return as `retr`
+function methods:top(which, howmuch, options)
+  local progress = progress_of("top", 3, options)
+  return settle(self, core.begin(self, "top", which, howmuch), progress)
 end
 
 -- A secret may be a function, called once, now that it is needed.

@@ -151,17 +151,19 @@ function Connection:list(which) end
 function Connection:uidl(which) end
 
 ---@param which integer|string
+---@param options? {progress?: fun(octets: integer)}
 ---@return string status
 ---@return string[] lines
 ---@return integer octets
-function Connection:retr(which) end
+function Connection:retr(which, options) end
 
 ---@param which integer|string
 ---@param howmuch integer|string
+---@param options? {progress?: fun(octets: integer)}
 ---@return string status
 ---@return string[] lines
 ---@return integer octets
-function Connection:top(which, howmuch) end
+function Connection:top(which, howmuch, options) end
 
 ---@param which integer|string
 ---@return string status

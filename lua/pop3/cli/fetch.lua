@@ -26,17 +26,18 @@ local function list(conn)
   return messages, total
 end
 
-local function fetch_one(conn, box, number, options)
-  local _, lines, octets = conn:retr(number)
+local function fetch_one(conn, box, number, watch, options)
+  local _, lines, octets = conn:retr(number, watch)
   box:deliver(lines, EOL[options.eol])
   if options.delete then conn:dele(number) end -- it is durable now
   return octets
 end
 
 local function fetch_all(conn, box, messages, progress, options)
+  local watch = { progress = function(octets) progress:advance(octets) end }
   for i, message in ipairs(messages) do
     progress:begin(i, message.octets)
-    progress:done(fetch_one(conn, box, message.number, options))
+    progress:done(fetch_one(conn, box, message.number, watch, options))
   end
 end
 

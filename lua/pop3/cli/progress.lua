@@ -47,6 +47,7 @@ function Progress.start(messages, octets, quiet)
     message = 0,
     stored = 0,
     octets = 0,
+    partial = 0,
     began = now(),
     drawn = -math.huge,
   }, Progress)
@@ -54,12 +55,13 @@ end
 
 function Progress:text()
   local seconds = math.max(now() - self.began, 0.001)
-  local share = math.min(self.octets / math.max(self.total, 1), 1)
+  local octets = self.octets + self.partial
+  local share = math.min(octets / math.max(self.total, 1), 1)
   local full = math.floor(share * BAR)
   return ("[%s%s] %d/%d  %s of %s  %s/s"):format(
     ("#"):rep(full), ("."):rep(BAR - full), self.message, self.messages,
-    amount(self.octets), amount(math.max(self.total, self.octets)),
-    amount(self.octets / seconds))
+    amount(octets), amount(math.max(self.total, octets)),
+    amount(octets / seconds))
 end
 
 function Progress:draw(always)
@@ -77,8 +79,15 @@ function Progress:begin(n, octets)
   self:draw(octets >= LARGE)
 end
 
+--- So many octets of the message are here.
+function Progress:advance(octets)
+  self.partial = octets
+  self:draw()
+end
+
 --- The message is stored.
 function Progress:done(octets)
+  self.partial = 0
   self.octets = self.octets + octets
   self.stored = self.stored + 1
   self:draw()
