@@ -13,11 +13,11 @@ local SEEN = { 2, 3, 4, 5, 6, 7, 8, 9, 10, 13 }
 local function show(equal, texts)
   local lines = {}
   for text, count in pairs(texts) do
-    lines[#lines + 1] = ("%s: %d"):format(text, count)
+    lines[#lines + 1] = ("#   %s: %d\n"):format(text, count)
   end
   table.sort(lines)
-  io.write(("\ndifferential, seed %s: %d sessions, %d equal; by deviation\n  "):
-    format(SEED, SIZE, equal), table.concat(lines, "\n  "), "\n")
+  io.write(("\n# seed %s: %d sessions, %d equal; the others by deviation:\n")
+    :format(SEED, SIZE, equal), table.concat(lines))
 end
 
 describe("poplib and pop3, the same server", function()

@@ -69,12 +69,22 @@ local function session_outcomes(session, port)
   return outcomes
 end
 
+local function timed_out(outcomes)
+  for _, outcome in ipairs(outcomes) do
+    if outcome.kind == "timeout" then return true end
+  end
+  return false
+end
+
 --- The outcomes of all sessions, in their order.
 function client.run(sessions, port)
   local results = {}
   for i, session in ipairs(sessions) do
-    results[i] = { seed = session.seed,
-                   outcomes = session_outcomes(session, port) }
+    local outcomes = session_outcomes(session, port)
+    results[i] = { seed = session.seed, outcomes = outcomes }
+    if timed_out(outcomes) then
+      error("we and the server wait for each other: session " .. session.seed)
+    end
   end
   return results
 end

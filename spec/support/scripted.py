@@ -732,8 +732,11 @@ def describe(record):
 
 def say(line):
     left = octets(line) + b"\n"
-    while left:  # a signal may cut a write short
-        left = left[os.write(sys.stdout.fileno(), left):]
+    try:
+        while left:  # a signal may cut a write short
+            left = left[os.write(sys.stdout.fileno(), left):]
+    except BrokenPipeError:
+        os._exit(3)  # nobody wants it any more
 
 
 def main(path):
