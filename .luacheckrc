@@ -3,7 +3,7 @@ std = "min"
 max_line_length = 100
 codes = true
 self = false
-exclude_files = { "build" }
+exclude_files = { "build", "types" } -- types are annotations, not code
 
 files["spec"] = { std = "max+busted" }
 -- Its second line hides a shell script in a string.
