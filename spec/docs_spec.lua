@@ -20,11 +20,11 @@ end
 local function redirect(M)
   local POP3, POP3_SSL, context = M.POP3, M.POP3_SSL, M.context
   M.POP3 = function(_, _, options)
-    return POP3("localhost", tonumber(plain), trusting(options))
+    return POP3("127.0.0.1", tonumber(plain), trusting(options))
   end
   M.POP3_SSL = function(_, port, options)
     if type(port) == "table" then options = port end
-    return POP3_SSL("localhost", tonumber(tls), trusting(options))
+    return POP3_SSL("127.0.0.1", tonumber(tls), trusting(options))
   end
   M.context = function(options) return context(trusting(options)) end
   local secret = M.secret

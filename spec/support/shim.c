@@ -8,7 +8,9 @@
  *   SHIM_NAMES=A,B,...  every name that is not numeric has these addresses
  *   SHIM_SLOW=N         such a name takes N milliseconds
  *   SHIM_PEER=A         every peer has the IPv4 address A
- *   SHIM_INTERRUPT=1    SIGINT arrives just before the first poll that waits
+ *   SHIM_INTERRUPT=F    SIGINT arrives just before a poll that waits, once the
+ *                       file F is there; F is removed
+ *   SHIM_PIPE=F         the next send after F is there finds a broken pipe
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -20,10 +22,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 typedef int resolver(const char *, const char *, const struct addrinfo *,
                      struct addrinfo **);
 typedef int poller(struct pollfd *, nfds_t, int);
+typedef ssize_t sender(int, const void *, size_t, int);
 typedef int namer(int, struct sockaddr *, socklen_t *);
 
 static void ignore(int number) { (void)number; }
@@ -97,13 +101,24 @@ int getaddrinfo(const char *host, const char *service,
   return resolve_list(names, service, hints, list);
 }
 
+/* Is it time for what `variable` asks for? Once. */
+static int is_due(const char *variable) {
+  const char *file = getenv(variable);
+  return file != NULL && unlink(file) == 0;
+}
+
 int poll(struct pollfd *fds, nfds_t count, int timeout) {
-  static int interrupted;
   void *found = dlsym(RTLD_NEXT, "poll");
   poller *function;
   memcpy(&function, &found, sizeof function);
-  int waits = count > 0 && timeout != 0;
-  if (waits && getenv("SHIM_INTERRUPT") != NULL && !interrupted++)
-    raise(SIGINT);
+  if (count > 0 && timeout != 0 && is_due("SHIM_INTERRUPT")) raise(SIGINT);
   return function(fds, count, timeout);
+}
+
+ssize_t send(int fd, const void *octets, size_t size, int flags) {
+  void *found = dlsym(RTLD_NEXT, "send");
+  sender *function;
+  memcpy(&function, &found, sizeof function);
+  if (is_due("SHIM_PIPE")) shutdown(fd, SHUT_WR);
+  return function(fd, octets, size, flags);
 }
