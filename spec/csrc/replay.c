@@ -322,16 +322,20 @@ static void transmit(play *p, record *wire) {
     complain(p, "octets pending after all were sent");
 }
 
-/* The text as it was given, but that the table's names are upper case. */
+/* The text as it was given, but that the table's names are upper case, and
+ * that what else may end a name (pop3_command_find) leaves as a blank. */
 static bool is_line(const record *wire, pop3_span text) {
   pop3_command id = pop3_command_find(text.data, text.size);
   const char *name = pop3_command_get(id)->name;
   size_t length = strlen(name);
-  return wire->size == text.size + 2 &&
-         (memcmp(wire->octets, name, length) == 0 ||
+  size_t rest = length + (length > 0 && text.size > length);
+  if (wire->size != text.size + 2) return false;
+  if (rest > length && wire->octets[length] != ' ' &&
+      wire->octets[length] != text.data[length])
+    return false;
+  return (memcmp(wire->octets, name, length) == 0 ||
           memcmp(wire->octets, text.data, length) == 0) &&
-         memcmp(wire->octets + length, text.data + length,
-                text.size - length) == 0 &&
+         memcmp(wire->octets + rest, text.data + rest, text.size - rest) == 0 &&
          memcmp(wire->octets + text.size, "\r\n", 2) == 0;
 }
 
