@@ -29,7 +29,8 @@ describe("poplib and pop3, the same server", function()
   end)
 
   it("differ nowhere but in a numbered deviation", function()
-    assert.equal("", table.concat(unexplained, "\n"))
+    local some = table.concat(unexplained, "\n", 1, math.min(5, #unexplained))
+    assert(#unexplained == 0, #unexplained .. " unexplained:\n" .. some)
   end)
 
   it("are equal in most sessions without a deviation", function()
