@@ -169,7 +169,7 @@ static void measure(const job *what, size_t blocks) {
     if (one < floor) floor = one;
     if (other < engine) engine = other;
   }
-  double gigabytes = (double)blocks * BLOCK / 1e9;
+  double gigabytes = (double)(blocks * BLOCK) / 1e9;
   printf("| %s | %.2f | %s | %.2f | %.2f |\n", what->name, gigabytes / engine,
          what->aim, gigabytes / floor, engine / floor);
   free(input);
