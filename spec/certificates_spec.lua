@@ -225,11 +225,23 @@ local function check(door, row)
   assert.equal(door.clear, (seen.clear:gsub("\22\3.*", "")))
 end
 
+local function has_ipv6()
+  local list = io.open("/proc/net/if_inet6")
+  local text = list and list:read("*a") or ""
+  if list then list:close() end
+  return text:find(" lo", 1, true) ~= nil
+end
+
 for _, door in ipairs(doors) do
   describe("the certificate matrix through " .. door.name, function()
     after_each(server.stop_all)
     for _, row in ipairs(rows) do
-      it(row[1], function() check(door, row) end)
+      it(row[1], function()
+        if row.host == "::1" and not has_ipv6() then
+          return pending("this host has no IPv6")
+        end
+        check(door, row)
+      end)
     end
   end)
 end

@@ -245,7 +245,7 @@ describe("pop3.secret", function()
     file:close()
     assert.matches("0 ->", list, 1, true)
     assert.not_matches("socket:", list, 1, true)
-    s:stop()
+    s:report()
   end)
 
   it("shows nothing of itself", function()
