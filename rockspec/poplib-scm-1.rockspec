@@ -2,6 +2,8 @@ rockspec_format = "3.0"
 package = "poplib"
 version = "scm-1"
 
+-- `luarocks make` builds the tree that it is called in; a release names the
+-- place that it was published at.
 source = {
   url = "git+https://localhost/poplib.git",
 }
