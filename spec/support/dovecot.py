@@ -104,9 +104,11 @@ service stats {{
 
 # Without root there is nothing to change to, and no chroot.
 ROOTLESS = """
-service anvil { chroot =
+service anvil {
+  chroot =
 }
-service pop3-login { chroot =
+service pop3-login {
+  chroot =
 }
 """
 
