@@ -455,9 +455,9 @@ static pop3_error receive(pop3_conn *c, int *system) {
   }
 }
 
-/* The stream ended, or failed while reading; is that all right? */
+/* The stream ended, or failed while reading. After QUIT's reply nobody reads
+ * any more, so it is always too early. */
 static pop3_step end_of_stream(pop3_conn *c, pop3_error error, int system) {
-  if (pop3_session_is_over(c->client.session)) return POP3_STEP_DONE;
   if (error == POP3_E_IO) return fail_system(c, system);
   pop3_session_poison(c->client.session, error);
   if (error != POP3_E_EOF) return failed(c); /* TLS said why */

@@ -126,10 +126,16 @@ static int is_retryable(const pop3_failure *f, const char *code) {
   return passes(code) || passes(pop3_error_kind(f->error));
 }
 
+/* A refusal has a response, be it an empty line. */
+static int has_response(const pop3_failure *f) {
+  return f->response_size > 0 || f->error == POP3_E_REFUSED ||
+         f->error == POP3_E_DENIED;
+}
+
 /* [-0, +0, m] the table is on top */
 static void set_reply(lua_State *L, const pop3_failure *f) {
   char code[64] = "";
-  if (f->response_size > 0) {
+  if (has_response(f)) {
     lua_pushlstring(L, f->response, f->response_size);
     lua_setfield(L, -2, "response");
     if (take_code(f, code, sizeof code) > 0) set_string(L, "code", code);

@@ -48,8 +48,8 @@ extern "C" {
 
 /*
  * Limits against a server that never stops, one row each: (name, default,
- * reason). All are octets or counts, line ends included; 0 means unlimited
- * for the 64-bit counts.
+ * reason). All are octets or counts, line ends included; 0 means no limit, but
+ * for the two that are room: max_line is 16 to 1 MiB, max_inflight 1 to 65,536.
  */
 #define POP3_LIMITS(X)                                                        \
   X(max_line, 2048, "poplib's own limit of a status line; RFC 2449 says 512") \

@@ -392,6 +392,11 @@ pop3_error pop3_session_answer(pop3_session *s, pop3_span base64) {
 
 /* ------------------------------------------------------------ input */
 
+/* A limit of 0 is none. */
+static bool exceeds(uint64_t value, uint64_t limit) {
+  return limit > 0 && value > limit;
+}
+
 /* What follows a successful status line, and how much it may be. */
 typedef struct framing {
   reading reading;
@@ -442,8 +447,7 @@ static void finish_challenge(pop3_session *s, pop3_event *event,
 }
 
 static pop3_error count_round(pop3_session *s) {
-  if (++s->rounds > s->config.max_rounds) return POP3_E_ROUNDS;
-  return POP3_E_OK;
+  return exceeds(++s->rounds, s->config.max_rounds) ? POP3_E_ROUNDS : POP3_E_OK;
 }
 
 /* A whole status line answers the command in front. */
@@ -575,7 +579,8 @@ static pop3_error read_challenge(pop3_session *s, pop3_span *input,
                                  pop3_event *event) {
   pop3_piece piece;
   if (!pop3_body_line(&s->body, input, &piece)) return POP3_E_OK;
-  if (grow_line(s, &piece) > s->config.max_challenge) return POP3_E_CHALLENGE;
+  if (exceeds(grow_line(s, &piece), s->config.max_challenge))
+    return POP3_E_CHALLENGE;
   line_event(s, event, &piece, POP3_EVENT_CHALLENGE);
   if (piece.last) {
     s->challenged = true;
@@ -589,10 +594,6 @@ static void end_event(pop3_session *s, pop3_event *event) {
   pop_flight(s);
 }
 
-static bool exceeds(uint64_t value, uint64_t limit) {
-  return limit > 0 && value > limit;
-}
-
 static pop3_error check_listing(pop3_session *s, const pop3_piece *piece) {
   const pop3_config *c = &s->config;
   uint64_t size = grow_line(s, piece);
@@ -600,7 +601,7 @@ static pop3_error check_listing(pop3_session *s, const pop3_piece *piece) {
   /* The count first: a line's first octet decides it, however it is cut. */
   if (front(s)->reply == POP3_REPLY_CAPS) {
     if (exceeds(s->lines, c->max_capabilities)) return POP3_E_CAPABILITIES;
-    return exceeds(size, c->max_line) ? POP3_E_LINE : POP3_E_OK;
+    return size > line_room(c) ? POP3_E_LINE : POP3_E_OK;
   }
   if (exceeds(s->lines, c->max_items)) return POP3_E_ITEMS;
   return exceeds(size, c->max_item) ? POP3_E_ITEM : POP3_E_OK;
