@@ -49,7 +49,7 @@ end
 --- The error of conn:pass_(secret), and everything that the server got.
 local function refused(secret)
   local s = server.start { { "S: +OK ready", { eof = true } } }
-  local conn = pop3.POP3(s.host, s.port)
+  local conn = pop3.POP3(s.host, s.port, { timeout = 5 })
   local ok, err = pcall(conn.pass_, conn, secret)
   conn:close()
   assert.is_false(ok)

@@ -136,7 +136,7 @@ static void wait_until_at_work(int threads) {
     (void)pthread_mutex_lock(&count_mutex);
     int now = at_work;
     (void)pthread_mutex_unlock(&count_mutex);
-    if (now == threads) return;
+    if (now >= threads) return;
     (void)sched_yield();
   }
 }
