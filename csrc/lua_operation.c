@@ -100,7 +100,6 @@ typedef struct call {
   pop3_connection *connection;
   const pop3_method *method;
   pop3_request request;
-  char numbers[2][32]; /* decimal */
 } call;
 
 static int wrong_type(lua_State *L, const call *c, int argument,
@@ -180,23 +179,23 @@ static bool format_number(lua_State *L, int index, char digits[32]) {
   return true;
 }
 
-/* [-0, +0, v] */
+/* A number becomes a string in its place, anchored like any other: beside a
+ * long argument it is borrowed, too. [-0, +0, v] */
 static void take_number(lua_State *L, call *c, int argument) {
   int index = argument + 2;
-  char *digits = c->numbers[c->request.count];
+  char digits[32];
   pop3_span octets;
-  if (lua_type(L, index) == LUA_TSTRING) {
-    octets.data = lua_tolstring(L, index, &octets.size);
-    check_octets(L, c, argument, octets, 'n');
-  } else {
-    if (lua_type(L, index) != LUA_TNUMBER)
-      wrong_type(L, c, argument, "message number");
+  if (lua_type(L, index) == LUA_TNUMBER) {
     if (!format_number(L, index, digits))
       pop3_argument_error(L, c->method->name, argument,
                           "a message number is a whole number from 0");
-    octets.data = digits;
-    octets.size = strlen(digits);
+    lua_pushstring(L, digits);
+    lua_replace(L, index);
   }
+  if (lua_type(L, index) != LUA_TSTRING)
+    wrong_type(L, c, argument, "message number");
+  octets.data = lua_tolstring(L, index, &octets.size);
+  check_octets(L, c, argument, octets, 'n');
   add_argument(c, octets);
 }
 
@@ -244,11 +243,8 @@ static void take_arguments(lua_State *L, call *c) {
     bool optional = kind[1] == '?';
     bool given = !lua_isnoneornil(L, argument + 2);
     bool handles_nil = *kind == 'b' || *kind == 'c';
-    if (given || !optional || handles_nil) {
-      lua_settop(L,
-                 lua_gettop(L) < argument + 2 ? argument + 2 : lua_gettop(L));
-      taker_of (*kind)(L, c, argument);
-    }
+    argument_taker take = taker_of(*kind);
+    if (given || !optional || handles_nil) take(L, c, argument);
     argument++;
     if (optional) kind++;
   }
@@ -304,6 +300,7 @@ int pop3_lua_begin(lua_State *L) {
     pop3_failure busy = {POP3_E_BUSY, 0, "", 0, ""};
     return refuse_call(L, c.method->name, &busy);
   }
+  lua_settop(L, 4); /* no method has more than two arguments */
   take_arguments(L, &c);
   lua_settop(L, 4);
   compat_getuservalue(L, 1);
