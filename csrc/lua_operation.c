@@ -117,6 +117,7 @@ static void check_octets(lua_State *L, const call *c, int argument,
   bool line_end = kind == 's' && octets.size > 0 &&
                   (octets.data[octets.size - 1] == '\n' ||
                    octets.data[octets.size - 1] == '\r');
+  pop3_connection_drop_secret(c->connection);
   pop3_argument_error(L, c->method->name, argument, "%s",
                       line_end
                           ? "the secret ends in a line end: strip it, or use "
