@@ -3,7 +3,7 @@
  *
  * A row is (identifier, kind, name, protocol, text):
  *   kind      what the caller can do about it: proto, auth, closed, limit,
- *             tls, timeout, io, resolve, state, aborted, argument, memory.
+ *             tls, timeout, io, resolve, state, argument, memory.
  *   name      the error's own name inside its kind, lower case.
  *   protocol  1 where Python's poplib raises error_proto.
  *   text      what is said when the place that failed has nothing more exact
@@ -66,7 +66,6 @@
   X(BUSY, "state", "busy", 0, "another call is still running")              \
   X(STATE, "state", "order", 0, "not possible in this state")               \
   X(SECURED, "state", "secured", 1, "-ERR TLS session already established") \
-  X(ABORTED, "aborted", "aborted", 0, "aborted")                            \
   X(ARGUMENT, "argument", "argument", 0, "argument out of range")           \
   X(CONTROL, "argument", "control", 0,                                      \
     "contains CR, LF or NUL, which would end or inject a command")          \

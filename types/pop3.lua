@@ -14,7 +14,7 @@
 local pop3 = {}
 
 ---@class pop3.Error
----@field kind "proto"|"auth"|"closed"|"limit"|"tls"|"timeout"|"io"|"resolve"|"state"|"aborted"
+---@field kind "proto"|"auth"|"closed"|"limit"|"tls"|"timeout"|"io"|"resolve"|"state"
 ---@field name string
 ---@field class? table pop3.error_proto, or nil
 ---@field code? string response code without brackets, upper case
