@@ -31,11 +31,20 @@ teardown(child.clean)
 --- A connection to a server that answers everything.
 local function connect(options)
   local s = server.start{
-    {"S: +OK ready <1.2@example.org>", {auto = {{".*", "+OK\r\n"}}}},
+    {"S: +OK ready <1.2@example.org>", {auto = {
+      {"TOP .*", "+OK\r\n.\r\n"}, {".*", "+OK\r\n"},
+    }}},
   }
   options = options or {}
   options.timeout = 10
   return pop3.POP3(s.host, s.port, options), s
+end
+
+--- Write over what C functions left on their stack.
+local function use_stack()
+  local chunk = "local a = " .. ("("):rep(29) .. "1" .. (")"):rep(29) .. " "
+  local text = ("xy"):rep(4000):gsub("..()", "%0%1")
+  return (loadstring or load)(chunk:rep(40)), text
 end
 
 --- What the server got, after the connection was closed.
@@ -124,6 +133,14 @@ describe("A message number", function()
       assert.are.equal("", received(conn, s))
     end)
   end
+
+  it("beside a long one is borrowed as safely as that", function()
+    local conn, s = connect()
+    conn:set_debuglevel(1, use_stack) -- between the call and the sending
+    conn:top(("9"):rep(3000), 12345)
+    assert.are.equal(("TOP %s 12345\r\n"):format(("9"):rep(3000)),
+                     received(conn, s))
+  end)
 
   it("is sent as poplib sends it", function()
     local conn, s = connect()
@@ -257,7 +274,7 @@ describe("A login in clear", function()
 
   local function attempt(method, allow, peer)
     local s = server.start{
-      {"S: +OK <1.2@example.org>", {auto = {{".*", "+OK\r\n"}}}},
+      {"S: +OK <1.2@example.org>", {auto = {{"TOP .*", "+OK\r\n.\r\n"}, {".*", "+OK\r\n"}}}},
     }
     local result = child.run{
       script = script, arguments = {s.port, method, allow}, shim = true,
