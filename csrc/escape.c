@@ -28,15 +28,30 @@ static unsigned long decode(const unsigned char *at, const utf8_form *form) {
   return code;
 }
 
-/* Octets of the well-formed UTF-8 character at `at`, 0 if there is none. */
+typedef struct code_range {
+  unsigned long first, last;
+} code_range;
+
+/* Characters that reorder or hide what follows: bidirectional marks and
+ * overrides, line and paragraph separators. */
+static const code_range harmful[] = {
+    {0x200e, 0x200f}, {0x2028, 0x202e}, {0x2066, 0x2069}, {0xd800, 0xdfff}};
+
+static bool is_harmful(unsigned long code) {
+  for (size_t i = 0; i < sizeof harmful / sizeof *harmful; i++) {
+    if (code >= harmful[i].first && code <= harmful[i].last) return true;
+  }
+  return false;
+}
+
+/* Octets of the well-formed, harmless UTF-8 character at `at`, 0 if there is none. */
 static size_t utf8_size(const unsigned char *at, size_t size) {
   for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
     const utf8_form *form = &forms[i];
     if ((at[0] & form->mask) != form->lead || size < form->size) continue;
     unsigned long code = decode(at, form);
     if (code < form->least || code > 0x10ffff) return 0;
-    if (code >= 0xd800 && code <= 0xdfff) return 0;
-    return form->size;
+    return is_harmful(code) ? 0 : form->size;
   }
   return 0;
 }

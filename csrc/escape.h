@@ -15,8 +15,8 @@
 /*
  * Escape the next character of `text` (size > 0) into `out`, NUL-terminated;
  * returns how many octets of `text` it stands for. Printable ASCII and
- * well-formed UTF-8 stay, and so does a tab; C0, DEL, C1 and stray octets
- * become \xNN (\r and \n by name).
+ * well-formed UTF-8 stay, and so does a tab; C0, DEL, C1, stray octets and
+ * what reorders text become \xNN (\r and \n by name).
  */
 size_t pop3_escape_next(const char *text, size_t size,
                         char out[POP3_ESCAPE_ROOM]);

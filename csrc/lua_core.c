@@ -18,6 +18,14 @@ __declspec(dllexport)
 #endif
 int luaopen_pop3_core(lua_State *L);
 
+/* escape(text) -> text fit for a terminal [-0, +1, v] */
+static int escape(lua_State *L) {
+  size_t size;
+  const char *text = luaL_checklstring(L, 1, &size);
+  pop3_push_escaped(L, text, size);
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
     {"connect", pop3_lua_connect},
     {"begin", pop3_lua_begin},
@@ -29,6 +37,7 @@ static const luaL_Reg functions[] = {
     {"is_safe", pop3_lua_is_safe},
     {"context", pop3_lua_context},
     {"secret", pop3_lua_secret},
+    {"escape", escape},
     {NULL, NULL},
 };
 

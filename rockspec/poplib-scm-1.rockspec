@@ -35,7 +35,6 @@ build = {
     ["pop3"] = "lua/pop3.lua",
     ["pop3.cli"] = "lua/pop3/cli.lua",
     ["pop3.cli.arguments"] = "lua/pop3/cli/arguments.lua",
-    ["pop3.cli.escape"] = "lua/pop3/cli/escape.lua",
     ["pop3.cli.fetch"] = "lua/pop3/cli/fetch.lua",
     ["pop3.cli.interrupt"] = "lua/pop3/cli/interrupt.lua",
     ["pop3.cli.maildir"] = "lua/pop3/cli/maildir.lua",

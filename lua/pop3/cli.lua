@@ -2,7 +2,7 @@
 --
 -- @module pop3.cli
 
-local escape = require "pop3.cli.escape"
+local escape = require("pop3.core").escape
 local interrupt = require "pop3.cli.interrupt"
 local parse_arguments = require "pop3.cli.arguments"
 local problem = require "pop3.cli.problem"

@@ -7,7 +7,7 @@ local fcntl = require "posix.fcntl"
 local termio = require "posix.termio"
 local unistd = require "posix.unistd"
 local pop3 = require "pop3"
-local escape = require "pop3.cli.escape"
+local escape = require("pop3.core").escape
 local problem = require "pop3.cli.problem"
 
 local password = {}

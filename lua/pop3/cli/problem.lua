@@ -5,7 +5,7 @@
 --
 -- @module pop3.cli.problem
 
-local escape = require "pop3.cli.escape"
+local escape = require("pop3.core").escape
 
 local problem = {}
 
@@ -84,12 +84,18 @@ local UNSUPPORTED = {
 local function in_our_words(text)
   for _, option in ipairs { "cafile", "capath", "servername" } do
     text = text:gsub("%f[%w]" .. option .. ' = "', "--" .. option .. ' "')
+      :gsub("%f[%w]use " .. option .. " ", "use --" .. option .. " ")
   end
   return text
 end
 
+-- Texts of the module that end with what to do.
+local REMEDIES = { "; ", ": use ", ": ask ", ": connect " }
+
 local function remedy_of(err, row, text)
-  if text:find("; ", 1, true) or text:find(": use ", 1, true) then return end
+  for _, mark in ipairs(REMEDIES) do
+    if text:find(mark, 1, true) then return end
+  end
   local what = err.name == "unsupported" and text:match("^%-ERR (%u+) not ")
   return UNSUPPORTED[what] or row[2]
 end
