@@ -39,9 +39,11 @@ void pop3_connection_drop_secret(pop3_connection *u) {
   u->secret_room = 0;
 }
 
-/* Frees, closes, sends nothing; the userdata stays usable as a closed one. */
-static void release(pop3_connection *u) {
+void pop3_connection_release(pop3_connection *u) {
   if (u->conn == NULL) return;
+  u->closing = u->turning;
+  if (u->turning) return;
+  u->settled = POP3_STEP_FAILED; /* of a call whose trace is shown now */
   pop3_conn_close(u->conn);
   pop3_tls_context_release(u->context);
   u->context = NULL;
@@ -53,12 +55,12 @@ static void release(pop3_connection *u) {
 /* [-0, +0, -] a finaliser is given no other value, but a script might */
 static int connection_gc(lua_State *L) {
   pop3_connection *u = compat_testudata(L, 1, CONNECTION_TYPE);
-  if (u != NULL) release(u);
+  if (u != NULL) pop3_connection_release(u);
   return 0;
 }
 
 int pop3_lua_close(lua_State *L) {
-  release(pop3_connection_check(L, 1, "close"));
+  pop3_connection_release(pop3_connection_check(L, 1, "close"));
   return 0;
 }
 
@@ -377,7 +379,7 @@ int pop3_lua_connect(lua_State *L) {
     pop3_operation_opened(u);
     return 1;
   }
-  release(u);
+  pop3_connection_release(u);
   lua_pushnil(L);
   pop3_push_error(L, &failure);
   return 2;

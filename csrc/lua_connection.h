@@ -29,6 +29,8 @@ typedef struct pop3_connection {
 
   const pop3_method *method; /* the last one begun */
   bool busy;
+  bool turning;        /* C is at work in it */
+  bool closing;        /* ... and it was closed meanwhile: release it then */
   pop3_step settled;   /* DONE or FAILED, reported after its trace */
   int lines;           /* in the table so far */
   uint64_t octets;     /* of the body */
@@ -41,6 +43,10 @@ typedef struct pop3_connection {
 /* The connection at `index`, or an error that names the method. [-0, +0, v] */
 pop3_connection *pop3_connection_check(lua_State *L, int index,
                                        const char *method);
+
+/* Free, close, send nothing; while a turn is at work, when it is over. The
+ * userdata stays usable as a closed one. */
+void pop3_connection_release(pop3_connection *connection);
 
 void pop3_connection_drop_secret(pop3_connection *connection);
 

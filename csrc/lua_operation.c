@@ -621,21 +621,23 @@ static int turn(lua_State *L) {
   return 2;
 }
 
-/* The collector runs again whatever happens: a lack of memory passes here.
- * [-0, +n, m] */
-static int turn_undisturbed(lua_State *L) {
-  int stopped = compat_stop_collector(L);
-  lua_pushcfunction(L, turn);
-  lua_pushvalue(L, 1);
-  int status = lua_pcall(L, 1, LUA_MULTRET, 0);
-  if (stopped) lua_gc(L, LUA_GCRESTART, 0);
-  if (status != 0) return lua_error(L);
-  return lua_gettop(L) - 1;
-}
-
+/*
+ * Under pcall, so that a lack of memory, which passes here, leaves the collector
+ * running and the connection closable. While results are made the collector may
+ * run a finaliser that closes the connection: it is closed when they are.
+ */
 int pop3_lua_turn(lua_State *L) {
   pop3_connection *u = pop3_connection_check(L, 1, "turn");
-  if (!u->busy) return luaL_error(L, "nothing to turn");
+  if (!u->busy || u->turning) return luaL_error(L, "nothing to turn");
   lua_settop(L, 1);
-  return u->lines >= LARGE_TABLE ? turn_undisturbed(L) : turn(L);
+  lua_pushcfunction(L, turn);
+  lua_pushvalue(L, 1);
+  int stopped = u->lines >= LARGE_TABLE && compat_stop_collector(L);
+  u->turning = true;
+  int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+  u->turning = false;
+  if (stopped) lua_gc(L, LUA_GCRESTART, 0);
+  if (u->closing) pop3_connection_release(u);
+  if (status != 0) return lua_error(L);
+  return lua_gettop(L) - 1;
 }
