@@ -440,7 +440,8 @@ static pop3_error read_tls(pop3_conn *c) {
   return c->end > 0 ? POP3_E_OK : error;
 }
 
-/* Refill the empty buffer. AGAIN: nothing there; EOF, IO and TLS's errors. */
+/* Refill the empty buffer. AGAIN: nothing there; EOF, IO and TLS's errors. By
+ * TLS it may stay empty: there are records without end that hold no text. */
 static pop3_error receive(pop3_conn *c, int *system) {
   if (c->buffer == NULL)
     c->buffer = pop3_allocate(&c->allocator, POP3_BUFFER_SIZE);
@@ -450,6 +451,7 @@ static pop3_error receive(pop3_conn *c, int *system) {
   for (;;) {
     pop3_error error = read_tls(c);
     if (error != POP3_E_AGAIN) return error;
+    if (c->budget == 0) return POP3_E_OK;
     error = feed_tls(c, system);
     if (error != POP3_E_OK) return error;
   }
@@ -496,10 +498,11 @@ static pop3_error transmit(pop3_conn *c, int *system) {
   }
 }
 
-/* Commands into the filter, one output's worth at a time. */
+/* Commands into the filter, so many octets at a time: it keeps a copy. */
 static pop3_error encrypt(pop3_conn *c) {
   pop3_span span = pop3_session_output(c->client.session);
   if (span.size == 0) return POP3_E_OK;
+  if (span.size > POP3_BUFFER_SIZE) span.size = POP3_BUFFER_SIZE;
   pop3_error error = pop3_tls_write(c->tls, span.data, span.size, &c->failure);
   if (error == POP3_E_OK) pop3_session_sent(c->client.session, span.size);
   return error;
@@ -514,6 +517,12 @@ static pop3_error flush(pop3_conn *c, int *system) {
     error = encrypt(c);
     if (error != POP3_E_OK) return error;
   }
+}
+
+/* TLS answers some of what it reads. A peer that makes it answer and takes no
+ * answer is not read any more: the filter would have to keep them all. */
+static bool is_clogged(pop3_conn *c) {
+  return c->tls != NULL && outgoing(c).size > 2 * POP3_BUFFER_SIZE;
 }
 
 /* ------------------------------------------------------------ TLS */
@@ -559,6 +568,7 @@ static pop3_step shake_hands(pop3_conn *c) {
     if (verdict == POP3_E_OK && error == POP3_E_OK) return secured(c);
     bool stuck = error == POP3_E_AGAIN;
     if (verdict == POP3_E_OK) return wait_for(c, c->fd, false, true);
+    if (c->budget == 0) return POP3_STEP_AGAIN;
     error = feed_handshake(c, &system);
     if (error == POP3_E_AGAIN) return wait_for(c, c->fd, true, stuck);
     if (error != POP3_E_OK) return end_of_stream(c, error, system);
@@ -626,6 +636,7 @@ static pop3_step run(pop3_conn *c) {
     if (pop3_session_pending(c->client.session) > 0 && writing == POP3_E_OK)
       continue; /* the plan's next command was queued */
     if (c->budget == 0) return POP3_STEP_AGAIN;
+    if (is_clogged(c)) return wait_for(c, c->fd, false, true);
     pop3_error reading = receive(c, &system);
     if (reading == POP3_E_AGAIN)
       return wait_for(c, c->fd, true, writing == POP3_E_AGAIN);
@@ -690,6 +701,7 @@ pop3_error pop3_conn_begin(pop3_conn *c, const pop3_request *request,
     return pop3_fail(&c->failure, POP3_E_CLOSED, NULL);
   if (c->client.running) return pop3_fail(&c->failure, POP3_E_BUSY, NULL);
   c->now = now;
+  c->budget = POP3_STEP_OCTETS;
   if (read_uninvited(c) == POP3_STEP_FAILED) return c->failure.error;
   start_clock(c, now, request->operation == POP3_OP_STLS);
   pop3_error error = pop3_client_begin(&c->client, request, &c->failure);
