@@ -19,7 +19,7 @@ typedef struct pop3_caps {
 
 void pop3_caps_init(pop3_caps *caps, const pop3_allocator *allocator);
 
-/* Forget everything: before CAPA, at TLS, after login. Frees. */
+/* Forget everything: at CAPA, at TLS. Frees. */
 void pop3_caps_clear(pop3_caps *caps);
 
 /* Append a part of a line. Errors: MEMORY; MALFORMED for octets that no

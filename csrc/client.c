@@ -126,7 +126,6 @@ static pop3_error send(pop3_client *c, pop3_command command,
   pop3_error error = pop3_session_command(c->session, command, arguments, count,
                                           c->request.flags, NULL);
   if (error != POP3_E_OK) return explain(c, error, failure);
-  if (command == POP3_CAPA) pop3_caps_clear(&c->caps);
   show_command(c, command, arguments, count);
   return POP3_E_OK;
 }
@@ -330,6 +329,7 @@ static pop3_error take_refusal(pop3_client *c, const pop3_event *event,
 static pop3_error take_status(pop3_client *c, const pop3_event *event,
                               pop3_failure *failure) {
   observe_login(c, event);
+  if (event->command == POP3_CAPA) pop3_caps_clear(&c->caps);
   if (!event->ok) return take_refusal(c, event, failure);
   if (event->command == POP3_GREETING) {
     pop3_error error = keep_welcome(c, event, failure);

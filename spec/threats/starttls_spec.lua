@@ -290,6 +290,26 @@ describe("What was learnt in clear", function()
     s:report()
   end)
 
+  it("R03 is forgotten when CAPA is asked again, by hand or not", function()
+    for _, ask in ipairs{
+      function(conn) conn:capa() end,
+      function(conn) conn:command("capa", true) end,
+    } do
+      local s = server.start{
+        {"S: +OK ready", "C: CAPA", {send = "+OK\r\nXOLD\r\n.\r\n"},
+         {auto = {{"USER a|PASS b", "+OK\r\n"},
+                  {"CAPA", "+OK\r\nXNEW\r\n.\r\n"}}}},
+      }
+      local conn = connect(s, {})
+      assert.are.same({XOLD = {}}, conn:capabilities())
+      conn:login("a", "b")
+      ask(conn)
+      assert.are.same({XNEW = {}}, conn:capabilities())
+      conn:quit()
+      s:report()
+    end
+  end)
+
   it("R03 O_4 is forgotten under TLS: APOP's timestamp", function()
     local s = secured(CAPA_STLS, "+OK\r\n.\r\n")
     local conn = connect(s, {tls = "starttls"})
