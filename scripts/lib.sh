@@ -4,6 +4,12 @@
 set -u
 export LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
 
+# Debian's own Python: what comes first in PATH may be a wrapper that takes a
+# tenth of a second to start, and the specs start it a thousand times.
+[ -n "${PYTHON:-}" ] || PYTHON=/usr/bin/python3
+[ -x "$PYTHON" ] || PYTHON=python3
+export PYTHON
+
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 build=$root/build
 
