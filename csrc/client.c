@@ -143,6 +143,8 @@ static pop3_error send_line(pop3_client *c, pop3_failure *failure) {
     return pop3_fail(failure, error,
                      "STLS and AUTH change the stream itself: use stls() "
                      "and login()");
+  if (error == POP3_E_ARGUMENT)
+    return pop3_fail(failure, error, "a line begins with a command's name");
   if (error != POP3_E_OK) return explain(c, error, failure);
   show_line(c, line);
   return POP3_E_OK;

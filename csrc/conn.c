@@ -133,6 +133,10 @@ void pop3_conn_close(pop3_conn *c) {
   pop3_fail(&c->failure, POP3_E_CLOSED, NULL); /* for a call that is running */
 }
 
+bool pop3_conn_is_closed(const pop3_conn *c) {
+  return c->phase == PHASE_CLOSED;
+}
+
 pop3_client *pop3_conn_client(pop3_conn *c) { return &c->client; }
 
 const pop3_event *pop3_conn_event(const pop3_conn *c) { return &c->event; }

@@ -122,6 +122,9 @@ double pop3_now(void);
  * even close_notify, and waits for nothing. As often as you like. */
 void pop3_conn_close(pop3_conn *conn);
 
+/* Closed by pop3_conn_close, by a failure or after QUIT, or never opened. */
+bool pop3_conn_is_closed(const pop3_conn *conn);
+
 /* The operations' state: capabilities, greeting, traces, octets pending. */
 pop3_client *pop3_conn_client(pop3_conn *conn);
 

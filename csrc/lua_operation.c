@@ -298,8 +298,9 @@ int pop3_lua_begin(lua_State *L) {
   c.request.command = c.method->command;
   c.request.flags = POP3_AS_LINES;
   if (c.connection->busy) {
-    pop3_failure busy = {POP3_E_BUSY, 0, "", 0, ""};
-    return refuse_call(L, c.method->name, &busy);
+    bool closed = pop3_conn_is_closed(c.connection->conn);
+    pop3_failure f = {closed ? POP3_E_CLOSED : POP3_E_BUSY, 0, "", 0, ""};
+    return refuse_call(L, c.method->name, &f);
   }
   lua_settop(L, 4); /* no method has more than two arguments */
   take_arguments(L, &c);
@@ -553,7 +554,7 @@ int pop3_lua_trace(lua_State *L) {
   lua_setfield(L, 3, "debug");
   tracer->show = show_trace;
   tracer->state = u;
-  tracer->level = (int)lua_tointeger(L, 2);
+  tracer->level = (lua_tonumber(L, 2) >= 1) + (lua_tonumber(L, 2) >= 2);
   return 0;
 }
 

@@ -77,6 +77,14 @@ for _, name in ipairs(core.operations) do
   end
 end
 
+-- Options are read from a copy, which no finaliser can change meanwhile.
+local function copy(options)
+  if type(options) ~= "table" then return options end
+  local own = {}
+  for key, value in pairs(options) do own[key] = value end
+  return own
+end
+
 -- The one option of retr and top, checked before anything is sent.
 local function progress_of(method, position, options)
   if options == nil then return nil end
@@ -150,6 +158,14 @@ function methods:login(user, password)
   return settle(self, core.begin(self, "login", user, reveal(password)))
 end
 
+--- Start TLS (RFC 2595): CAPA, STLS, handshake.
+-- @param[opt] context `pop3.context`, option table, or nil for the
+-- constructor's options
+-- @treturn string the status line of STLS
+function methods:stls(context)
+  return settle(self, core.begin(self, "stls", copy(context)))
+end
+
 --- The server's greeting, `+OK` included, without its line end.
 function methods:getwelcome() return core.welcome(self) end
 
@@ -173,12 +189,6 @@ function methods:fd() return core.info(self).fd end
 function methods:close() core.close(self) end
 
 -- ------------------------------------------------------------ the module
-
-local function copy(options)
-  local own = {}
-  for key, value in pairs(options) do own[key] = value end
-  return own
-end
 
 -- Positions behind the host, and the option table in the last place, as one
 -- table and a port.
@@ -281,7 +291,7 @@ local function module(safe)
   -- @tparam[opt] table options TLS options, see docs/options.md
   -- @return a context for `context =` and `stls(context)`
   function M.context(options)
-    local context, err = core.context(options)
+    local context, err = core.context(copy(options))
     if context == nil then return fail(safe, err) end
     return context
   end
