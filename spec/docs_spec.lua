@@ -37,16 +37,11 @@ redirect(pop3)
 redirect(pop3.safe)
 ]]
 
-local function read_file(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
+local read_file = require("spec.support.files").read
 
 local function documents()
   local names = { "README.md" }
-  local pipe = io.popen("ls " .. mailbox.quote(root .. "docs") .. "/*.md")
+  local pipe = io.popen("ls " .. require("spec.support.files").quote(root .. "docs") .. "/*.md")
   for path in pipe:lines() do names[#names + 1] = path:match("docs/[^/]*$") end
   pipe:close()
   return names

@@ -5,18 +5,8 @@ local server = require "spec.support.server"
 
 local ENGINE = "csrc/session.c csrc/body.c csrc/tables.c"
 
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
-
-local function write(path, text)
-  local file = assert(io.open(path, "wb"))
-  file:write(text)
-  file:close()
-end
+local read = require("spec.support.files").read
+local write = require("spec.support.files").write
 
 --- Run a shell command: its output, its error output, did it succeed.
 local function run(command)

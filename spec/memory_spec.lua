@@ -55,23 +55,9 @@ conn:close()
 print(kept and #kept)
 ]]
 
-local function quote(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
-
-local function interpreter()
-  local first = 0
-  while arg[first - 1] do first = first - 1 end
-  return arg[first]
-end
-
-local function write_file(octets)
-  local path = os.tmpname()
-  local file = assert(io.open(path, "wb"))
-  file:write(octets)
-  file:close()
-  return path
-end
+local quote = require("spec.support.files").quote
+local interpreter = require("spec.support.files").interpreter
+local write_file = require("spec.support.files").temporary
 
 local SESSION = {
   auto = {

@@ -4,9 +4,7 @@
 
 local server = require "spec.support.server"
 
-local function quote(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
+local quote = require("spec.support.files").quote
 
 local function run(...)
   local command = string.format(...)

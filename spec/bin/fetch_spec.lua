@@ -2,7 +2,7 @@
 -- is on the disk and on the server when it does not.
 local mailbox = require "spec.support.mailbox"
 local program = require "spec.bin.program"
-local quote = mailbox.quote
+local quote = require("spec.support.files").quote
 
 local function shell(command)
   local pipe = io.popen(command .. "; echo $?")
@@ -24,12 +24,7 @@ local function files(folder)
   return list
 end
 
-local function read_file(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
+local read_file = require("spec.support.files").read
 
 describe("bin/pop3", function()
   local folder, maildir

@@ -1,7 +1,7 @@
 --- Runs bin/pop3 for specs: without a terminal, or on one (terminal.py).
 
 local cjson = require "cjson"
-local quote = require("spec.support.mailbox").quote
+local quote = require("spec.support.files").quote
 
 local program = {}
 
@@ -32,9 +32,7 @@ end
 local chosen = choose_lua()
 
 local function slurp(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
+  local text = require("spec.support.files").read(path)
   os.remove(path)
   return text
 end

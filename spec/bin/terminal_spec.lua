@@ -2,7 +2,7 @@
 -- passwords come from.
 local mailbox = require "spec.support.mailbox"
 local program = require "spec.bin.program"
-local quote = mailbox.quote
+local quote = require("spec.support.files").quote
 
 local function lines(command)
   local pipe = io.popen(command)

@@ -6,18 +6,8 @@
 local certificates = require "spec.support.certificates"
 local pop3 = require "pop3"
 
-local function read(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
-end
-
-local function write(path, text)
-  local file = assert(io.open(path, "wb"))
-  assert(file:write(text))
-  file:close()
-end
+local read = require("spec.support.files").read
+local write = require("spec.support.files").write
 
 --- The error of connecting to nobody with `options`.
 local function failure(options)

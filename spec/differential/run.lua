@@ -3,6 +3,7 @@
 
 local cjson = require "cjson"
 local compare = require "spec.differential.compare"
+local files = require "spec.support.files"
 local server = require "spec.support.server"
 
 local run = {}
@@ -13,7 +14,7 @@ local python = os.getenv("PYTHON") or "python3"
 local function program(name, ...)
   local command = { python, folder .. "/" .. name, ... }
   for i, word in ipairs(command) do
-    command[i] = "'" .. tostring(word):gsub("'", "'\\''") .. "'"
+    command[i] = files.quote(tostring(word))
   end
   return table.concat(command, " ")
 end

@@ -7,10 +7,7 @@ local pop3 = require "pop3"
 local root = debug.getinfo(1, "S").source:match("^@(.*/)spec/") or "./"
 
 local function read(path)
-  local file = assert(io.open(root .. path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
+  return require("spec.support.files").read(root .. path)
 end
 
 local function mentions(text, words)

@@ -13,9 +13,7 @@ certificates.name = "mail.example.org"
 local here = debug.getinfo(1, "S").source:match("^@(.*[/\\])") or "./"
 local folder = here .. "../../build/certificates"
 
-local function quote(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
+local quote = require("spec.support.files").quote
 
 local python = os.getenv("PYTHON") or "python3"
 local made = os.execute(quote(python) .. " " .. quote(here)

@@ -16,23 +16,9 @@ local here = debug.getinfo(1, "S").source:match("^@(.*[/\\])") or "./"
 
 local python = os.getenv("PYTHON") or "python3"
 
-local function quote(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
-
-local function write_file(text)
-  local path = os.tmpname()
-  local file = assert(io.open(path, "wb"))
-  file:write(text)
-  file:close()
-  return path
-end
-
-local function interpreter()
-  local first = 0
-  while arg[first - 1] do first = first - 1 end
-  return arg[first]
-end
+local quote = require("spec.support.files").quote
+local write_file = require("spec.support.files").temporary
+local interpreter = require("spec.support.files").interpreter
 
 local function find_modules()
   return ("package.path, package.cpath = %q, %q\n"):format(package.path,

@@ -21,9 +21,7 @@ local here = debug.getinfo(1, "S").source:match("^@(.*[/\\])") or "./"
 
 local python = os.getenv("PYTHON") or "python3"
 
-local function quote(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
+local quote = require("spec.support.files").quote
 
 --- A fifo's path that nobody else has.
 local function make_fifo()

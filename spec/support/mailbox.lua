@@ -9,6 +9,9 @@
 --     box:log()                       -- the commands of all connections
 --     box:served()                    -- the mails, in CRLF form
 
+local quote = require("spec.support.files").quote
+local read_file = require("spec.support.files").read
+
 local mailbox = {}
 
 local Box = {}
@@ -16,10 +19,6 @@ Box.__index = Box
 
 local here = debug.getinfo(1, "S").source:match("^@(.*/)[^/]*$") or "./"
 local running = {}
-
-function mailbox.quote(word)
-  return "'" .. word:gsub("'", "'\\''") .. "'"
-end
 
 local function make_folder()
   local pipe = io.popen("mktemp -d")
@@ -32,10 +31,10 @@ end
 function mailbox.start(options)
   local folder = make_folder()
   local words = { "exec", os.getenv("PYTHON") or "python3",
-    mailbox.quote(here .. "mailbox.py"), "--save", folder .. "/served",
+    quote(here .. "mailbox.py"), "--save", folder .. "/served",
     "--certificates", folder, "--log", folder .. "/log" }
   for _, option in ipairs(options or {}) do
-    words[#words + 1] = mailbox.quote(option)
+    words[#words + 1] = quote(option)
   end
   local pipe = io.popen(table.concat(words, " "), "r")
   local line = pipe:read("*l") or "it did not start"
@@ -48,13 +47,6 @@ function mailbox.start(options)
   }, Box)
   running[self] = true
   return self
-end
-
-local function read_file(path)
-  local file = assert(io.open(path, "rb"))
-  local text = file:read("*a")
-  file:close()
-  return text
 end
 
 --- Every command that arrived, as "CONNECTION COMMAND ARGUMENTS" lines.
@@ -78,7 +70,7 @@ function Box:stop()
   if not running[self] then return end
   running[self] = nil
   self.pipe:close() -- its standard output: it ends
-  os.execute("rm -rf " .. mailbox.quote(self.folder))
+  os.execute("rm -rf " .. quote(self.folder))
 end
 
 function mailbox.stop_all()

@@ -31,15 +31,8 @@ end
 
 local program = here(1) .. "/scripted.py"
 
-local function quote(word)
-  return "'" .. word:gsub("'", "'\\''") .. "'"
-end
-
-local function write_file(path, text)
-  local file = assert(io.open(path, "wb"))
-  assert(file:write(text))
-  assert(file:close())
-end
+local quote = require("spec.support.files").quote
+local write_file = require("spec.support.files").write
 
 --- Start a server.
 -- @tparam table script see scripted.py

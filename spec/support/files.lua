@@ -1,0 +1,38 @@
+--- Files and words of a shell, for specs and their drivers.
+
+local files = {}
+
+--- `word` as one word of a shell's command line.
+function files.quote(word)
+  return "'" .. word:gsub("'", "'\\''") .. "'"
+end
+
+function files.read(path)
+  local file = assert(io.open(path, "rb"))
+  local octets = file:read("*a")
+  file:close()
+  return octets
+end
+
+function files.write(path, octets)
+  local file = assert(io.open(path, "wb"))
+  assert(file:write(octets))
+  assert(file:close())
+end
+
+--- A new file with these octets; who asks for it removes it.
+-- @return its path
+function files.temporary(octets)
+  local path = os.tmpname()
+  files.write(path, octets)
+  return path
+end
+
+--- The interpreter that runs this, as it was called.
+function files.interpreter()
+  local first = 0
+  while arg[first - 1] do first = first - 1 end
+  return arg[first]
+end
+
+return files
