@@ -59,7 +59,8 @@ extern "C" {
   X(max_octets, 1073741824, "one message that is kept in memory")             \
   X(max_challenge, 65536, "a base64 SASL challenge; Kerberos needs 16 KiB")   \
   X(max_rounds, 32, "SCRAM takes 3, GSSAPI 4")                                \
-  X(max_inflight, 64, "commands whose replies are outstanding")
+  X(max_inflight, 512, "commands whose replies are outstanding")              \
+  X(max_ahead, 16384, "octets of commands that are not answered yet")
 
 typedef struct pop3_config {
 #define POP3_LIMIT_FIELD(name, value, reason) uint64_t name;
@@ -121,7 +122,8 @@ pop3_session *pop3_session_init(void *memory, const pop3_config *config);
 
 enum {
   POP3_AS_LINES = 1 << 0, /* deliver a message as LINE events, not DATA */
-  POP3_AS_LONG = 1 << 1   /* by hand: a listing follows the status line */
+  POP3_AS_LONG = 1 << 1,  /* by hand: a listing follows the status line */
+  POP3_UNLIMITED = 1 << 3 /* a message: the caller counts, not max_octets */
 };
 
 /*
