@@ -174,8 +174,13 @@ void pop3_session_sent(pop3_session *session, size_t size);
 /* Octets queued and not yet sent; 0 when the transport has everything. */
 size_t pop3_session_pending(const pop3_session *session);
 
-/* Commands sent or queued whose replies are not complete. */
+/* Commands sent or queued whose replies are not complete, and the one whose
+ * reply comes next: POP3_OTHER when there is none. */
 size_t pop3_session_inflight(const pop3_session *session);
+pop3_command pop3_session_awaited(const pop3_session *session);
+
+/* How many may be in flight: max_inflight, within its bounds. */
+size_t pop3_session_window(const pop3_session *session);
 
 /*
  * Consume input until one event is ready. Advances *octets and lowers *size by
@@ -201,8 +206,9 @@ void pop3_session_poison(pop3_session *session, pop3_error error);
 /* The sticky error, or POP3_E_OK. */
 pop3_error pop3_session_error(const pop3_session *session);
 
-/* Has the stream been secured? Was QUIT answered? */
+/* Has the stream been secured? Was QUIT queued? Was it answered? */
 bool pop3_session_is_secure(const pop3_session *session);
+bool pop3_session_is_leaving(const pop3_session *session);
 bool pop3_session_is_over(const pop3_session *session);
 
 /*

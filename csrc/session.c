@@ -78,7 +78,15 @@ bool pop3_session_is_secure(const pop3_session *s) { return s->secure; }
 
 bool pop3_session_is_over(const pop3_session *s) { return s->over; }
 
+bool pop3_session_is_leaving(const pop3_session *s) { return s->leaving; }
+
 size_t pop3_session_inflight(const pop3_session *s) { return s->count; }
+
+size_t pop3_session_window(const pop3_session *s) { return window(&s->config); }
+
+pop3_command pop3_session_awaited(const pop3_session *s) {
+  return s->count > 0 ? (pop3_command)s->ring[s->first].command : POP3_OTHER;
+}
 
 void pop3_session_secured(pop3_session *s) {
   s->secure = true;
