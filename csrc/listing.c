@@ -111,8 +111,8 @@ pop3_error pop3_listing_add_list(pop3_listing *l, pop3_span part, bool first,
   pop3_error error = assemble(l, part, first, last, &line);
   if (error != POP3_E_OK || !last) return error;
   if (line.size == 0 || !take_number(&line, &number)) return malformed(l);
-  if (!take_number(&line, &size)) size = UINT64_MAX;
-  return pop3_listing_add_row(l, number, size + 1);
+  bool sized = take_number(&line, &size);
+  return pop3_listing_add_row(l, number, sized ? size + 1 : UNKNOWN_SIZE);
 }
 
 /* UID `j` comes with `number`. As long as both lists agree there is nothing to

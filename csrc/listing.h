@@ -85,7 +85,7 @@ void pop3_listing_clear(pop3_listing *listing);
  * Add a line of LIST or of UIDL, without its line end, or a part of one:
  * `first` and `last` are those of the engine's LINE events. LIST's lines come
  * before UIDL's. Errors: MEMORY; ITEMS beyond 2^31 - 1 rows; ITEM for a UID of
- * 2 GiB. After an error the listing can only be cleared.
+ * 2 GiB. After an error some lines are missing.
  */
 pop3_error pop3_listing_add_list(pop3_listing *listing, pop3_span part,
                                  bool first, bool last);
@@ -93,8 +93,8 @@ pop3_error pop3_listing_add_uidl(pop3_listing *listing, pop3_span part,
                                  bool first, bool last);
 
 /* All lines are there: bring UIDs and rows together. Linear where both come in
- * the same or in ascending order, n log n otherwise. Errors: MEMORY, ITEMS, as
- * above. */
+ * the same or in ascending order, n log n otherwise. Errors: MEMORY, ITEMS;
+ * the listing is empty then. */
 pop3_error pop3_listing_finish(pop3_listing *listing);
 
 /* ------------------------------------------- the rest: when it is finished */
@@ -130,8 +130,8 @@ void pop3_listing_mark(const pop3_listing *listing, unsigned char *marks,
 
 /*
  * Fill `rest`, which is empty, with the rows whose UIDs were not marked; rows
- * without a UID are never left out. Needs the index. Errors: MEMORY; `rest`
- * can only be cleared then.
+ * without a UID are never left out. Needs the index. Errors: MEMORY; some
+ * rows are missing then.
  */
 pop3_error pop3_listing_without(const pop3_listing *listing,
                                 const unsigned char *marks, pop3_listing *rest);

@@ -135,5 +135,6 @@ pop3_error pop3_listing_finish(pop3_listing *l) {
   pop3_error error = match(l, &rows, &uids, found);
   pop3_release(&l->allocator, block, size);
   pop3_column_clear(&l->strays);
+  if (error != POP3_E_OK) pop3_listing_clear(l); /* its order is half done */
   return error;
 }
