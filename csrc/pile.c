@@ -6,9 +6,11 @@
 #include <string.h>
 
 /* The first chunk is small, because most piles are; each has twice the room of
- * the one before, up to one that is small beside a large pile. */
+ * the one before, up to one of which eight fit into the 128 KiB that LuaJIT's
+ * allocator takes from the system, with what it keeps beside them: a gap would
+ * be memory for strings that come and go. */
 #define FIRST_CHUNK 256
-#define LARGE_CHUNK 65536
+#define LARGE_CHUNK (16384 - 32)
 
 /* Strings from one mark to the next. */
 #define STRIDE 16
@@ -51,6 +53,7 @@ static bool add_chunk(pop3_pile *p, size_t least) {
   size_t room = FIRST_CHUNK;
   if (!reserve_chunk(p)) return false;
   for (size_t i = 0; i < p->chunk_count && room < LARGE_CHUNK; i++) room *= 2;
+  if (room > LARGE_CHUNK) room = LARGE_CHUNK;
   if (room < least) room = least;
   char *data = pop3_allocate(&p->allocator, room);
   if (data == NULL) return false;
