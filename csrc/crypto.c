@@ -1,9 +1,11 @@
 /* crypto.c - see crypto.h. */
 #include "crypto.h"
 
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <string.h>
 
 #include "memory.h"
@@ -47,6 +49,12 @@ pop3_error pop3_apop_digest(const char *timestamp, size_t timestamp_size,
   ERR_clear_error();
   if (!md) return POP3_E_UNSUPPORTED;
   return made ? POP3_E_OK : POP3_E_MEMORY;
+}
+
+bool pop3_random(void *octets, size_t size) {
+  bool good = size <= INT_MAX && RAND_bytes(octets, (int)size) == 1;
+  ERR_clear_error();
+  return good;
 }
 
 bool pop3_equal(const void *a, const void *b, size_t size) {

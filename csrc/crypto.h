@@ -17,6 +17,9 @@ pop3_error pop3_apop_digest(const char *timestamp, size_t timestamp_size,
                             const char *secret, size_t secret_size,
                             char digest[33]);
 
+/* Octets that nobody can foretell; false when there are none. */
+bool pop3_random(void *octets, size_t size);
+
 /* Constant-time comparison of `size` octets. */
 bool pop3_equal(const void *a, const void *b, size_t size);
 

@@ -6,6 +6,7 @@
 #define POP3_LUA_COMPAT_H
 
 #include <lauxlib.h>
+#include <limits.h>
 #include <lua.h>
 
 #if LUA_VERSION_NUM < 502
@@ -67,5 +68,19 @@ static inline int compat_stop_collector(lua_State *L) {
 #else
 #define compat_stop_collector(L) ((void)(L), 0)
 #endif
+
+/*
+ * Let the collector do what `octets` more of its own would make it do. One that
+ * was stopped stays so, except in PUC 5.1, which cannot tell and goes on.
+ * Finalisers may run. [-0, +0, m]
+ */
+static inline void compat_charge(lua_State *L, size_t octets) {
+  size_t kibibytes = octets / 1024;
+#ifdef LUA_GCISRUNNING
+  if (!lua_gc(L, LUA_GCISRUNNING, 0)) return;
+#endif
+  if (kibibytes == 0) return; /* 0 would be a step of Lua's own size */
+  lua_gc(L, LUA_GCSTEP, (int)(kibibytes < INT_MAX ? kibibytes : INT_MAX));
+}
 
 #endif

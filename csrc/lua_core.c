@@ -7,6 +7,7 @@
 #include "lua_connection.h"
 #include "lua_context.h"
 #include "lua_error.h"
+#include "lua_listing.h"
 #include "lua_operation.h"
 #include "lua_secret.h"
 
@@ -37,6 +38,7 @@ static const luaL_Reg functions[] = {
     {"is_safe", pop3_lua_is_safe},
     {"context", pop3_lua_context},
     {"secret", pop3_lua_secret},
+    {"listing", pop3_lua_listing},
     {"escape", escape},
     {NULL, NULL},
 };
@@ -53,6 +55,7 @@ int luaopen_pop3_core(lua_State *L) {
   pop3_open_errors(L);
   pop3_open_context(L);
   pop3_open_secret(L);
+  pop3_open_listing(L);
   lua_newtable(L);
   compat_setfuncs(L, functions);
   pop3_open_connections(L);

@@ -303,6 +303,16 @@ local function module(safe)
     return (core.secret(source)) -- no tail call: errors name our caller
   end
 
+  --- What `list()` and `uidl()` said, as one compact object: `#l`, `l[i]`,
+  -- `l:each()`, `l:find(uid)`, `l:without(known)` and more; see
+  -- docs/listings.md.
+  -- @tparam[opt] table list_lines the lines of `list()`
+  -- @tparam[opt] table uidl_lines the lines of `uidl()`
+  -- @return a listing
+  function M.listing(list_lines, uidl_lines)
+    return (core.listing(list_lines, uidl_lines)) -- no tail call, as above
+  end
+
   --- The default of `timeout` for connections made from now on.
   -- @tparam ?number seconds nil: none
   function M.setdefaulttimeout(seconds)
