@@ -126,8 +126,8 @@ const pop3_failure *pop3_conn_failure(const pop3_conn *c) {
   return &c->failure;
 }
 
-pop3_error pop3_conn_keep(pop3_conn *c) {
-  return pop3_stream_keep(&c->stream, c->event.text);
+pop3_error pop3_conn_keep(pop3_conn *c, pop3_span text) {
+  return pop3_stream_keep(&c->stream, text);
 }
 
 pop3_span pop3_conn_kept(const pop3_conn *c) {
@@ -299,16 +299,19 @@ static int milliseconds_until(double deadline) {
   return left >= LONGEST_POLL ? LONGEST_POLL : (int)left + 1;
 }
 
-bool pop3_conn_wait(const pop3_conn *c) {
+bool pop3_wait(const pop3_interest *interests, size_t count, double deadline) {
   struct pollfd fds[POP3_INTERESTS];
-  for (size_t i = 0; i < c->interest_count; i++) {
-    fds[i].fd = c->interests[i].fd;
-    fds[i].events = (short)((c->interests[i].readable ? POLLIN : 0) |
-                            (c->interests[i].writable ? POLLOUT : 0));
+  for (size_t i = 0; i < count; i++) {
+    fds[i].fd = interests[i].fd;
+    fds[i].events = (short)((interests[i].readable ? POLLIN : 0) |
+                            (interests[i].writable ? POLLOUT : 0));
     fds[i].revents = 0;
   }
-  int timeout = milliseconds_until(pop3_conn_deadline(c));
-  return poll(fds, (nfds_t)c->interest_count, timeout) > 0;
+  return poll(fds, (nfds_t)count, milliseconds_until(deadline)) > 0;
+}
+
+bool pop3_conn_wait(const pop3_conn *c) {
+  return pop3_wait(c->interests, c->interest_count, pop3_conn_deadline(c));
 }
 
 /* ------------------------------------------------------------ opening */

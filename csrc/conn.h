@@ -93,11 +93,11 @@ pop3_step pop3_conn_step(pop3_conn *conn, double now, size_t octets);
 const pop3_event *pop3_conn_event(const pop3_conn *conn);
 
 /*
- * Keep the text of the event (a message's DATA) in the receive buffer, where
- * the pieces become one span; it lives until the next step, keep or drop. An
- * operation that begins or ends drops what is kept. MEMORY.
+ * Keep `text`, a DATA event's or a part of it, in the receive buffer, where the
+ * pieces of a message become one span; that lives until the next step, keep or
+ * drop. An operation that begins drops what is kept. MEMORY.
  */
-pop3_error pop3_conn_keep(pop3_conn *conn);
+pop3_error pop3_conn_keep(pop3_conn *conn, pop3_span text);
 pop3_span pop3_conn_kept(const pop3_conn *conn);
 void pop3_conn_drop(pop3_conn *conn);
 
@@ -121,8 +121,10 @@ size_t pop3_conn_interests(const pop3_conn *conn,
 /* When to step again at the latest, on the clock of `now`; INFINITY: never. */
 double pop3_conn_deadline(const pop3_conn *conn);
 
-/* Wait for an interest, or the deadline, at most a second. false: nothing is
- * ready, or a signal arrived; let the host look for one, then step again. */
+/* Wait in poll(2) for an interest, or the deadline, at most a second. false:
+ * nothing is ready, or a signal arrived; let the host look for one, then step
+ * again. */
+bool pop3_wait(const pop3_interest *interests, size_t count, double deadline);
 bool pop3_conn_wait(const pop3_conn *conn);
 
 /* CLOCK_MONOTONIC in seconds. */

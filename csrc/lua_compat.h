@@ -5,9 +5,12 @@
 #ifndef POP3_LUA_COMPAT_H
 #define POP3_LUA_COMPAT_H
 
+#include <stdio.h>
+
 #include <lauxlib.h>
 #include <limits.h>
 #include <lua.h>
+#include <lualib.h>
 
 #if LUA_VERSION_NUM < 502
 
@@ -47,6 +50,20 @@ static inline void *compat_testudata(lua_State *L, int index,
 #endif
 
 #endif
+
+/*
+ * The stream of an open Lua file at `index`, or NULL for a closed one or for
+ * anything else. [-0, +0, m]
+ */
+static inline FILE *compat_testfile(lua_State *L, int index) {
+#if LUA_VERSION_NUM < 502
+  FILE **file = compat_testudata(L, index, LUA_FILEHANDLE);
+  return file != NULL ? *file : NULL;
+#else
+  luaL_Stream *stream = luaL_testudata(L, index, LUA_FILEHANDLE);
+  return stream != NULL && stream->closef != NULL ? stream->f : NULL;
+#endif
+}
 
 /* Is the number at `index` an integer by type? Before 5.3 none is. */
 #if LUA_VERSION_NUM < 503
