@@ -208,6 +208,7 @@ static const pop3_option option_rows[] = {
     {"context", POP3_OPTION_ANY, 0, NULL},    /* read by connection_context */
     {"pipelining", POP3_OPTION_ANY, 0, NULL}, /* by read_pipelining */
     {"wait", POP3_OPTION_FUNCTION, 0, NULL},
+    {"cache", POP3_OPTION_TABLE, 0, NULL},
     POP3_LIMITS(LIMIT_OPTION)};
 
 static void connect_options_init(connect_options *options, bool implicit) {
@@ -385,13 +386,15 @@ static pop3_error open_connection(lua_State *L, const char *class,
   return error;
 }
 
-/* The host's function that waits, if it has one; the connection is on the
- * stack's top. [-0, +0, m] */
-static void take_wait(lua_State *L, pop3_connection *u) {
+/* The host's function that waits, the caller's cache: kept in the connection's
+ * table. [-0, +0, m] */
+static void take_values(lua_State *L, pop3_connection *u) {
   compat_getuservalue(L, AT_CONNECTION);
   lua_getfield(L, AT_OPTIONS, "wait");
   u->waits_outside = !lua_isnil(L, -1);
   lua_setfield(L, -2, "wait");
+  lua_getfield(L, AT_OPTIONS, "cache");
+  lua_setfield(L, -2, "cache");
   lua_pop(L, 1);
 }
 
@@ -408,7 +411,7 @@ int pop3_lua_connect(lua_State *L) {
   conn_options_from(&options, &conn_options);
   pop3_connection *u = new_connection(L, &conn_options);
   u->class = strcmp(class, "POP3_SSL") == 0 ? "POP3_SSL" : "POP3";
-  take_wait(L, u);
+  take_values(L, u);
   u->safe = lua_toboolean(L, AT_SAFE) != 0;
   pop3_error error = POP3_E_OK;
   if (needs_context(L, &options))

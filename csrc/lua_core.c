@@ -42,6 +42,8 @@ static const luaL_Reg functions[] = {
     {"deliver", pop3_lua_deliver},
     {"cancel", pop3_lua_cancel},
     {"aborted", pop3_lua_aborted},
+    {"save", pop3_lua_save},
+    {"poll", pop3_lua_poll},
     {"now", now},
     {"close", pop3_lua_close},
     {"trace", pop3_lua_trace},

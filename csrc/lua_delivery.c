@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lua_connection.h"
+#include "lua_error.h"
 
 /* ------------------------------------------------------------ what is asked */
 
@@ -94,6 +95,31 @@ pop3_error pop3_delivery_open(lua_State *L, pop3_connection *u, int anchors,
   pop3_error error = open_sink(L, u, failure);
   lua_pop(L, 1);
   return error;
+}
+
+/* Write all of it, and make it durable; for hosts that wait. */
+static pop3_error write_whole(pop3_file *file, const char *octets, size_t size,
+                              pop3_failure *failure) {
+  while (size > 0) {
+    size_t written = 0;
+    pop3_error error = pop3_file_write(file, octets, size, &written, failure);
+    if (error != POP3_E_OK) return error;
+    octets += written;
+    size -= written;
+  }
+  return pop3_file_finish(file, failure);
+}
+
+int pop3_lua_save(lua_State *L) {
+  pop3_file *file = NULL;
+  pop3_failure failure;
+  size_t size;
+  const char *path = luaL_checkstring(L, 1);
+  const char *octets = luaL_checklstring(L, 2, &size);
+  pop3_error error = pop3_file_open_path(path, false, &file, &failure);
+  if (error == POP3_E_OK) error = write_whole(file, octets, size, &failure);
+  pop3_file_abandon(file);
+  return error == POP3_E_OK ? 0 : pop3_push_error(L, &failure);
 }
 
 /* ------------------------------------------------------------ a message */

@@ -85,6 +85,10 @@ pop3_error pop3_delivery_take_line(pop3_delivery *delivery,
 /* The digest of the message that is complete, if there is one. */
 bool pop3_delivery_finish_digest(pop3_delivery *delivery, char *hex);
 
+/* save(path, octets) -> nil, or an error object: into a new file, durable.
+ * [-0, +n, v] */
+int pop3_lua_save(lua_State *L);
+
 /* Let go of everything; a file that is not complete is removed. Never waits. */
 void pop3_delivery_abandon(pop3_delivery *delivery);
 

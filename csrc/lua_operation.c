@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "conn.h"
+#include "lua_cache.h"
 #include "lua_error.h"
 #include "lua_event.h"
 #include "lua_method.h"
@@ -104,6 +105,7 @@ int pop3_lua_begin(lua_State *L) {
   pop3_take_arguments(L, u, method, &request, AT_TABLE);
   lua_settop(L, AT_TABLE);
   pop3_events_begin(L, u, AT_TABLE);
+  pop3_cache_recall(L, u, AT_TABLE);
   u->method = method;
   if (pop3_delivery_open(L, u, AT_TABLE, &failure) != POP3_E_OK) {
     pop3_connection_drop_secret(u);
@@ -157,6 +159,7 @@ int pop3_lua_deliver(lua_State *L) {
 /* The operation is over: let go of what it held. [-0, +0, m] */
 static void end_operation(lua_State *L, pop3_connection *u) {
   u->busy = false;
+  pop3_cache_remember(L, u, POP3_AT_ANCHORS);
   pop3_connection_drop_secret(u);
   pop3_connection_drop_verdict(u);
   pop3_delivery_abandon(&u->delivery);

@@ -54,6 +54,10 @@ int pop3_lua_aborted(lua_State *L);
 /* trace(connection, level[, function]) [-0, +0, v] */
 int pop3_lua_trace(lua_State *L);
 
+/* poll(interests, seconds) -> list of those that are ready, by their places.
+ * May end early, at a signal or after a second. [-0, +1, v] */
+int pop3_lua_poll(lua_State *L);
+
 #pragma GCC visibility pop
 
 #endif

@@ -169,6 +169,13 @@ static void read_function(lua_State *L, const char *method,
     option_error(L, method, row->key, "function", luaL_typename(L, -1));
 }
 
+static void read_table(lua_State *L, const char *method, const pop3_option *row,
+                       void *field) {
+  (void)field;
+  if (!lua_istable(L, -1))
+    option_error(L, method, row->key, "table", luaL_typename(L, -1));
+}
+
 static void read_any(lua_State *L, const char *method, const pop3_option *row,
                      void *field) {
   (void)L;
@@ -188,6 +195,7 @@ static const value_reader readers[] = {
     [POP3_OPTION_LEVEL] = read_level,
     [POP3_OPTION_WORD] = read_word,
     [POP3_OPTION_FUNCTION] = read_function,
+    [POP3_OPTION_TABLE] = read_table,
     [POP3_OPTION_ANY] = read_any,
 };
 

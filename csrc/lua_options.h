@@ -22,6 +22,7 @@ typedef enum pop3_option_type {
   POP3_OPTION_LEVEL,    /* int, 0 to 5 */
   POP3_OPTION_WORD,     /* int, the index in `words` */
   POP3_OPTION_FUNCTION, /* called by somebody else */
+  POP3_OPTION_TABLE,    /* kept by somebody else */
   POP3_OPTION_ANY       /* read by somebody else */
 } pop3_option_type;
 

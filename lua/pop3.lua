@@ -161,6 +161,17 @@ local function check_timeout(method, seconds)
   end
 end
 
+-- A loop is whatever has a method `wait`.
+local function waiter(loop)
+  if type(loop) ~= "table" or type(loop.wait) ~= "function" then
+    error("bad option 'loop' (an object with a method 'wait' expected, got "
+      .. type(loop) .. ")", 4)
+  end
+  return function(_, interests, deadline)
+    return loop:wait(interests, deadline)
+  end
+end
+
 local function module(safe)
   local M = {
     _VERSION = VERSION,
@@ -183,6 +194,8 @@ local function module(safe)
       options.timeout = default_timeout or math.huge
     end
     if options.max_line == nil then options.max_line = M._MAXLINE end
+    if options.loop ~= nil then options.wait = waiter(options.loop) end
+    options.loop = nil
     return options
   end
 
@@ -253,6 +266,10 @@ local function module(safe)
 
   --- @treturn ?number seconds
   function M.getdefaulttimeout() return default_timeout end
+
+  --- The clock that deadlines are of: monotonic, seconds.
+  -- @treturn number
+  function M.now() return core.now() end
 
   return M
 end
