@@ -34,10 +34,15 @@
   X(EAFNOSUPPORT)        \
   X(EINVAL)              \
   X(EIO)                 \
+  X(EEXIST)              \
   X(ENOENT)              \
   X(ENOTDIR)             \
   X(EISDIR)              \
+  X(EROFS)               \
+  X(ELOOP)               \
+  X(ENAMETOOLONG)        \
   X(ENOSPC)              \
+  X(EDQUOT)              \
   X(EBADF)               \
   X(EFBIG)               \
   X(ENOTCONN)

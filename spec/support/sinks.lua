@@ -48,12 +48,12 @@ end
 
 --- A sink in LTN12's shape that collects in a table.
 function sinks.collector()
-  local got = { text = "", told = 0 }
+  local got, chunks = { text = "", told = 0 }, {}
   local function sink(chunk, message, err)
     if chunk then
-      got.text = got.text .. chunk
+      chunks[#chunks + 1] = chunk
     else
-      got.told = got.told + 1
+      got.text, got.told = table.concat(chunks), got.told + 1
       got.complete = message == nil and err == nil
       got.message, got.err = message, err
     end
@@ -88,12 +88,17 @@ end))
 local function read_out(ending)
   return function(seen, conn, method, ...)
     local reader = method(conn, ...)
-    seen.text = ""
-    while true do
-      local piece = reader:next()
-      if piece == nil then break end
-      seen.text = seen.text .. piece .. ending(...)
-    end
+    local pieces, finish = {}, ending(...)
+    local ok, err = pcall(function()
+      while true do
+        local piece = reader:next()
+        if piece == nil then break end
+        pieces[#pieces + 1] = piece
+        pieces[#pieces + 1] = finish
+      end
+    end)
+    seen.text = table.concat(pieces)
+    if not ok then error(err, 0) end
     seen.octets, seen.digest = reader.octets, reader.digest
   end
 end
