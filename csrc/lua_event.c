@@ -54,7 +54,7 @@ void pop3_condemn(pop3_connection *u, const pop3_failure *failure) {
 
 /* Nobody wants it any more; how much of it is still to be had? */
 static int drain(pop3_connection *u, const pop3_event *event) {
-  u->drained += event->text.size;
+  u->drained += event->text.size + event->line_end;
   if (u->drained > MOST_DRAINED) pop3_conn_abort(u->conn, u->verdict);
   return 0;
 }
