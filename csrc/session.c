@@ -13,6 +13,9 @@
  */
 #define OUTPUT_SIZE 2048
 
+/* What a flight keeps of pop3_session_command's flags. */
+#define DELIVERY (POP3_AS_LINES | POP3_IN_PLACE)
+
 /* AUTH's and the others' longest form: name, blank, two arguments, CRLF. */
 #define LINE_PARTS 6
 
@@ -35,7 +38,7 @@ typedef struct flight {
   pop3_command command;
   pop3_reply reply;
   unsigned flags;    /* the row's */
-  unsigned delivery; /* POP3_AS_LINES */
+  unsigned delivery; /* POP3_AS_LINES, POP3_IN_PLACE */
   uint32_t tag;
   uint64_t end; /* value of `queued` when its last octet is sent */
 } flight;
@@ -347,8 +350,7 @@ pop3_error pop3_session_command(pop3_session *s, pop3_command command,
   error = admit(s, row->flags, total_size(parts, used));
   if (error != POP3_E_OK) return error;
   queue_line(s, parts, used);
-  enlist(s, command, resolve_reply(row->reply, count), flags & POP3_AS_LINES,
-         tag);
+  enlist(s, command, resolve_reply(row->reply, count), flags & DELIVERY, tag);
   return POP3_E_OK;
 }
 
@@ -373,7 +375,7 @@ pop3_error pop3_session_line(pop3_session *s, pop3_span line, unsigned flags,
   error = admit(s, row->flags, total_size(parts, 2));
   if (error != POP3_E_OK) return error;
   queue_line(s, parts, 2);
-  enlist(s, command, reply_by_hand(row, flags), flags & POP3_AS_LINES, tag);
+  enlist(s, command, reply_by_hand(row, flags), flags & DELIVERY, tag);
   return POP3_E_OK;
 }
 
@@ -430,6 +432,7 @@ static bool begins_with_ok(pop3_span line) {
 static void start_body(pop3_session *s, const framing *next) {
   bool lenient = next->reading != READ_MESSAGE || s->config.lenient;
   pop3_body_init(&s->body, lenient);
+  s->body.in_place = (front(s)->delivery & POP3_IN_PLACE) != 0;
   s->reading = next->reading;
   s->lines = 0;
   s->line_raw = 0;

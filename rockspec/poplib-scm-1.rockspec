@@ -63,6 +63,7 @@ build = {
         "csrc/memory.c",
         "csrc/octets.c",
         "csrc/resolve.c",
+        "csrc/scan.c",
         "csrc/session.c",
         "csrc/socket.c",
         "csrc/tables.c",
