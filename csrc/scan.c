@@ -49,10 +49,13 @@ static uint64_t load_word(const char *at) {
   return FIRST_OCTET_LOWEST(word);
 }
 
-/* Eight octets at a time: one bit for each that is zero in `octets`. */
+/*
+ * Eight octets at a time: one bit for each that is zero in `octets`. The
+ * borrow of one that is zero could make the next look like it, if that was 1;
+ * but behind a pair there is the pair's dot, which is no LF by more than that.
+ */
 static uint64_t zeros(uint64_t octets) {
-  const uint64_t most = EACH_OCTET * 0x7f;
-  uint64_t high = ~(((octets & most) + most) | octets | most);
+  uint64_t high = (octets - EACH_OCTET) & ~octets & EACH_OCTET * 0x80;
   return (high >> 7) * UINT64_C(0x0102040810204080) >> 56;
 }
 
