@@ -52,14 +52,14 @@ static uint64_t load_word(const char *at) {
 /*
  * Eight octets at a time: one bit for each that is zero in `octets`. The
  * borrow of one that is zero could make the next look like it, if that was 1;
- * but behind a pair there is the pair's dot, which is no LF by more than that.
+ * but behind a pair lies its dot, which differs from an LF in more than that.
  */
-static uint64_t zeros(uint64_t octets) {
+static inline uint64_t zeros(uint64_t octets) {
   uint64_t high = (octets - EACH_OCTET) & ~octets & EACH_OCTET * 0x80;
   return (high >> 7) * UINT64_C(0x0102040810204080) >> 56;
 }
 
-static uint64_t map_word(const char *block) {
+static inline uint64_t map_word(const char *block) {
   uint64_t map = 0;
   for (int i = 0; i < POP3_SCAN_BLOCK; i += 8) {
     uint64_t lf = load_word(block + i) ^ EACH_OCTET * '\n';
@@ -78,7 +78,7 @@ FIND_BY(word, ALWAYS)
 #if defined(__SSE2__)
 #include <immintrin.h>
 
-static uint64_t pairs_sse2(const char *at) {
+static inline uint64_t pairs_sse2(const char *at) {
   __m128i octets = _mm_loadu_si128((const __m128i *)(const void *)at);
   __m128i next = _mm_loadu_si128((const __m128i *)(const void *)(at + 1));
   __m128i lf = _mm_cmpeq_epi8(octets, _mm_set1_epi8('\n'));
@@ -86,7 +86,7 @@ static uint64_t pairs_sse2(const char *at) {
   return (unsigned)_mm_movemask_epi8(_mm_and_si128(lf, dot));
 }
 
-static uint64_t map_sse2(const char *block) {
+static inline uint64_t map_sse2(const char *block) {
   return pairs_sse2(block) | pairs_sse2(block + 16) << 16 |
          pairs_sse2(block + 32) << 32 | pairs_sse2(block + 48) << 48;
 }
@@ -95,7 +95,7 @@ FIND_BY(sse2, ALWAYS)
 
 #define AVX2 __attribute__((target("avx2")))
 
-AVX2 static uint64_t pairs_avx2(const char *at) {
+AVX2 static inline uint64_t pairs_avx2(const char *at) {
   __m256i octets = _mm256_loadu_si256((const __m256i *)(const void *)at);
   __m256i next = _mm256_loadu_si256((const __m256i *)(const void *)(at + 1));
   __m256i lf = _mm256_cmpeq_epi8(octets, _mm256_set1_epi8('\n'));
@@ -103,7 +103,7 @@ AVX2 static uint64_t pairs_avx2(const char *at) {
   return (unsigned)_mm256_movemask_epi8(_mm256_and_si256(lf, dot));
 }
 
-AVX2 static uint64_t map_avx2(const char *block) {
+AVX2 static inline uint64_t map_avx2(const char *block) {
   return pairs_avx2(block) | pairs_avx2(block + 32) << 32;
 }
 
@@ -124,7 +124,7 @@ static bool has_avx2(void) { return __builtin_cpu_supports("avx2") != 0; }
 #if defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__)
 #include <arm_neon.h>
 
-static uint8x16_t pairs_neon(const char *at) {
+static inline uint8x16_t pairs_neon(const char *at) {
   uint8x16_t octets = vld1q_u8((const uint8_t *)at);
   uint8x16_t next = vld1q_u8((const uint8_t *)at + 1);
   return vandq_u8(vceqq_u8(octets, vdupq_n_u8('\n')),
@@ -132,7 +132,7 @@ static uint8x16_t pairs_neon(const char *at) {
 }
 
 /* There is no movemask: each lane keeps its bit, and neighbours are added. */
-static uint64_t map_neon(const char *block) {
+static inline uint64_t map_neon(const char *block) {
   const uint8x16_t bits = {1, 2, 4, 8, 16, 32, 64, 128,
                            1, 2, 4, 8, 16, 32, 64, 128};
   uint8x16_t low = vpaddq_u8(vandq_u8(pairs_neon(block), bits),
