@@ -85,12 +85,28 @@ static bool ends_line(const pop3_body *body, const char *text, const char *lf,
 
 /* ------------------------------------------------------------ data */
 
+/*
+ * Strict framing met a bare LF with a dot behind it: which is the next LF that
+ * has its CR? A mail may be full of the others, too many for a find each.
+ */
+static const char *find_past_bare(const pop3_scan *scan, const char *at,
+                                  const char *end) {
+  for (; end - at > POP3_SCAN_BLOCK; at += POP3_SCAN_BLOCK) {
+    for (uint64_t map = scan->map(at); map != 0; map &= map - 1) {
+      const char *lf = at + __builtin_ctzll(map);
+      if (lf[-1] == '\r') return lf;
+    }
+  }
+  while ((at = scan->find(at, end)) < end && at[-1] != '\r') at++;
+  return at;
+}
+
 /* The end of the longest run of `text` that needs no dot looked at. */
 static const char *run_end(pop3_body *body, const char *text, const char *end) {
-  pop3_body_state before = body->state;
   const char *lf = body->scan->find(text, end);
-  for (; lf < end; lf = body->scan->find(lf + 1, end)) {
-    if (!ends_line(body, text, lf, before)) continue;
+  if (lf < end && !ends_line(body, text, lf, body->state))
+    lf = find_past_bare(body->scan, lf + 1, end);
+  if (lf < end) {
     body->state = POP3_BODY_START;
     return lf + 1;
   }
