@@ -133,7 +133,7 @@ enum {
 };
 
 static char *move_wide(char *to, const char *from, size_t size) {
-  if (size > SHORT) {
+  if (__builtin_expect(size > SHORT, 0)) { /* keeps the loop in line */
     memmove(to, from, size);
     return to + size;
   }
@@ -166,7 +166,7 @@ static char *move_runs(const pop3_body *body, char *to, pop3_span *input) {
        at += POP3_SCAN_BLOCK) {
     for (uint64_t map = scan->map(at); map != 0; map &= map - 1) {
       const char *dot = at + __builtin_ctzll(map) + 1;
-      if (!lenient && dot[-2] != '\r') continue;
+      if (!(lenient | (dot[-2] == '\r'))) continue; /* one jump, not two */
       over = ends_body(dot, lenient);
       if (over) break;
       to = move_wide(to, run, (size_t)(dot - run));
