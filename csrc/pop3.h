@@ -128,7 +128,8 @@ enum {
    * has to be writable until the message's END: one DATA event for each input,
    * instead of one for each stuffed dot. What was consumed is then no longer
    * what arrived; what was not is untouched. (Only a CR that an input ended
-   * with, behind a dot, comes as an event of its own.) Nothing to POP3_AS_LINES.
+   * with, behind a dot, comes as an event of its own.) Ignored with
+   * POP3_AS_LINES.
    */
   POP3_IN_PLACE = 1 << 2
 };

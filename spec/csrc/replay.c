@@ -155,7 +155,7 @@ static void on_text(play *p, const pop3_event *e) {
   if (e->last) flush_text(p, challenge ? "challenge" : "line");
 }
 
-/* In place an input is one event, but for a CR kept back from the one before. */
+/* In place an input is one event, but for a CR kept back from the last one. */
 static void check_span(play *p, const pop3_event *e) {
   bool kept = p->spans == 0 && e->text.size == 1 && e->text.data[0] == '\r';
   if (!kept && p->spans++ > 0) complain(p, "more than one event of an input");
