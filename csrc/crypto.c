@@ -105,37 +105,3 @@ pop3_error pop3_base64_decode(const char *text, size_t size, void *out,
   *got = size / 4 * 3 - padding;
   return POP3_E_OK;
 }
-
-/* STUB */
-#include <stdlib.h>
-struct pop3_digest {
-  EVP_MD_CTX *ctx;
-};
-pop3_error pop3_digest_new(const char *name, pop3_digest **digest) {
-  const EVP_MD *md = EVP_get_digestbyname(name);
-  if (!md) return POP3_E_ARGUMENT;
-  pop3_digest *d = malloc(sizeof *d);
-  d->ctx = EVP_MD_CTX_new();
-  EVP_DigestInit_ex(d->ctx, md, NULL);
-  *digest = d;
-  return POP3_E_OK;
-}
-void pop3_digest_update(pop3_digest *d, const void *o, size_t n) {
-  EVP_DigestUpdate(d->ctx, o, n);
-}
-void pop3_digest_finish(pop3_digest *d, char *hex) {
-  unsigned char md[64];
-  unsigned n;
-  EVP_DigestFinal_ex(d->ctx, md, &n);
-  for (unsigned i = 0; i < n; i++) {
-    hex[2 * i] = "0123456789abcdef"[md[i] >> 4];
-    hex[2 * i + 1] = "0123456789abcdef"[md[i] & 15];
-  }
-  hex[2 * n] = 0;
-}
-void pop3_digest_free(pop3_digest *d) {
-  if (d) {
-    EVP_MD_CTX_free(d->ctx);
-    free(d);
-  }
-}

@@ -35,13 +35,6 @@ size_t pop3_base64_encode(const void *octets, size_t size, char *out);
 pop3_error pop3_base64_decode(const char *text, size_t size, void *out,
                               size_t *got);
 
-#define POP3_DIGEST_HEX 129
-typedef struct pop3_digest pop3_digest;
-pop3_error pop3_digest_new(const char *name, pop3_digest **digest);
-void pop3_digest_update(pop3_digest *digest, const void *octets, size_t size);
-void pop3_digest_finish(pop3_digest *digest, char *hex);
-void pop3_digest_free(pop3_digest *digest);
-
 #pragma GCC visibility pop
 
 #endif

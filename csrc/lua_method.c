@@ -433,11 +433,12 @@ static void anchor_arguments(lua_State *L, int anchors) {
   }
 }
 
-/* Lines where lines are wanted; else octets, which the delivery counts. */
+/* Lines where lines are wanted; else octets, in the receive buffer, which is
+ * ours to write. All but tables are counted by the delivery. */
 static unsigned delivery_flags(const pop3_method *method) {
-  bool lines = method->mode == POP3_TO_TABLE || method->mode == POP3_TO_LINES;
-  unsigned flags = lines ? POP3_AS_LINES : 0;
-  return method->mode == POP3_TO_TABLE ? flags : flags | POP3_UNLIMITED;
+  if (method->mode == POP3_TO_TABLE) return POP3_AS_LINES;
+  if (method->mode == POP3_TO_LINES) return POP3_AS_LINES | POP3_UNLIMITED;
+  return POP3_IN_PLACE | POP3_UNLIMITED;
 }
 
 void pop3_take_arguments(lua_State *L, pop3_connection *u,

@@ -121,9 +121,19 @@ size_t pop3_session_size(const pop3_config *config);
 pop3_session *pop3_session_init(void *memory, const pop3_config *config);
 
 enum {
-  POP3_AS_LINES = 1 << 0, /* deliver a message as LINE events, not DATA */
-  POP3_AS_LONG = 1 << 1,  /* by hand: a listing follows the status line */
-  POP3_UNLIMITED = 1 << 3 /* a message: the caller counts, not max_octets */
+  POP3_AS_LINES = 1 << 0,  /* deliver a message as LINE events, not DATA */
+  POP3_AS_LONG = 1 << 1,   /* by hand: a listing follows the status line */
+  POP3_UNLIMITED = 1 << 3, /* a message: the caller counts, not max_octets */
+
+  /*
+   * A message's octets may be closed up inside the caller's own input, which
+   * has to be writable until the message's END: one DATA event for each input,
+   * instead of one for each stuffed dot. What was consumed is then no longer
+   * what arrived; what was not is untouched. (Only a CR that an input ended
+   * with, behind a dot, comes as an event of its own.) Ignored with
+   * POP3_AS_LINES.
+   */
+  POP3_IN_PLACE = 1 << 2
 };
 
 /*
