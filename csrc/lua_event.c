@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "lua_cache.h"
 #include "lua_error.h"
 #include "lua_method.h"
 #include "lua_result.h"
@@ -212,6 +213,8 @@ static int take_status(lua_State *L, pop3_connection *u,
     start_listing(L, u, event);
     return 0;
   }
+  if (login && event->command == POP3_USER) /* PASS outdates them */
+    pop3_cache_remember(L, u, POP3_AT_ANCHORS);
   if (login && event->command != POP3_PASS) return 0;
   lua_pushlstring(L, event->text.data, event->text.size);
   lua_setfield(L, POP3_AT_ANCHORS, "status");
