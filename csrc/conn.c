@@ -193,8 +193,13 @@ static pop3_step failed(pop3_conn *c) {
   return POP3_STEP_FAILED;
 }
 
+/* Was the operation refused, so that only its last replies are awaited? */
+static bool is_refused(const pop3_conn *c) {
+  return c->client.ending != POP3_E_OK;
+}
+
 static pop3_step fail(pop3_conn *c, pop3_error error) {
-  pop3_fail(&c->failure, error, NULL);
+  if (!is_refused(c)) pop3_fail(&c->failure, error, NULL);
   pop3_session_poison(c->client.session, error);
   return failed(c);
 }
@@ -554,6 +559,15 @@ static pop3_step exchange(pop3_conn *c) {
   return STEP_ON;
 }
 
+/* That the last replies do not come ends the connection; what the caller hears
+ * is why he was refused. */
+static pop3_step read_out(pop3_conn *c) {
+  pop3_failure refusal = c->failure;
+  pop3_step step = exchange(c);
+  if (step == POP3_STEP_FAILED) c->failure = refusal;
+  return step;
+}
+
 /* What is here is looked at before anything is sent: replies make room in the
  * window, and one write takes all commands that there is room for. */
 static pop3_step run(pop3_conn *c) {
@@ -561,7 +575,8 @@ static pop3_step run(pop3_conn *c) {
   if (!c->client.running) return complete(c);
   pop3_step step = digest(c);
   if (step != POP3_STEP_AGAIN) return step;
-  return c->client.handshake ? STEP_ON : exchange(c);
+  if (c->client.handshake) return STEP_ON;
+  return is_refused(c) ? read_out(c) : exchange(c);
 }
 
 /* Nothing is going on: step was called once too often. */
