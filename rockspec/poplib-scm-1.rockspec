@@ -53,6 +53,7 @@ build = {
         "csrc/crypto.c",
         "csrc/escape.c",
         "csrc/failure.c",
+        "csrc/jobs.c",
         "csrc/lua_connection.c",
         "csrc/lua_context.c",
         "csrc/lua_core.c",
