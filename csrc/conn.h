@@ -18,6 +18,7 @@
 
 #include "client.h"
 #include "failure.h"
+#include "interest.h"
 #include "memory.h"
 #include "pop3.h"
 #include "tls.h"
@@ -96,12 +97,6 @@ const pop3_event *pop3_conn_event(const pop3_conn *conn);
 
 /* Of the last FAILED or of an error returned; lives until the next call. */
 const pop3_failure *pop3_conn_failure(const pop3_conn *conn);
-
-typedef struct pop3_interest {
-  int fd;
-  bool readable;
-  bool writable;
-} pop3_interest;
 
 /* What to wait for after WAIT, at most three; valid until the next step. */
 #define POP3_INTERESTS 3
