@@ -327,6 +327,26 @@ static void test_abandon(void) {
   (void)unlink(path);
 }
 
+/* A drop box: not root's, whom permissions do not concern. */
+static void test_search_only(void) {
+  const char *box = in_folder("box"), *path = in_folder("box/new");
+  const uid_t before = geteuid();
+  reset_script();
+  if (mkdir(box, 0700) || chmod(box, 0333) || chmod(folder, 0711)) abort();
+  if (before == 0 && seteuid(65534)) abort();
+  pop3_file *file = open_path(path, false);
+  bool good = file && !write_all_of(file, "x", 1) && !finish(file);
+  pop3_file_release(file);
+  bool there = exists(path);
+  file = open_path(in_folder("box/two"), false);
+  pop3_file_release(file);
+  bool two = exists(in_folder("box/two"));
+  if (before == 0 && seteuid(before)) abort();
+  report(good && there && !two, "a folder that may not be read is enough");
+  (void)unlink(path);
+  (void)rmdir(box);
+}
+
 static void test_chdir(void) {
   int home = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (home < 0 || chdir(folder)) abort();
@@ -725,6 +745,23 @@ static void test_threaded_closed(void) {
   (void)unlink(other);
 }
 
+static void test_thread_shortage(void) {
+  const char *path = in_folder("slow");
+  struct rlimit before, none;
+  size_t written = 77;
+  if (getrlimit(RLIMIT_NOFILE, &before)) abort();
+  none = before;
+  none.rlim_cur = 0;
+  pop3_file *file = open_path(path, true);
+  if (setrlimit(RLIMIT_NOFILE, &none)) abort();
+  pop3_error error = pop3_file_write(file, "x", 1, &written, &failure);
+  if (setrlimit(RLIMIT_NOFILE, &before)) abort();
+  report(error == POP3_E_IO && says(EMFILE, "thread", "ulimit -n") &&
+             written == 77 && !exists(path),
+         "without a descriptor to wait on, a write fails and does not stall");
+  pop3_file_release(file);
+}
+
 /* In a child: 0 when everything is as it should be. */
 static int child_of_fork(pop3_file *slow, pop3_file *idle) {
   size_t written;
@@ -785,6 +822,7 @@ int main(void) {
   test_existing();
   test_refusals();
   test_abandon();
+  test_search_only();
   test_chdir();
   test_failures();
   test_no_signal();
@@ -801,6 +839,7 @@ int main(void) {
   test_threaded_failures();
   test_threaded_abandon();
   test_threaded_closed();
+  test_thread_shortage();
   test_fork();
   test_memory();
   report(threads_end() && entries(folder) == 2, "nothing is left behind");
