@@ -126,8 +126,13 @@ const pop3_failure *pop3_conn_failure(const pop3_conn *c) {
   return &c->failure;
 }
 
-pop3_error pop3_conn_keep(pop3_conn *c, pop3_span text) {
-  return pop3_stream_keep(&c->stream, text);
+pop3_error pop3_conn_keep(pop3_conn *c, const pop3_span *lead,
+                          const pop3_span *text) {
+  pop3_span moved = *text;
+  if (lead->size > 0 &&
+      pop3_stream_insert(&c->stream, *lead, &moved) != POP3_E_OK)
+    return POP3_E_MEMORY;
+  return pop3_stream_keep(&c->stream, moved);
 }
 
 pop3_span pop3_conn_kept(const pop3_conn *c) {
@@ -385,6 +390,7 @@ static pop3_step connected(pop3_conn *c) {
   c->client.cleartext_allowed =
       c->options.allow_cleartext || pop3_socket_is_loopback(c->stream.fd);
   c->stream.active = c->now;
+  c->stream.asked = true; /* the greeting takes a moment */
   c->phase = PHASE_OPEN;
   if (c->options.tls != POP3_TLS_IMPLICIT) return STEP_ON;
   c->client.handshake = true;
@@ -399,10 +405,9 @@ static pop3_step connect_next(pop3_conn *c) {
     c->next = address->ai_next;
     c->attempt = attempt_deadline(c);
     pop3_error error = pop3_socket_connect(address, &c->stream.fd, &system);
-    if (error == POP3_E_OK) return connected(c);
-    if (error != POP3_E_AGAIN) continue;
+    if (error != POP3_E_OK && error != POP3_E_AGAIN) continue;
     c->phase = PHASE_CONNECTING;
-    return wait_for(c, c->stream.fd, false, true);
+    return STEP_ON; /* to a peer on this host it is done already */
   }
   return fail_system(c, system);
 }

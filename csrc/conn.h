@@ -18,6 +18,7 @@
 
 #include "client.h"
 #include "failure.h"
+#include "interest.h"
 #include "memory.h"
 #include "pop3.h"
 #include "tls.h"
@@ -95,9 +96,11 @@ const pop3_event *pop3_conn_event(const pop3_conn *conn);
 /*
  * Keep `text`, a DATA event's or a part of it, in the receive buffer, where the
  * pieces of a message become one span; that lives until the next step, keep or
- * drop. An operation that begins drops what is kept. MEMORY.
+ * drop. `lead`, which is elsewhere and mostly empty, comes before it. An
+ * operation that begins drops what is kept. MEMORY.
  */
-pop3_error pop3_conn_keep(pop3_conn *conn, pop3_span text);
+pop3_error pop3_conn_keep(pop3_conn *conn, const pop3_span *lead,
+                          const pop3_span *text);
 pop3_span pop3_conn_kept(const pop3_conn *conn);
 void pop3_conn_drop(pop3_conn *conn);
 
@@ -106,12 +109,6 @@ void pop3_conn_abort(pop3_conn *conn, const pop3_failure *failure);
 
 /* Of the last FAILED or of an error returned; lives until the next call. */
 const pop3_failure *pop3_conn_failure(const pop3_conn *conn);
-
-typedef struct pop3_interest {
-  int fd;
-  bool readable;
-  bool writable;
-} pop3_interest;
 
 /* What to wait for after WAIT, at most three; valid until the next step. */
 #define POP3_INTERESTS 3

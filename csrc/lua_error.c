@@ -34,17 +34,22 @@
   X(EAFNOSUPPORT)        \
   X(EINVAL)              \
   X(EIO)                 \
-  X(EEXIST)              \
   X(ENOENT)              \
   X(ENOTDIR)             \
   X(EISDIR)              \
-  X(EROFS)               \
+  X(EEXIST)              \
+  X(EBUSY)               \
   X(ELOOP)               \
   X(ENAMETOOLONG)        \
+  X(EROFS)               \
+  X(ENXIO)               \
+  X(ENODEV)              \
+  X(ESTALE)              \
   X(ENOSPC)              \
   X(EDQUOT)              \
   X(EBADF)               \
   X(EFBIG)               \
+  X(ECANCELED)           \
   X(ENOTCONN)
 
 typedef struct system_error {

@@ -339,26 +339,41 @@ static int complete_message(lua_State *L, pop3_connection *u) {
   return pop3_flush_lines(L, u);
 }
 
+/* "chunk", string [-0, +n, m] */
+static int push_chunk(lua_State *L, const pop3_pieces *pieces) {
+  if (pieces->lead.size + pieces->text.size == 0) return 0;
+  lua_pushliteral(L, "chunk");
+  lua_pushlstring(L, pieces->text.data, pieces->text.size);
+  if (pieces->lead.size == 0) return 2;
+  lua_pushlstring(L, pieces->lead.data, pieces->lead.size);
+  lua_insert(L, -2);
+  lua_concat(L, 2);
+  return 2;
+}
+
+/* [-0, +0, m] */
+static void keep(lua_State *L, pop3_connection *u, const pop3_pieces *pieces) {
+  if (pop3_conn_keep(u->conn, &pieces->lead, &pieces->text) != POP3_E_OK)
+    no_memory(L);
+}
+
 /* [-0, +n, m] */
 static int take_data(lua_State *L, pop3_connection *u,
                      const pop3_event *event) {
   pop3_failure failure;
-  pop3_span text = event->text;
-  if (pop3_delivery_take(&u->delivery, &text, &failure) != POP3_E_OK) {
+  pop3_pieces pieces = {{NULL, 0}, event->text};
+  if (pop3_delivery_take(&u->delivery, &pieces, &failure) != POP3_E_OK) {
     pop3_condemn(u, &failure);
     return 0;
   }
   switch (u->delivery.mode) {
     case POP3_TO_STRING:
-      if (pop3_conn_keep(u->conn, text) != POP3_E_OK) no_memory(L);
+      keep(L, u, &pieces);
       return 0;
     case POP3_TO_LUA:
-      if (text.size == 0) return 0;
-      lua_pushliteral(L, "chunk");
-      lua_pushlstring(L, text.data, text.size);
-      return 2;
+      return push_chunk(L, &pieces);
     case POP3_TO_FILE:
-      u->delivery.writing = text;
+      u->delivery.writing = pieces;
       return 0;
     default:
       return 0;
@@ -378,22 +393,35 @@ static int take_end(lua_State *L, pop3_connection *u, const pop3_event *event) {
 
 /* ------------------------------------------------------------ files */
 
-/* Write what is to be written. AGAIN: the file takes no more now. */
-static pop3_error write_on(pop3_delivery *d, pop3_failure *failure) {
-  while (d->writing.size > 0) {
+/* AGAIN: the file takes no more now. */
+static pop3_error write_span(pop3_file *file, pop3_span *span,
+                             pop3_failure *failure) {
+  while (span->size > 0) {
     size_t written = 0;
-    pop3_error error = pop3_file_write(d->file, d->writing.data,
-                                       d->writing.size, &written, failure);
+    pop3_error error =
+        pop3_file_write(file, span->data, span->size, &written, failure);
     if (error != POP3_E_OK) return error;
-    d->writing.data += written;
-    d->writing.size -= written;
+    span->data += written;
+    span->size -= written;
   }
-  return d->finishing ? pop3_file_finish(d->file, failure) : POP3_E_OK;
+  return POP3_E_OK;
+}
+
+static pop3_error write_on(pop3_delivery *d, pop3_failure *failure) {
+  pop3_error error = write_span(d->file, &d->writing.lead, failure);
+  if (error == POP3_E_OK)
+    error = write_span(d->file, &d->writing.text, failure);
+  if (error != POP3_E_OK || !d->finishing) return error;
+  return pop3_file_finish(d->file, failure);
+}
+
+static bool is_writing(const pop3_delivery *d) {
+  return d->finishing || d->writing.lead.size + d->writing.text.size > 0;
 }
 
 /* The file is complete; the next message has another one. */
 static void close_file(pop3_delivery *d) {
-  pop3_file_abandon(d->file);
+  pop3_file_release(d->file);
   d->file = NULL;
   d->finishing = false;
 }
@@ -402,10 +430,10 @@ int pop3_continue_event(lua_State *L, pop3_connection *u,
                         pop3_interest *blocked) {
   pop3_delivery *d = &u->delivery;
   pop3_failure failure;
-  if (d->writing.size == 0 && !d->finishing) return 0;
+  if (!is_writing(d)) return 0;
   pop3_error error = write_on(d, &failure);
   if (error == POP3_E_AGAIN) {
-    pop3_file_interest(d->file, blocked);
+    *blocked = pop3_file_interest(d->file);
     return 0;
   }
   if (error != POP3_E_OK) {

@@ -41,13 +41,30 @@ pop3_error pop3_socket_connect(const struct addrinfo *address, int *fd,
   return POP3_E_IO;
 }
 
+typedef union peer {
+  struct sockaddr any;
+  struct sockaddr_in in;
+  struct sockaddr_in6 in6;
+  struct sockaddr_storage room;
+} peer;
+
+static bool get_peer(int fd, peer *p, socklen_t *size) {
+  *size = sizeof *p;
+  return fd >= 0 && getpeername(fd, &p->any, size) == 0;
+}
+
+/* A peer is there when the connection is; the error is asked for only when poll
+ * says that the attempt has ended. */
 pop3_error pop3_socket_finish(int fd, int *system) {
   struct pollfd ready = {fd, POLLOUT, 0};
   int error = 0;
   socklen_t size = sizeof error;
+  peer p;
+  if (get_peer(fd, &p, &size)) return POP3_E_OK;
   if (poll(&ready, 1, 0) <= 0) return POP3_E_AGAIN;
+  size = sizeof error;
   if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
-  if (error == 0) return POP3_E_OK;
+  if (error == 0) return get_peer(fd, &p, &size) ? POP3_E_OK : POP3_E_AGAIN;
   *system = error;
   return POP3_E_IO;
 }
@@ -71,18 +88,6 @@ pop3_error pop3_socket_send(int fd, const char *octets, size_t size,
   if (n < 0) return failed(system);
   *sent = (size_t)n;
   return POP3_E_OK;
-}
-
-typedef union peer {
-  struct sockaddr any;
-  struct sockaddr_in in;
-  struct sockaddr_in6 in6;
-  struct sockaddr_storage room;
-} peer;
-
-static bool get_peer(int fd, peer *p, socklen_t *size) {
-  *size = sizeof *p;
-  return fd >= 0 && getpeername(fd, &p->any, size) == 0;
 }
 
 void pop3_socket_peer(int fd, char *address, size_t room) {

@@ -3,6 +3,7 @@
  */
 #include "stream.h"
 
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -81,21 +82,27 @@ void pop3_stream_consume(pop3_stream *s, size_t size) { s->start += size; }
 /* ------------------------------------------------------------ a message */
 
 static bool in_buffer(const pop3_stream *s, const char *at) {
-  return s->data != NULL && at >= s->data && at < s->data + s->room;
+  uintptr_t first = (uintptr_t)s->data;
+  return s->data != NULL && (uintptr_t)at >= first &&
+         (uintptr_t)at < first + s->room;
 }
 
-/* One octet that was held back has lost its place: move what is unread. A
- * receive leaves room for it. */
-static pop3_error keep_static(pop3_stream *s, pop3_span text) {
-  if (s->kept_end == s->kept_start) s->kept_start = s->kept_end = s->start;
-  if (s->start - s->kept_end < text.size) {
-    size_t size = s->end - s->start;
-    if (s->room - s->end < text.size && !resize(s, larger(s->room)))
-      return POP3_E_MEMORY;
-    memmove(s->data + s->start + text.size, s->data + s->start, size);
-    s->start += text.size;
-    s->end += text.size;
-  }
+/* Move everything from `at` on up by `size` octets. */
+static pop3_error open_gap(pop3_stream *s, size_t at, size_t size) {
+  if (s->room - s->end < size && !resize(s, larger(s->room)))
+    return POP3_E_MEMORY;
+  memmove(s->data + at + size, s->data + at, s->end - at);
+  s->start += size;
+  s->end += size;
+  return POP3_E_OK;
+}
+
+/* Octets that are not in the buffer, to a place before `at`, which is made if
+ * there is none: one octet that was held back has lost its own. */
+static pop3_error keep_foreign(pop3_stream *s, pop3_span text, size_t at) {
+  if (s->kept_end == s->kept_start) s->kept_start = s->kept_end = at;
+  if (at - s->kept_end < text.size && open_gap(s, at, text.size) != POP3_E_OK)
+    return POP3_E_MEMORY;
   memcpy(s->data + s->kept_end, text.data, text.size);
   s->kept_end += text.size;
   return POP3_E_OK;
@@ -103,13 +110,22 @@ static pop3_error keep_static(pop3_stream *s, pop3_span text) {
 
 pop3_error pop3_stream_keep(pop3_stream *s, pop3_span text) {
   if (text.size == 0) return POP3_E_OK;
-  if (!in_buffer(s, text.data)) return keep_static(s, text);
+  if (!in_buffer(s, text.data)) return keep_foreign(s, text, s->start);
   if (s->kept_end == s->kept_start)
     s->kept_start = s->kept_end = (size_t)(text.data - s->data);
   char *to = s->data + s->kept_end;
   if (to != text.data) memmove(to, text.data, text.size);
   s->kept_end += text.size;
   return POP3_E_OK;
+}
+
+pop3_error pop3_stream_insert(pop3_stream *s, pop3_span lead, pop3_span *text) {
+  if (!in_buffer(s, text->data)) return keep_foreign(s, lead, s->start);
+  size_t at = (size_t)(text->data - s->data);
+  size_t before = s->start;
+  pop3_error error = keep_foreign(s, lead, at);
+  text->data = s->data + at + (s->start - before);
+  return error;
 }
 
 pop3_span pop3_stream_kept(const pop3_stream *s) {
@@ -149,7 +165,12 @@ static size_t room_left(const pop3_stream *s) {
   return room < MOST_RECEIVED ? room : MOST_RECEIVED;
 }
 
+/* What has just been sent is not answered yet: looking would be in vain. */
 static pop3_error read_socket(pop3_stream *s, size_t *got, int *system) {
+  if (s->asked) {
+    s->asked = false;
+    return POP3_E_AGAIN;
+  }
   pop3_error error =
       pop3_socket_receive(s->fd, s->data + s->end, room_left(s), got, system);
   if (error != POP3_E_OK) return error;
@@ -221,6 +242,7 @@ static pop3_span outgoing(pop3_stream *s, pop3_session *session) {
 
 static void gone(pop3_stream *s, pop3_session *session, size_t size) {
   s->active = s->now;
+  s->asked = true;
   if (s->tls == NULL) {
     pop3_session_sent(session, size);
   } else {

@@ -38,6 +38,7 @@ typedef struct pop3_stream {
   size_t end;
   double now;    /* by the caller's clock, set before each use */
   double active; /* when octets last moved, either way */
+  bool asked;    /* something was sent since the last receive */
   size_t budget; /* octets that may still be received, set by the caller */
 } pop3_stream;
 
@@ -81,6 +82,11 @@ bool pop3_stream_is_clogged(pop3_stream *stream);
  * there is a gap. MEMORY.
  */
 pop3_error pop3_stream_keep(pop3_stream *stream, pop3_span text);
+
+/* Add octets from elsewhere in front of `text`, which is not kept yet and may
+ * move. MEMORY. */
+pop3_error pop3_stream_insert(pop3_stream *stream, pop3_span lead,
+                              pop3_span *text);
 
 /* The message so far; valid until the next receive, keep or drop. */
 pop3_span pop3_stream_kept(const pop3_stream *stream);
