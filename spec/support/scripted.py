@@ -27,7 +27,7 @@ The script is an object:
   keep         octets of each connection that are recorded (default 1 MiB)
   record       connections that are reported in full (default 5000)
   settle       false: do not wait between the pieces of split, drip and chop
-  buffers      octets of the kernel's buffers for each connection, both ways
+  buffer       octets of the kernel's receive buffer of each connection
 
 A step is a string or an object with one verb and its options:
 
@@ -45,6 +45,8 @@ A step is a string or an object with one verb and its options:
   {match: regex}       a line that the regular expression matches entirely
   {read: n}            read n octets
   {eof: true}          read until the client ends the stream
+  {unread: n}          wait until n octets are there, and do not read them
+  {arrived: true}      wait until all that was sent is in the client's kernel
   {tls: OPTIONS}       handshake now, as server: implicit TLS as the first
                        step, or behind the reply to STLS ("starttls" is the
                        same). OPTIONS: cert, key (PEM files), min_version,
@@ -101,6 +103,7 @@ The report:
     tls        {version, cipher, alpn, servername, close_notify}
     tls_error  text of OpenSSL's error
 """
+import fcntl
 import hashlib
 import json
 import os
@@ -111,6 +114,7 @@ import socket
 import ssl
 import struct
 import sys
+import termios
 import threading
 import time
 
@@ -612,6 +616,18 @@ class Player:
         self.stream.until_eof()
         raise Ended("eof")
 
+    def kernel_has(self, request):
+        return struct.unpack("i", fcntl.ioctl(self.stream.sock, request,
+                                              b"\0" * 4))[0]
+
+    def do_unread(self, size, _):
+        while self.kernel_has(termios.FIONREAD) < size:
+            os.sched_yield()
+
+    def do_arrived(self, _, __):
+        while self.kernel_has(termios.TIOCOUTQ) > 0:
+            os.sched_yield()
+
     def do_tls(self, options, _):
         self.stream.handshake(options)
 
@@ -703,10 +719,9 @@ class Server:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if "buffers" in script:
-            for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-                self.socket.setsockopt(socket.SOL_SOCKET, option,
-                                       int(script["buffers"]))
+        if "buffer" in script:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
+                                   int(script["buffer"]))
         self.socket.bind((host, int(script.get("port", 0))))
         self.socket.listen(int(script.get("backlog", 128)))
         self.port = self.socket.getsockname()[1]
