@@ -42,6 +42,7 @@ struct pop3_conn {
   pop3_client client;
   pop3_tls_context *context; /* retained, or NULL */
   pop3_tls *tls;             /* NULL in clear */
+  pop3_span resumable;       /* a session to offer; the caller's */
   phase phase;
   int fd;
   bool broken; /* closed by a failure, which every later call repeats */
@@ -148,6 +149,17 @@ const pop3_failure *pop3_conn_failure(const pop3_conn *c) {
 void pop3_conn_use_context(pop3_conn *c, pop3_tls_context *context) {
   pop3_tls_context_release(c->context);
   c->context = pop3_tls_context_retain(context);
+}
+
+void pop3_conn_use_session(pop3_conn *c, const char *octets, size_t size) {
+  c->resumable.data = octets;
+  c->resumable.size = size;
+}
+
+pop3_error pop3_conn_export_session(const pop3_conn *c, char *octets,
+                                    size_t room, size_t *size) {
+  if (c->tls == NULL) return POP3_E_AGAIN;
+  return pop3_tls_session_export(c->tls, octets, room, size);
 }
 
 void pop3_conn_describe(const pop3_conn *c, pop3_conn_info *info) {
@@ -532,10 +544,11 @@ static bool is_clogged(pop3_conn *c) {
 /* ------------------------------------------------------------ TLS */
 
 static pop3_step start_handshake(pop3_conn *c) {
-  bool after_stls = c->client.welcome != NULL;
+  const pop3_tls_peer peer = {c->host,           strlen(c->host),
+                              c->port,           c->client.welcome != NULL,
+                              c->resumable.data, c->resumable.size};
   c->client.handshake = false;
-  pop3_error error = pop3_tls_new(c->context, c->host, strlen(c->host),
-                                  after_stls, &c->tls, &c->failure);
+  pop3_error error = pop3_tls_new(c->context, &peer, &c->tls, &c->failure);
   if (error != POP3_E_OK) {
     pop3_session_poison(c->client.session, error);
     return failed(c);
