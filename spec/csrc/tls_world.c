@@ -164,6 +164,8 @@ static void know_old_tickets(SSL_CTX *context) {
 
 void listen_again(pair *p) {
   pop3_tls_free(p->client);
+  /* as if it had ended well, or the server forgets its session */
+  if (p->server) SSL_set_shutdown(p->server, SSL_SENT_SHUTDOWN);
   SSL_free(p->server);
   p->client = NULL;
   p->server = SSL_new(p->context);
