@@ -9,6 +9,7 @@
 #include "lua_error.h"
 #include "lua_operation.h"
 #include "lua_secret.h"
+#include "lua_session.h"
 
 /* Names are resolved in Lua for the function only that Lua looks up. */
 #if defined(__GNUC__)
@@ -33,6 +34,7 @@ static const luaL_Reg functions[] = {
     {"close", pop3_lua_close},
     {"trace", pop3_lua_trace},
     {"info", pop3_lua_describe},
+    {"session_export", pop3_lua_session_export},
     {"welcome", pop3_lua_welcome},
     {"is_safe", pop3_lua_is_safe},
     {"context", pop3_lua_context},

@@ -139,7 +139,8 @@ pop3_error pop3_tls_write(pop3_tls *tls, const char *octets, size_t size,
  * Writes *size octets, or just *size when `octets` is NULL. POP3_E_AGAIN:
  * there is none (yet): not verified in chain and name, none offered by the
  * server, or, in TLS 1.3, nothing read yet. ARGUMENT: `room` is too small.
- * MEMORY. The context's store forgets it: it is the caller's to use.
+ * MEMORY. A ticket of TLS 1.3 leaves the context's store: it is the caller's
+ * to use, and is meant to be used once.
  */
 pop3_error pop3_tls_session_export(pop3_tls *tls, char *octets, size_t room,
                                    size_t *size);

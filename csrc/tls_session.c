@@ -76,6 +76,12 @@ static size_t sealed_size(const SSL_SESSION *session) {
   return size > 0 && size < MAX_SEALED - OVERHEAD ? (size_t)size + OVERHEAD : 0;
 }
 
+/* Who sees a ticket of TLS 1.3 twice knows that both connections are one
+ * client's (RFC 8446 C.4). Before, a session is good for many. */
+static bool is_used_once(const SSL_SESSION *session) {
+  return SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION;
+}
+
 /* Into `out`, which has sealed_size. false: a lack of memory. */
 static bool seal(const pop3_tls *tls, const SSL_SESSION *session,
                  unsigned char *out, size_t size) {
@@ -184,7 +190,7 @@ static void store(pop3_tls *tls, const SSL_SESSION *session) {
   fresh.size = sealed_size(session);
   if (fresh.size == 0) return;
   fresh.sealed = OPENSSL_malloc(fresh.size);
-  fresh.once = SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION;
+  fresh.once = is_used_once(session);
   if (fresh.sealed && seal(tls, session, fresh.sealed, fresh.size))
     put(tls, &fresh);
   wipe(&fresh);
@@ -200,8 +206,7 @@ static pop3_tls_kept *newest(pop3_tls_context *context,
   return found;
 }
 
-/* One of TLS 1.3 leaves the store: who sees a ticket twice knows that both
- * connections are one client's (RFC 8446 C.4). */
+/* What is used once leaves the store, else this is a copy. */
 static pop3_tls_kept take(pop3_tls *tls) {
   pop3_tls_context *context = tls->context;
   pop3_tls_kept taken = {0};
@@ -330,7 +335,8 @@ pop3_error pop3_tls_session_export(pop3_tls *tls, char *octets, size_t room,
   if (needed > 0 && octets && room < needed) return POP3_E_ARGUMENT;
   if (needed > 0 && octets)
     sealed = seal(tls, session, (unsigned char *)octets, needed);
-  if (needed > 0 && octets && sealed) drop(tls, octets, needed);
+  if (needed > 0 && octets && sealed && is_used_once(session))
+    drop(tls, octets, needed);
   ERR_clear_error();
   if (needed == 0) return POP3_E_AGAIN;
   if (!sealed) return POP3_E_MEMORY;

@@ -60,6 +60,7 @@ build = {
         "csrc/lua_operation.c",
         "csrc/lua_options.c",
         "csrc/lua_secret.c",
+        "csrc/lua_session.c",
         "csrc/memory.c",
         "csrc/octets.c",
         "csrc/resolve.c",

@@ -487,8 +487,9 @@ static void test_export(const struct way *way) {
           POP3_E_ARGUMENT &&
       export(&p, octets, &size) == POP3_E_OK && size == needed &&
       pop3_tls_session_check(octets, size, &failure) == POP3_E_OK;
-  claim(good && count_kept(context) == before - 1, way->label,
-        "what is exported leaves the store");
+  if (way->version == TLS1_3_VERSION) before--;
+  claim(good && count_kept(context) == before, way->label,
+        "what is used once leaves the store when it is exported");
   claim(export(&p, again, &needed) == POP3_E_OK && needed == size &&
             memcmp(octets, again, size) == 0,
         way->label, "a second export is the same");
