@@ -105,6 +105,7 @@ static void drop_buffer(pop3_conn *c) {
   pop3_release(&c->allocator, c->buffer, POP3_BUFFER_SIZE);
   c->buffer = NULL;
   c->start = c->end = 0;
+  if (c->tls != NULL) pop3_tls_rest(c->tls);
 }
 
 /* Everything but what the caller may still ask for: greeting, failure. */
@@ -420,26 +421,26 @@ static pop3_step connect_on(pop3_conn *c) {
 
 /* ------------------------------------------------------------ octets */
 
-static pop3_error read_socket(pop3_conn *c, size_t *got, int *system) {
-  pop3_error error =
-      pop3_socket_receive(c->fd, c->buffer, POP3_BUFFER_SIZE, got, system);
+static pop3_error read_socket(pop3_conn *c, char *octets, size_t room,
+                              size_t *got, int *system) {
+  pop3_error error = pop3_socket_receive(c->fd, octets, room, got, system);
   if (error != POP3_E_OK) return error;
   c->active = c->now;
   c->budget -= *got < c->budget ? *got : c->budget;
   return POP3_E_OK;
 }
 
-/* Ciphertext into the filter; the buffer is free then. */
+/* Ciphertext into the filter. */
 static pop3_error feed_tls(pop3_conn *c, int *system) {
-  size_t got = 0;
-  pop3_error error = read_socket(c, &got, system);
+  size_t room, got = 0;
+  char *octets = pop3_tls_room(c->tls, &room);
+  if (octets == NULL) return pop3_fail(&c->failure, POP3_E_MEMORY, NULL);
+  pop3_error error = read_socket(c, octets, room, &got, system);
   if (error == POP3_E_EOF) {
     pop3_tls_eof(c->tls);
     return POP3_E_OK;
   }
-  if (error != POP3_E_OK) return error;
-  error = pop3_tls_feed(c->tls, c->buffer, got);
-  if (error != POP3_E_OK) pop3_fail(&c->failure, error, NULL);
+  if (error == POP3_E_OK) pop3_tls_received(c->tls, got);
   return error;
 }
 
@@ -463,7 +464,8 @@ static pop3_error receive(pop3_conn *c, int *system) {
     c->buffer = pop3_allocate(&c->allocator, POP3_BUFFER_SIZE);
   if (c->buffer == NULL) return pop3_fail(&c->failure, POP3_E_MEMORY, NULL);
   c->start = c->end = 0;
-  if (c->tls == NULL) return read_socket(c, &c->end, system);
+  if (c->tls == NULL)
+    return read_socket(c, c->buffer, POP3_BUFFER_SIZE, &c->end, system);
   for (;;) {
     pop3_error error = read_tls(c);
     if (error != POP3_E_AGAIN) return error;
@@ -563,14 +565,6 @@ static pop3_step secured(pop3_conn *c) {
   return STEP_ON;
 }
 
-/* The peer's octets, one read at a time; the end of the stream counts too. */
-static pop3_error feed_handshake(pop3_conn *c, int *system) {
-  if (c->buffer == NULL)
-    c->buffer = pop3_allocate(&c->allocator, POP3_BUFFER_SIZE);
-  if (c->buffer == NULL) return pop3_fail(&c->failure, POP3_E_MEMORY, NULL);
-  return feed_tls(c, system);
-}
-
 static pop3_step shake_hands(pop3_conn *c) {
   for (;;) {
     int system = 0;
@@ -586,7 +580,7 @@ static pop3_step shake_hands(pop3_conn *c) {
     bool stuck = error == POP3_E_AGAIN;
     if (verdict == POP3_E_OK) return wait_for(c, c->fd, false, true);
     if (c->budget == 0) return POP3_STEP_AGAIN;
-    error = feed_handshake(c, &system);
+    error = feed_tls(c, &system); /* the end of the stream counts, too */
     if (error == POP3_E_AGAIN) return wait_for(c, c->fd, true, stuck);
     if (error != POP3_E_OK) return end_of_stream(c, error, system);
   }

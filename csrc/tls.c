@@ -1,7 +1,6 @@
 /* tls.c - see tls.h: the filter. */
 #include "tls.h"
 
-#include <limits.h>
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -119,13 +118,13 @@ pop3_error pop3_tls_fail(pop3_failure *failure, pop3_error error,
 /* --- making -------------------------------------------------------------- */
 
 static bool make_pipes(pop3_tls *tls) {
-  tls->in = BIO_new(BIO_s_mem());
+  BIO *in = pop3_tls_input_new(tls);
   tls->out = BIO_new(BIO_s_mem());
-  if (tls->in && tls->out) {
-    SSL_set_bio(tls->ssl, tls->in, tls->out);
+  if (in && tls->out) {
+    SSL_set_bio(tls->ssl, in, tls->out);
     return true;
   }
-  BIO_free(tls->in);
+  BIO_free(in);
   BIO_free(tls->out);
   return false;
 }
@@ -179,39 +178,13 @@ void pop3_tls_free(pop3_tls *tls) {
   if (!tls) return;
   if (is_spoiled(tls)) pop3_tls_forget_sessions(tls);
   SSL_free(tls->ssl);
+  OPENSSL_free(tls->input.octets);
   X509_free(tls->culprit);
   pop3_tls_context_release(tls->context);
   OPENSSL_free(tls);
 }
 
-/* --- ciphertext ---------------------------------------------------------- */
-
-static void keep_opening(pop3_tls *tls, const char *octets, size_t size) {
-  size_t room = sizeof tls->opening - tls->opening_size;
-  if (size > room) size = room;
-  if (size > 0) memcpy(tls->opening + tls->opening_size, octets, size);
-  tls->opening_size += size;
-}
-
-pop3_error pop3_tls_feed(pop3_tls *tls, const char *octets, size_t size) {
-  if (!tls->secure) keep_opening(tls, octets, size);
-  ERR_clear_error();
-  while (size > 0) {
-    int piece = size < INT_MAX ? (int)size : INT_MAX;
-    if (BIO_write(tls->in, octets, piece) != piece) {
-      ERR_clear_error();
-      return POP3_E_MEMORY;
-    }
-    octets += piece;
-    size -= (size_t)piece;
-  }
-  return POP3_E_OK;
-}
-
-void pop3_tls_eof(pop3_tls *tls) {
-  /* an empty input now means its end instead of "later" */
-  (void)BIO_set_mem_eof_return(tls->in, 0);
-}
+/* --- ciphertext that leaves ---------------------------------------------- */
 
 const char *pop3_tls_output(pop3_tls *tls, size_t *size) {
   char *octets = NULL;

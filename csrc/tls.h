@@ -1,7 +1,7 @@
 /*
- * tls.h - TLS as a filter between two byte buffers: OpenSSL over memory BIOs,
+ * tls.h - TLS as a filter between two byte buffers: OpenSSL over its BIOs,
  * one policy for implicit TLS (RFC 8314) and STLS (RFC 2595), no descriptor,
- * no waiting. Ciphertext goes in by pop3_tls_feed and out by pop3_tls_output;
+ * no waiting. Ciphertext goes in by pop3_tls_room and out by pop3_tls_output;
  * plaintext by pop3_tls_read and pop3_tls_write.
  *
  * Policy: chain and host name verified (RFC 9525: subjectAltName only, no
@@ -98,8 +98,16 @@ pop3_error pop3_tls_new(pop3_tls_context *context, const pop3_tls_peer *peer,
 /* Frees without a word to the peer (no close_notify). NULL is allowed. */
 void pop3_tls_free(pop3_tls *tls);
 
-/* Ciphertext that arrived; all of it is taken. Errors: MEMORY. */
+/*
+ * Ciphertext that arrives. Without a copy: receive at most *room octets at
+ * pop3_tls_room, which is the filter's and NULL for a lack of memory, and say
+ * how many came, before any other call. `feed` takes all of what lies
+ * elsewhere; MEMORY. `rest` gives the buffer back while no octets flow.
+ */
+char *pop3_tls_room(pop3_tls *tls, size_t *room);
+void pop3_tls_received(pop3_tls *tls, size_t size);
 pop3_error pop3_tls_feed(pop3_tls *tls, const char *octets, size_t size);
+void pop3_tls_rest(pop3_tls *tls);
 
 /* The transport ended. */
 void pop3_tls_eof(pop3_tls *tls);

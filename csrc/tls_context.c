@@ -319,9 +319,11 @@ static pop3_tls_context *make_context(const pop3_tls_options *options) {
   c->alpn = options->alpn;
   c->resume = options->resume;
   c->lock = CRYPTO_THREAD_lock_new();
+  c->input = pop3_tls_input_method();
   c->ssl = SSL_CTX_new(TLS_client_method());
   if (options->servername) c->servername = OPENSSL_strdup(options->servername);
-  if (c->lock && c->ssl && (c->servername || !options->servername)) return c;
+  if (c->lock && c->input && c->ssl && (c->servername || !options->servername))
+    return c;
   pop3_tls_context_release(c);
   return NULL;
 }
@@ -376,6 +378,7 @@ void pop3_tls_context_release(pop3_tls_context *context) {
   if (references > 0) return;
   pop3_tls_free_sessions(context);
   SSL_CTX_free(context->ssl);
+  BIO_meth_free(context->input);
   CRYPTO_THREAD_lock_free(context->lock);
   OPENSSL_free(context->servername);
   OPENSSL_free(context);

@@ -1,6 +1,7 @@
 /*
  * tls_internal.h - what the files of tls.h share: tls_context.c (options made
  * ready), tls.c (the filter), tls_verify.c (whom we talk to, and why not),
+ * tls_input.c (ciphertext that arrives),
  * tls_binding.c (what a session is good for), tls_session.c (sessions kept).
  */
 #ifndef POP3_TLS_INTERNAL_H
@@ -23,21 +24,23 @@
  * of a session has exactly its size. */
 #define POP3_TLS_BOUND 32
 
-/* Sessions that a context keeps. An entry is some two kilooctets. */
+/* Sessions that a context keeps; some twenty kilooctets each, where they do
+ * not come from the same connection and share its certificates. */
 #define POP3_TLS_KEPT 64
 
 typedef struct pop3_tls_kept {
-  unsigned char *sealed; /* as an export; NULL: a free place */
-  size_t size;
+  SSL_SESSION *session; /* NULL: a free place */
+  unsigned char bound[POP3_TLS_BOUND];
+  int64_t until; /* when its verification has to be done anew */
   uint64_t used; /* the store's clock when it came or was last offered */
-  bool once;     /* a ticket of TLS 1.3 */
 } pop3_tls_kept;
 
 struct pop3_tls_context {
   int references; /* guarded by lock, or atomic where OpenSSL can */
   CRYPTO_RWLOCK *lock;
   SSL_CTX *ssl;
-  char *servername; /* own copy, or NULL */
+  BIO_METHOD *input; /* of the filters' BIOs */
+  char *servername;  /* own copy, or NULL */
   bool verify;
   bool check_hostname;
   bool alpn;
@@ -54,10 +57,19 @@ typedef enum pop3_tls_name_kind {
   POP3_TLS_ADDRESS
 } pop3_tls_name_kind;
 
+/* Ciphertext that OpenSSL has not taken yet. */
+typedef struct pop3_tls_input {
+  char *octets; /* NULL while no octets flow */
+  size_t room;
+  size_t start, end;
+  bool ended; /* nothing will follow */
+} pop3_tls_input;
+
 struct pop3_tls {
   pop3_tls_context *context;
   SSL *ssl;
-  BIO *in, *out; /* owned by ssl */
+  pop3_tls_input input;
+  BIO *out; /* owned by ssl */
   pop3_tls_name_kind kind;
   char name[POP3_TLS_NAME];
   bool after_stls;
@@ -93,6 +105,10 @@ pop3_error pop3_tls_explain_peer(const pop3_tls *tls, pop3_failure *failure);
  * is ours. CERTIFICATE, HOSTNAME, ALPN, MEMORY.
  */
 pop3_error pop3_tls_check_peer(const pop3_tls *tls, pop3_failure *failure);
+
+/* A BIO that reads the filter's input; NULL: MEMORY. */
+BIO *pop3_tls_input_new(pop3_tls *tls);
+BIO_METHOD *pop3_tls_input_method(void);
 
 /* Are sessions of this context verified in full, so that they may be kept? */
 bool pop3_tls_may_resume(const pop3_tls_context *context);

@@ -2,7 +2,9 @@
  * tls_session.c - see tls.h and tls_internal.h: sessions kept, offered again,
  * and handed out.
  *
- * OpenSSL keeps none. A session lives here as the octets that an export gives:
+ * OpenSSL's own cache is off: it knows a session by an ID, not by a peer. Here
+ * each is kept with what it is bound to, as a copy of its own, so that no two
+ * connections share one. An export is
  *
  *   7 octets  "POP3TLS"
  *   1         format: 1
@@ -11,9 +13,8 @@
  *   ...       i2d_SSL_SESSION
  *   32        SHA-256 of all before, against damage
  *
- * So every session passes the same gate, from wherever it comes, no two
- * connections share an SSL_SESSION, and an entry needs two kilooctets where
- * OpenSSL's object with its certificates takes twenty.
+ * Kept as octets, too, sessions would need a tenth of the memory; but to read
+ * the certificate in them again is half of what a resumed handshake costs.
  */
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -94,11 +95,6 @@ static bool seal(const pop3_tls *tls, const SSL_SESSION *session,
          digest(out, size - SEAL_SIZE, out + size - SEAL_SIZE);
 }
 
-static bool is_bound(const unsigned char *sealed,
-                     const unsigned char bound[POP3_TLS_BOUND]) {
-  return memcmp(sealed + AT_BOUND, bound, POP3_TLS_BOUND) == 0;
-}
-
 /* Does the server still know it? It says for how long in TLS 1.3; before, the
  * hint of a ticket may be 0: unknown. */
 static bool is_fresh(const SSL_SESSION *session) {
@@ -108,16 +104,14 @@ static bool is_fresh(const SSL_SESSION *session) {
          (hint == 0 || age < (int64_t)hint);
 }
 
-/* The session in it, if it is one that this connection may offer. */
+/* The session in it, if it is bound to this connection. */
 static SSL_SESSION *open_sealed(const pop3_tls *tls,
                                 const unsigned char *sealed, size_t size) {
   const unsigned char *at = sealed + AT_SESSION;
-  if (sealed[AT_FORMAT] != FORMAT || !is_bound(sealed, tls->bound)) return NULL;
-  if (read_number(sealed + AT_UNTIL) <= now()) return NULL;
-  SSL_SESSION *session = d2i_SSL_SESSION(NULL, &at, (long)(size - OVERHEAD));
-  if (session && is_fresh(session)) return session;
-  SSL_SESSION_free(session);
-  return NULL;
+  if (sealed[AT_FORMAT] != FORMAT ||
+      memcmp(sealed + AT_BOUND, tls->bound, POP3_TLS_BOUND) != 0)
+    return NULL;
+  return d2i_SSL_SESSION(NULL, &at, (long)(size - OVERHEAD));
 }
 
 pop3_error pop3_tls_session_check(const char *octets, size_t size,
@@ -140,8 +134,9 @@ pop3_error pop3_tls_session_check(const char *octets, size_t size,
 
 /* --- the store ----------------------------------------------------------- */
 
+/* OpenSSL wipes its secrets. */
 static void wipe(pop3_tls_kept *kept) {
-  OPENSSL_clear_free(kept->sealed, kept->size);
+  SSL_SESSION_free(kept->session);
   memset(kept, 0, sizeof *kept);
 }
 
@@ -151,7 +146,7 @@ void pop3_tls_free_sessions(pop3_tls_context *context) {
 
 static bool is_for(const pop3_tls_kept *kept,
                    const unsigned char bound[POP3_TLS_BOUND]) {
-  return kept->sealed && is_bound(kept->sealed, bound);
+  return kept->session && memcmp(kept->bound, bound, POP3_TLS_BOUND) == 0;
 }
 
 /* Where one more of this peer goes: instead of the peer's oldest when it has
@@ -173,10 +168,10 @@ static pop3_tls_kept *place(pop3_tls_context *context,
 }
 
 /* Takes what is in `fresh`; leaves in it what had to go. */
-static void put(pop3_tls *tls, pop3_tls_kept *fresh) {
-  pop3_tls_context *context = tls->context;
+static void put(pop3_tls_context *context, pop3_tls_kept *fresh) {
+  int limit = is_used_once(fresh->session) ? TICKETS : 1;
   if (CRYPTO_THREAD_write_lock(context->lock) != 1) return;
-  pop3_tls_kept *at = place(context, tls->bound, fresh->once ? TICKETS : 1);
+  pop3_tls_kept *at = place(context, fresh->bound, limit);
   pop3_tls_kept gone = *at;
   fresh->used = ++context->clock;
   *at = *fresh;
@@ -187,12 +182,10 @@ static void put(pop3_tls *tls, pop3_tls_kept *fresh) {
 static void store(pop3_tls *tls, const SSL_SESSION *session) {
   pop3_tls_kept fresh = {0};
   if (!tls->context->resume || tls->until <= now()) return;
-  fresh.size = sealed_size(session);
-  if (fresh.size == 0) return;
-  fresh.sealed = OPENSSL_malloc(fresh.size);
-  fresh.once = is_used_once(session);
-  if (fresh.sealed && seal(tls, session, fresh.sealed, fresh.size))
-    put(tls, &fresh);
+  fresh.session = SSL_SESSION_dup(session);
+  fresh.until = tls->until;
+  memcpy(fresh.bound, tls->bound, POP3_TLS_BOUND);
+  if (fresh.session) put(tls->context, &fresh);
   wipe(&fresh);
 }
 
@@ -212,51 +205,60 @@ static pop3_tls_kept take(pop3_tls *tls) {
   pop3_tls_kept taken = {0};
   if (CRYPTO_THREAD_write_lock(context->lock) != 1) return taken;
   pop3_tls_kept *found = newest(context, tls->bound);
-  if (found && found->once) {
-    taken = *found;
-    memset(found, 0, sizeof *found);
-  } else if (found) {
-    taken.size = found->size;
-    taken.sealed = OPENSSL_memdup(found->sealed, found->size);
+  if (found) {
     found->used = ++context->clock;
+    taken = *found;
+    if (is_used_once(found->session)) memset(found, 0, sizeof *found);
+    else taken.session = SSL_SESSION_dup(found->session);
   }
   (void)CRYPTO_THREAD_unlock(context->lock);
   return taken;
 }
 
-/* Drop those of this peer; with `sealed` only the one that has its octets. */
-static void drop(pop3_tls *tls, const char *sealed, size_t size) {
+static bool is_same(const SSL_SESSION *a, const SSL_SESSION *b) {
+  unsigned size_a, size_b;
+  const unsigned char *id_a = SSL_SESSION_get_id(a, &size_a);
+  const unsigned char *id_b = SSL_SESSION_get_id(b, &size_b);
+  return size_a == size_b && memcmp(id_a, id_b, size_a) == 0;
+}
+
+/* Drop those of this peer, or just the one that is the same as `session`. */
+static void drop(pop3_tls *tls, const SSL_SESSION *session) {
   pop3_tls_context *context = tls->context;
   if (CRYPTO_THREAD_write_lock(context->lock) != 1) return;
   for (size_t i = 0; i < POP3_TLS_KEPT; i++) {
     pop3_tls_kept *k = &context->kept[i];
     if (!is_for(k, tls->bound)) continue;
-    if (!sealed || (k->size == size && memcmp(k->sealed, sealed, size) == 0))
-      wipe(k);
+    if (!session || is_same(k->session, session)) wipe(k);
   }
   (void)CRYPTO_THREAD_unlock(context->lock);
 }
 
 void pop3_tls_forget_sessions(pop3_tls *tls) {
-  if (pop3_tls_may_resume(tls->context)) drop(tls, NULL, 0);
+  if (pop3_tls_may_resume(tls->context)) drop(tls, NULL);
 }
 
 /* --- offering ------------------------------------------------------------ */
 
-static bool offer(pop3_tls *tls, const unsigned char *sealed, size_t size) {
-  SSL_SESSION *session = open_sealed(tls, sealed, size);
-  if (!session) return false;
+static bool offer(pop3_tls *tls, SSL_SESSION *session, int64_t until) {
+  if (!session || until <= now() || !is_fresh(session)) return false;
   tls->offered = SSL_set_session(tls->ssl, session) == 1;
-  tls->until = read_number(sealed + AT_UNTIL);
-  SSL_SESSION_free(session);
+  tls->until = until;
   return tls->offered;
 }
 
 static void offer_kept(pop3_tls *tls) {
   pop3_tls_kept kept = take(tls);
-  if (kept.sealed && !offer(tls, kept.sealed, kept.size))
+  if (kept.session && !offer(tls, kept.session, kept.until))
     pop3_tls_forget_sessions(tls); /* the newest is too old already */
   wipe(&kept);
+}
+
+static void offer_given(pop3_tls *tls, const pop3_tls_peer *peer) {
+  const unsigned char *sealed = (const unsigned char *)peer->session;
+  SSL_SESSION *session = open_sealed(tls, sealed, peer->session_size);
+  (void)offer(tls, session, read_number(sealed + AT_UNTIL));
+  SSL_SESSION_free(session);
 }
 
 pop3_error pop3_tls_offer_session(pop3_tls *tls, const pop3_tls_peer *peer,
@@ -269,8 +271,7 @@ pop3_error pop3_tls_offer_session(pop3_tls *tls, const pop3_tls_peer *peer,
   if (!pop3_tls_bind(tls, peer) ||
       SSL_set_session_id_context(tls->ssl, tls->bound, POP3_TLS_BOUND) != 1)
     return pop3_fail(failure, POP3_E_MEMORY, NULL);
-  if (peer->session)
-    (void)offer(tls, (const unsigned char *)peer->session, peer->session_size);
+  if (peer->session) offer_given(tls, peer);
   if (!tls->offered && tls->context->resume) offer_kept(tls);
   ERR_clear_error();
   return POP3_E_OK;
@@ -336,7 +337,7 @@ pop3_error pop3_tls_session_export(pop3_tls *tls, char *octets, size_t room,
   if (needed > 0 && octets)
     sealed = seal(tls, session, (unsigned char *)octets, needed);
   if (needed > 0 && octets && sealed && is_used_once(session))
-    drop(tls, octets, needed);
+    drop(tls, session);
   ERR_clear_error();
   if (needed == 0) return POP3_E_AGAIN;
   if (!sealed) return POP3_E_MEMORY;

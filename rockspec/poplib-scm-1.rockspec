@@ -70,6 +70,7 @@ build = {
         "csrc/tls.c",
         "csrc/tls_binding.c",
         "csrc/tls_context.c",
+        "csrc/tls_input.c",
         "csrc/tls_session.c",
         "csrc/tls_verify.c",
       },

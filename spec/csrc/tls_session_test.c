@@ -21,7 +21,6 @@
 #define HOST "pop.example.org"
 
 /* Of the format that tls_session.c describes. */
-#define AT_UNTIL 40
 #define AT_SESSION 48
 #define SEAL 32
 
@@ -53,7 +52,7 @@ static pop3_tls_context *make_context(void) {
 
 static int count_kept(const pop3_tls_context *context) {
   int count = 0;
-  for (int i = 0; i < POP3_TLS_KEPT; i++) count += !!context->kept[i].sealed;
+  for (int i = 0; i < POP3_TLS_KEPT; i++) count += !!context->kept[i].session;
   return count;
 }
 
@@ -316,10 +315,7 @@ typedef struct ending {
 } ending;
 
 static void set_until(pop3_tls_context *context, int64_t until) {
-  for (int i = 0; i < POP3_TLS_KEPT; i++)
-    for (int j = 0; context->kept[i].sealed && j < 8; j++)
-      context->kept[i].sealed[AT_UNTIL + j] =
-          (unsigned char)(until >> (56 - 8 * j));
+  for (int i = 0; i < POP3_TLS_KEPT; i++) context->kept[i].until = until;
 }
 
 static void begin_ending(ending *e, server *usual, server *brief) {
