@@ -4,6 +4,7 @@
 
 local certificates = require "spec.support.certificates"
 local child = require "spec.support.child"
+local dovecot = require "spec.support.dovecot"
 local pop3 = require "pop3"
 local server = require "spec.support.server"
 
@@ -331,4 +332,26 @@ describe("an exported TLS session", function()
       assert.matches("bad option 'session' to 'POP3_SSL'", err, 1, true)
     end
   end)
+end)
+
+describe("a TLS session of Dovecot's", function()
+  local box
+  setup(function() box = dovecot.start() end)
+  teardown(function() box:stop() end)
+
+  for _, version in ipairs { "1.2", "1.3" } do
+    for name, door in pairs(doors) do
+      it(("is resumed: %s, TLS %s"):format(name, version), function()
+        local options = { context = pop3.context { cafile = box.cafile,
+                                                   max_version = version },
+                          timeout = 30 }
+        local s = { host = box.host, port = name == "STLS" and box.plain
+                                            or box.implicit }
+        assert.is_false(visit(s, options, door))
+        assert.is_true(visit(s, options, door))
+        options.session = obtain(s, options, door)
+        assert.is_true(visit(s, options, door))
+      end)
+    end
+  end
 end)
