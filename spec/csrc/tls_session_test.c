@@ -306,7 +306,18 @@ static void test_foreign_binding(const struct way *way) {
 
 /* --- time ---------------------------------------------------------------- */
 
-/* Three things end while we sleep: a ticket, a certificate, what we allow. */
+/* The clock of everybody here, OpenSSL's, too, goes so many seconds fast. */
+static long ahead;
+
+time_t time(time_t *out) {
+  struct timespec t;
+  (void)clock_gettime(CLOCK_REALTIME, &t);
+  t.tv_sec += ahead;
+  if (out) *out = t.tv_sec;
+  return t.tv_sec;
+}
+
+/* Three things end in a minute: a ticket, a certificate, what we allow. */
 typedef struct ending {
   const struct way *way;
   pair ticket, date, day;
@@ -324,12 +335,12 @@ static void begin_ending(ending *e, server *usual, server *brief) {
   serve_way(&e->ticket, usual, e->way);
   serve_way(&e->date, brief, e->way);
   serve_way(&e->day, usual, e->way);
-  (void)SSL_CTX_set_timeout(e->ticket.context, 1);
+  (void)SSL_CTX_set_timeout(e->ticket.context, 60);
   must(
       is_full(&e->ticket, e->first, &base) && is_full(&e->day, e->third, &base),
       "two sessions");
   e->stolen = steal(&e->date, e->second);
-  set_until(e->third, (int64_t)time(NULL) + 1);
+  set_until(e->third, (int64_t)time(NULL) + 60);
 }
 
 static void check_ending(ending *e) {
@@ -355,15 +366,16 @@ static void test_ends(void) {
   ending endings[WAYS];
   server usual = {.identity = &leaf};
   identity brief = make(&(form){.subject = "x", .issuer = &root, NAMES});
-  (void)X509_gmtime_adj(X509_getm_notAfter(brief.certificate), 2);
+  (void)X509_gmtime_adj(X509_getm_notAfter(brief.certificate), 60);
   must(X509_sign(brief.certificate, root.key, EVP_sha256()) > 0, "a signature");
   server dying = {.identity = &brief};
   for (size_t i = 0; i < WAYS; i++) {
     endings[i].way = &ways[i];
     begin_ending(&endings[i], &usual, &dying);
   }
-  (void)sleep(3);
+  ahead = 61;
   for (size_t i = 0; i < WAYS; i++) check_ending(&endings[i]);
+  ahead = 0;
   discard(&brief);
 }
 
