@@ -66,17 +66,26 @@ static void keep_opening(pop3_tls *tls, const char *octets, size_t size) {
   tls->opening_size += size;
 }
 
-static char *make_room(pop3_tls_input *in, size_t room) {
-  if (in->start > 0)
-    memmove(in->octets, in->octets + in->start, in->end - in->start);
+static void move_up(pop3_tls_input *in) {
+  if (in->start == 0) return;
+  memmove(in->octets, in->octets + in->start, in->end - in->start);
   in->end -= in->start;
   in->start = 0;
-  if (in->room - in->end >= room) return in->octets + in->end;
-  char *larger = OPENSSL_realloc(in->octets, in->end + room);
+}
+
+/* To nothing, it frees. */
+static bool resize(pop3_tls_input *in, size_t size) {
+  char *octets = OPENSSL_realloc(in->octets, size);
   ERR_clear_error();
-  if (!larger) return NULL;
-  in->octets = larger;
-  in->room = in->end + room;
+  if (!octets && size > 0) return false;
+  in->octets = octets;
+  in->room = size;
+  return true;
+}
+
+static char *make_room(pop3_tls_input *in, size_t room) {
+  move_up(in);
+  if (in->room - in->end < room && !resize(in, in->end + room)) return NULL;
   return in->octets + in->end;
 }
 
@@ -105,9 +114,7 @@ pop3_error pop3_tls_feed(pop3_tls *tls, const char *octets, size_t size) {
 void pop3_tls_eof(pop3_tls *tls) { tls->input.ended = true; }
 
 void pop3_tls_rest(pop3_tls *tls) {
-  pop3_tls_input *in = &tls->input;
-  if (in->start < in->end) return;
-  OPENSSL_free(in->octets);
-  in->octets = NULL;
-  in->room = in->start = in->end = 0;
+  move_up(&tls->input);
+  /* tickets may wait there for the next read */
+  if (tls->input.octets) (void)resize(&tls->input, tls->input.end);
 }
