@@ -11,6 +11,7 @@
 #include "lua_operation.h"
 #include "lua_options.h"
 #include "lua_secret.h"
+#include "lua_session.h"
 
 #define CONNECTION_TYPE "pop3.connection"
 
@@ -131,12 +132,13 @@ static void set_integer(lua_State *L, const char *key, lua_Integer value) {
 
 /* [-0, +0, m] the table is on top */
 static void set_tls_info(lua_State *L, const pop3_tls_info *tls) {
-  lua_createtable(L, 0, 5);
+  lua_createtable(L, 0, 6);
   set_string(L, "version", tls->version);
   set_string(L, "cipher", tls->cipher);
   set_string(L, "group", tls->group);
   set_string(L, "alpn", tls->alpn);
   set_boolean(L, "verified", tls->verified);
+  set_boolean(L, "resumed", tls->resumed);
   lua_setfield(L, -2, "tls");
 }
 
@@ -185,6 +187,7 @@ typedef struct connect_options {
   int framing;
   bool allow_cleartext;
   int pipelining;
+  pop3_span session;
   pop3_config engine;
 } connect_options;
 
@@ -209,6 +212,7 @@ static const pop3_option option_rows[] = {
     {"pipelining", POP3_OPTION_ANY, 0, NULL}, /* by read_pipelining */
     {"wait", POP3_OPTION_FUNCTION, 0, NULL},
     {"cache", POP3_OPTION_TABLE, 0, NULL},
+    OPTION(session, OCTETS, NULL),
     POP3_LIMITS(LIMIT_OPTION)};
 
 static void connect_options_init(connect_options *options, bool implicit) {
@@ -398,6 +402,15 @@ static void take_values(lua_State *L, pop3_connection *u) {
   lua_pop(L, 1);
 }
 
+/* The `session` option. [-0, +0, v] */
+static pop3_error take_session(lua_State *L, pop3_failure *failure) {
+  lua_getfield(L, AT_OPTIONS, "session");
+  pop3_error error =
+      pop3_connection_use_session(L, AT_CONNECTION, lua_gettop(L), failure);
+  lua_pop(L, 1);
+  return error;
+}
+
 int pop3_lua_connect(lua_State *L) {
   const char *class = luaL_checkstring(L, AT_CLASS);
   connect_options options;
@@ -416,6 +429,8 @@ int pop3_lua_connect(lua_State *L) {
   pop3_error error = POP3_E_OK;
   if (needs_context(L, &options))
     error = take_context(L, class, u, &tls, &failure);
+  if (error == POP3_E_OK && options.session.data != NULL)
+    error = take_session(L, &failure);
   if (error == POP3_E_OK) error = open_connection(L, class, u, &failure);
   if (error == POP3_E_ARGUMENT)
     return pop3_argument_error(L, class, 1, "%s", failure.text);
