@@ -57,6 +57,7 @@ bool pop3_delivery_aim(lua_State *L, pop3_delivery *d, int index, int anchors) {
   if (!file && lua_type(L, index) != LUA_TFUNCTION) return false;
   d->mode = file ? POP3_TO_FILE : POP3_TO_LUA;
   d->aimed = file;
+  d->lua_file = lua_isuserdata(L, index);
   lua_pushvalue(L, index);
   lua_setfield(L, anchors, "sink");
   return true;
@@ -95,6 +96,28 @@ pop3_error pop3_delivery_open(lua_State *L, pop3_connection *u, int anchors,
   return error;
 }
 
+/* The Lua file that was aimed at and is open, or NULL. [-0, +0, m] */
+static FILE *aimed_file(lua_State *L, int anchors) {
+  lua_getfield(L, anchors, "sink");
+  FILE *file = compat_testfile(L, -1);
+  lua_pop(L, 1);
+  return file;
+}
+
+bool pop3_delivery_is_lost(lua_State *L, const pop3_delivery *d, int anchors) {
+  return d->file != NULL && d->lua_file && aimed_file(L, anchors) == NULL;
+}
+
+void pop3_delivery_close(lua_State *L, pop3_delivery *d, int anchors) {
+  FILE *file = d->lua_file ? aimed_file(L, anchors) : NULL;
+  pop3_file_release(d->file);
+  if (file != NULL) compat_resync(file);
+  d->file = NULL;
+  d->lua_file = d->finishing = false;
+  lua_pushnil(L);
+  lua_setfield(L, anchors, "sink");
+}
+
 /* Write all of it, and make it durable; for hosts that wait. */
 static pop3_error write_whole(pop3_file *file, const char *octets, size_t size,
                               pop3_failure *failure) {
@@ -113,6 +136,8 @@ int pop3_lua_save(lua_State *L) {
   pop3_failure failure;
   size_t size;
   const char *path = luaL_checkstring(L, 1);
+  luaL_argcheck(L, strlen(path) == compat_rawlen(L, 1), 1,
+                "a path without NUL");
   const char *octets = luaL_checklstring(L, 2, &size);
   pop3_allocator allocator;
   allocator.resize = lua_getallocf(L, &allocator.state);

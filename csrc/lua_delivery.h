@@ -73,6 +73,14 @@ bool pop3_delivery_aim(lua_State *L, pop3_delivery *delivery, int index,
 pop3_error pop3_delivery_open(lua_State *L, struct pop3_connection *connection,
                               int anchors, pop3_failure *failure);
 
+/* Is a Lua file that was aimed at closed by now? Its number may be another
+ * one's. [-0, +0, m] */
+bool pop3_delivery_is_lost(lua_State *L, const pop3_delivery *delivery,
+                           int anchors);
+
+/* The file is written: free it, and let a Lua file know. [-0, +0, m] */
+void pop3_delivery_close(lua_State *L, pop3_delivery *delivery, int anchors);
+
 /* A message begins, of so many octets, or 0 when the server did not say. */
 pop3_error pop3_delivery_start(pop3_delivery *delivery, uint64_t announced,
                                pop3_failure *failure);
