@@ -46,6 +46,7 @@ typedef struct pop3_delivery {
   pop3_eol eol;
   pop3_digest *digest;
   bool aimed;      /* at a file that is not opened yet: the table's "sink" */
+  bool lua_file;   /* ... which is an open file of Lua's */
   pop3_file *file; /* owned */
   pop3_pieces writing; /* what is not written yet */
   bool finishing;      /* the file is to be made durable */
