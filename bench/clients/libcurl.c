@@ -83,7 +83,6 @@ static CURL *new_handle(void) {
   if (easy == NULL) exit(70);
   curl_easy_setopt(easy, CURLOPT_USERNAME, "u");
   curl_easy_setopt(easy, CURLOPT_PASSWORD, "p");
-  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 512L * 1024);
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, count);
   if (text_option("ca") == NULL) return easy;
   curl_easy_setopt(easy, CURLOPT_CAINFO, text_option("ca"));
@@ -95,6 +94,8 @@ static void fetch(void) {
   CURL *easy = new_handle();
   bool string = strcmp(text_option("deliver"), "string") == 0;
   if (strcmp(text_option("deliver"), "lines") == 0) exit(77);
+  /* Its best, but a LIST that fits into it as a whole ends in an error. */
+  curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 512L * 1024);
   if (string) curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, append);
   for (long i = 1; i <= option("messages", 1); i++) {
     text.size = 0;

@@ -44,6 +44,7 @@ end
 def listing
   items = sum = 0
   session do |conn|
+    conn.mails
     conn.set_all_uids
     if OPTIONS["as"] == "iterate"
       conn.each_mail do |mail|

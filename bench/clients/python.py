@@ -100,6 +100,7 @@ def start():
 
 VERBS = {"start": start, "fetch": fetch, "listing": listing,
          "session": session, "boxes": boxes}
-if VERB not in VERBS or OPTIONS.get("deliver") == "callback":
+if (VERB not in VERBS or OPTIONS.get("deliver") == "callback" or
+        "quit" in OPTIONS):
     sys.exit(77)
 print(json.dumps(VERBS[VERB]()))

@@ -57,7 +57,7 @@ CLIENTS_TABLE = [
            version=("getmail", "--version")),
     Client("poplib", [PYTHON, script("python.py")], needs=PYTHON,
            version=(PYTHON, "--version")),
-    Client("Net::POP3", ["perl", script("net-pop3.pl")], form="lf",
+    Client("Net::POP3", ["perl", script("net-pop3.pl")], form="either",
            needs="perl",
            version=("perl", "-MNet::POP3", "-e",
                     "print qq(Net::POP3 $Net::POP3::VERSION, Perl $^V)")),

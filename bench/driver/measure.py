@@ -59,13 +59,22 @@ def run(client, arguments, before=(), limit=TIME_LIMIT):
     if usage["status"] == 128 + 9:
         raise Failed(f"not done after {limit} s")
     if usage["status"] != 0:
-        raise Failed(f"status {usage['status']}: {last_line(done.stderr)}")
+        raise Failed(f"status {usage['status']}: {complaint(done.stderr)}")
     usage["cpu"] = usage["user"] + usage["system"]
     return usage, done.stdout, done.stderr
 
 
+def complaint(text):
+    """The line that says what is wrong, wherever a language puts it."""
+    lines = text.strip().splitlines()
+    for line in lines:
+        if "rror" in line or "fail" in line or line.startswith("lua"):
+            return line[:200]
+    return last_line(text)
+
+
 def last_line(text):
-    lines = text.split("stack traceback:")[0].strip().splitlines()
+    lines = text.strip().splitlines()
     return lines[-1][:200] if lines else ""
 
 

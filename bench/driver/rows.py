@@ -113,33 +113,35 @@ def time_once(job, row, server, scratch):
     row.in_flight = max(row.in_flight or 0, server.counted()["in_flight"])
 
 
-def count_calls(job, row, server, scratch, started):
-    if not job.per or row.trouble:
-        return
+def counted(count, row, job, server, scratch, before):
+    """What the job needs beyond a start; None when it cannot be counted."""
+    if row.trouble or before is None:
+        return None
     try:
-        calls = measure.system_calls(
-            row.client, measure.words(job, server.facts, scratch))
+        n = count(row.client, measure.words(job, server.facts, scratch))
     except (Cannot, Failed, OSError):
-        return
-    row.counts["calls"] = max(calls - started.get("calls", 0), 0) / job.calls
+        return None
+    return max(n - before, 0)
 
 
-def count_instructions(job, rows, started):
-    if not job.few:
-        return
-    with LoadServer(job.few) as server:
-        octets = job.few["messages"] * job.few["size"]
+def count_all(job, rows, started):
+    """System calls and instructions, in runs of their own: on a smaller
+    mailbox where there is one, because both are slow."""
+    options = job.few or job.server
+    octets = options["messages"] * options["size"]
+    share = octets / (job.server["messages"] * job.server["size"])
+    with LoadServer(options) as server, \
+            tempfile.TemporaryDirectory(dir=built("")) as scratch:
         for row in rows:
-            before = started[row.client.name].get("instructions")
-            if row.trouble or before is None:
-                continue
-            with tempfile.TemporaryDirectory(dir=built("")) as scratch:
-                try:
-                    n = measure.instructions(row.client, measure.words(
-                        job, server.facts, scratch))
-                    row.counts["instructions"] = max(n - before, 0) / octets
-                except (Cannot, Failed, OSError):
-                    continue
+            cost = started[row.client.name]
+            calls = counted(measure.system_calls, row, job, server, scratch,
+                            cost.get("calls")) if job.per else None
+            if calls is not None:
+                row.counts["calls"] = calls / (job.calls * share)
+            n = counted(measure.instructions, row, job, server, scratch,
+                        cost.get("instructions")) if job.few else None
+            if n is not None:
+                row.counts["instructions"] = n / octets
 
 
 def start_costs(clients, runs, counts):
@@ -178,12 +180,8 @@ def measure_job(job, clients, started, runs, counts):
             for row in rows:
                 if row.wants_run(number):
                     time_once(job, row, server, scratch)
-        if counts:
-            for row in rows:
-                count_calls(job, row, server, scratch,
-                            started[row.client.name])
-    if counts:
-        count_instructions(job, rows, started)
+    if counts and (job.per or job.few):
+        count_all(job, rows, started)
     summaries = {row.client.name: row.summary(
         job, started[row.client.name]) for row in rows}
     add_ratios(summaries)
