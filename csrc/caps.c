@@ -35,6 +35,19 @@ pop3_error pop3_caps_add(pop3_caps *caps, pop3_span part, bool last) {
   return POP3_E_OK;
 }
 
+pop3_error pop3_caps_add_lines(pop3_caps *caps, pop3_span lines) {
+  while (lines.size > 0) {
+    const char *end = memchr(lines.data, '\n', lines.size);
+    if (end == NULL) return POP3_E_MALFORMED;
+    pop3_span line = {lines.data, (size_t)(end - lines.data)};
+    pop3_error error = pop3_caps_add(caps, line, true);
+    if (error != POP3_E_OK) return error;
+    lines.data += line.size + 1;
+    lines.size -= line.size + 1;
+  }
+  return POP3_E_OK;
+}
+
 bool pop3_next_word(pop3_span *rest, pop3_span *word) {
   while (rest->size > 0 && is_blank(rest->data[0])) {
     rest->data++;

@@ -26,6 +26,9 @@ void pop3_caps_clear(pop3_caps *caps);
  * capability can have (not printable ASCII or blank). */
 pop3_error pop3_caps_add(pop3_caps *caps, pop3_span part, bool last);
 
+/* Append whole lines, an LF behind each. Errors as above. */
+pop3_error pop3_caps_add_lines(pop3_caps *caps, pop3_span lines);
+
 /*
  * Next line that is not blank; `at` starts at 0. false at the end. The span
  * lives until the capabilities change.

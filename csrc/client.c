@@ -7,22 +7,6 @@
 
 #include "crypto.h"
 
-/* A plan is the commands of an operation, in order. POP3_OTHER ends it. */
-#define PLAN_STEPS 4
-
-static const pop3_command plans[][PLAN_STEPS] = {
-    [POP3_OP_OPEN] = {POP3_GREETING, POP3_OTHER},
-    [POP3_OP_OPEN_STLS] = {POP3_GREETING, POP3_CAPA, POP3_STLS, POP3_OTHER},
-    [POP3_OP_OPEN_EITHER] = {POP3_GREETING, POP3_CAPA, POP3_STLS, POP3_OTHER},
-    [POP3_OP_COMMAND] = {POP3_OTHER}, /* the request says which */
-    [POP3_OP_LINE] = {POP3_OTHER},
-    [POP3_OP_CAPA] = {POP3_CAPA, POP3_OTHER},
-    [POP3_OP_CAPABILITIES] = {POP3_CAPA, POP3_OTHER},
-    [POP3_OP_STLS] = {POP3_CAPA, POP3_STLS, POP3_OTHER},
-    [POP3_OP_APOP] = {POP3_APOP, POP3_OTHER},
-    [POP3_OP_LOGIN] = {POP3_USER, POP3_PASS, POP3_OTHER},
-};
-
 void pop3_client_init(pop3_client *c, pop3_session *session,
                       const pop3_allocator *allocator) {
   memset(c, 0, sizeof *c);
@@ -42,72 +26,73 @@ void pop3_client_free(pop3_client *c) {
 void pop3_client_stop(pop3_client *c) {
   pop3_wipe(c->digest, sizeof c->digest);
   c->running = false;
+  c->ending = POP3_E_OK;
 }
 
-/* ------------------------------------------------------------ traces */
+/* ------------------------------------------------------------ plans */
 
-static void show(const pop3_client *c, int level, const char *label,
-                 pop3_span text, unsigned line_end) {
-  if (c->tracer.level >= level)
-    c->tracer.show(c->tracer.state, level, label, text, line_end);
+/* The commands of an operation, in order. POP3_OTHER ends a row; in the rows
+ * that have none the request says which command it is. */
+static const struct {
+  bool in_flight; /* they may be, where PIPELINING was announced */
+  pop3_command commands[4];
+} plans[] = {
+    [POP3_OP_OPEN] = {false, {POP3_GREETING, POP3_OTHER}},
+    [POP3_OP_OPEN_STLS] = {false,
+                           {POP3_GREETING, POP3_CAPA, POP3_STLS, POP3_OTHER}},
+    [POP3_OP_OPEN_EITHER] = {false,
+                             {POP3_GREETING, POP3_CAPA, POP3_STLS, POP3_OTHER}},
+    [POP3_OP_COMMAND] = {false, {POP3_OTHER}},
+    [POP3_OP_LINE] = {false, {POP3_OTHER}},
+    [POP3_OP_CAPA] = {false, {POP3_CAPA, POP3_OTHER}},
+    [POP3_OP_CAPABILITIES] = {false, {POP3_CAPA, POP3_OTHER}},
+    [POP3_OP_STLS] = {false, {POP3_CAPA, POP3_STLS, POP3_OTHER}},
+    [POP3_OP_APOP] = {false, {POP3_APOP, POP3_OTHER}},
+    [POP3_OP_LOGIN] = {true, {POP3_USER, POP3_PASS, POP3_OTHER}},
+    [POP3_OP_LISTING] = {true, {POP3_LIST, POP3_UIDL, POP3_OTHER}},
+    [POP3_OP_MANY] = {true, {POP3_OTHER}},
+};
+
+static void plan(pop3_client *c, pop3_command command) {
+  c->plan[c->plan_size++] = command;
 }
 
-static size_t append(char *out, size_t used, size_t room, pop3_span text) {
-  if (text.size > room - used) text.size = room - used;
-  if (text.size > 0) memcpy(out + used, text.data, text.size);
-  return used + text.size;
+/* One command only, and nothing behind it? Then there is nothing to gain. */
+static bool is_lonely(const pop3_request *r) {
+  if (r->operation == POP3_OP_LOGIN) return r->with == 0;
+  if (r->operation != POP3_OP_MANY || r->with != 0) return false;
+  const char *end = memchr(r->tokens.data, '\n', r->tokens.size);
+  return end == r->tokens.data + r->tokens.size - 1;
 }
+
+/* Capabilities decide about pipelining, and are not known. */
+static bool must_ask(const pop3_client *c) {
+  return plans[c->request.operation].in_flight && !is_lonely(&c->request) &&
+         c->pipelining == POP3_PIPELINING_AUTO && !c->caps.known &&
+         !c->capa_refused;
+}
+
+static void make_plan(pop3_client *c) {
+  const pop3_request *r = &c->request;
+  const pop3_command *row = plans[r->operation].commands;
+  c->plan_size = c->step = c->token = c->outstanding = 0;
+  if (must_ask(c)) plan(c, POP3_CAPA);
+  if (*row == POP3_OTHER) plan(c, r->command);
+  for (; *row != POP3_OTHER; row++) plan(c, *row);
+  if (r->with & POP3_WITH_STAT) plan(c, POP3_STAT);
+  if (r->with & POP3_WITH_LISTING) {
+    plan(c, POP3_LIST);
+    plan(c, POP3_UIDL);
+  }
+  if (r->with & POP3_WITH_QUIT) plan(c, POP3_QUIT);
+}
+
+/* ------------------------------------------------------------ commands */
 
 static pop3_span span(const char *string) {
   pop3_span s = {string, strlen(string)};
   return s;
 }
-
-/* Secrets of a row: all arguments, but for APOP's user, which is none. */
-static pop3_span visible(pop3_command command, pop3_span argument, size_t i) {
-  bool secret = (pop3_command_get(command)->flags & POP3_F_SECRET) != 0;
-  if (!secret || (command == POP3_APOP && i == 0)) return argument;
-  return span("***");
-}
-
-static void show_sent(const pop3_client *c, pop3_span line) {
-  show(c, 1, "cmd", line, 0);
-  show(c, 2, "put", line, 2);
-}
-
-static void show_command(const pop3_client *c, pop3_command command,
-                         const pop3_span *arguments, size_t count) {
-  char line[1024];
-  if (c->tracer.level < 1) return;
-  size_t used =
-      append(line, 0, sizeof line, span(pop3_command_get(command)->name));
-  for (size_t i = 0; i < count; i++) {
-    used = append(line, used, sizeof line, span(" "));
-    used = append(line, used, sizeof line, visible(command, arguments[i], i));
-  }
-  pop3_span shown = {line, used};
-  show_sent(c, shown);
-}
-
-static void show_line(const pop3_client *c, pop3_span line) {
-  pop3_command command = pop3_command_find(line.data, line.size);
-  if (c->tracer.level < 1) return;
-  if (pop3_command_get(command)->flags & POP3_F_SECRET) {
-    pop3_span hidden = span("***");
-    show_command(c, command, &hidden, 1);
-    return;
-  }
-  show_sent(c, line);
-}
-
-static void show_event(const pop3_client *c, const pop3_event *event) {
-  if (event->type == POP3_EVENT_STATUS || event->type == POP3_EVENT_LINE)
-    show(c, 2, "get", event->text, event->line_end);
-  if (event->type == POP3_EVENT_STATUS) show(c, 2, "resp", event->text, 0);
-  if (event->type == POP3_EVENT_END) show(c, 2, "get", span("."), 2);
-}
-
-/* ------------------------------------------------------------ commands */
 
 static pop3_error explain(pop3_client *c, pop3_error error,
                           pop3_failure *failure) {
@@ -125,20 +110,17 @@ static pop3_error send(pop3_client *c, pop3_command command,
                        pop3_failure *failure) {
   pop3_error error = pop3_session_command(c->session, command, arguments, count,
                                           c->request.flags, NULL);
+  if (error == POP3_E_AGAIN) return error;
   if (error != POP3_E_OK) return explain(c, error, failure);
-  show_command(c, command, arguments, count);
+  pop3_trace_command(&c->tracer, command, arguments, count);
   return POP3_E_OK;
-}
-
-static pop3_command current(const pop3_client *c) {
-  if (c->request.operation == POP3_OP_COMMAND) return c->request.command;
-  return plans[c->request.operation][c->step];
 }
 
 static pop3_error send_line(pop3_client *c, pop3_failure *failure) {
   pop3_span line = c->request.arguments[0];
   pop3_error error =
       pop3_session_line(c->session, line, c->request.flags, NULL);
+  if (error == POP3_E_AGAIN) return error;
   if (error == POP3_E_STATE && !pop3_session_is_over(c->session))
     return pop3_fail(failure, error,
                      "STLS and AUTH change the stream itself: use stls() "
@@ -146,19 +128,33 @@ static pop3_error send_line(pop3_client *c, pop3_failure *failure) {
   if (error == POP3_E_ARGUMENT)
     return pop3_fail(failure, error, "a line begins with a command's name");
   if (error != POP3_E_OK) return explain(c, error, failure);
-  show_line(c, line);
+  pop3_trace_line(&c->tracer, line);
   return POP3_E_OK;
+}
+
+/* The next message number of OP_MANY, and what goes with it. */
+static pop3_error send_token(pop3_client *c, pop3_failure *failure) {
+  const pop3_request *r = &c->request;
+  const char *at = r->tokens.data + c->token;
+  const char *end = memchr(at, '\n', r->tokens.size - c->token);
+  pop3_span arguments[2] = {{at, (size_t)(end - at)}, r->arguments[0]};
+  size_t count = r->command == POP3_TOP ? 2 : 1;
+  pop3_error error = send(c, r->command, arguments, count, failure);
+  if (error == POP3_E_OK) c->token += arguments[0].size + 1;
+  return error;
 }
 
 /* The arguments of the plan's current command. */
 static pop3_error send_step(pop3_client *c, pop3_failure *failure) {
   const pop3_request *r = &c->request;
-  pop3_command command = current(c);
+  pop3_command command = c->plan[c->step];
   pop3_span digest[2] = {r->arguments[0], span(c->digest)};
   if (r->operation == POP3_OP_LINE) return send_line(c, failure);
   if (command == POP3_GREETING) return POP3_E_OK;
   if (r->operation == POP3_OP_COMMAND)
     return send(c, command, r->arguments, r->count, failure);
+  if (r->operation == POP3_OP_MANY && command == r->command)
+    return send_token(c, failure);
   if (command == POP3_USER) return send(c, command, r->arguments, 1, failure);
   if (command == POP3_PASS)
     return send(c, command, r->arguments + 1, 1, failure);
@@ -166,38 +162,65 @@ static pop3_error send_step(pop3_client *c, pop3_failure *failure) {
   return send(c, command, NULL, 0, failure);
 }
 
-/* ------------------------------------------------------------ APOP */
+/* ------------------------------------------------------------ windows */
 
-static bool printable(const char *from, const char *to) {
-  for (; from < to; from++) {
-    if (*from <= ' ' || *from > '~' || *from == '<') return false;
-  }
-  return true;
+static bool is_pipelined(const pop3_client *c) {
+  if (!plans[c->request.operation].in_flight) return false;
+  if (c->pipelining == POP3_PIPELINING_ALWAYS) return true;
+  return c->pipelining == POP3_PIPELINING_AUTO && c->caps.known &&
+         pop3_caps_has(&c->caps, "PIPELINING");
+}
+
+/* The current step has nothing more to queue. */
+static void finish_step(pop3_client *c) {
+  bool more = c->request.operation == POP3_OP_MANY &&
+              c->plan[c->step] == c->request.command &&
+              c->token < c->request.tokens.size;
+  if (!more) c->step++;
+}
+
+static bool is_planned(const pop3_client *c) {
+  return c->step < c->plan_size && c->ending == POP3_E_OK;
 }
 
 /*
- * "<local@domain>" of printable ASCII, or an empty span. Anything else may be
- * half of an MD5 collision chosen by whoever sits between (CVE-2007-1558).
- * One pass: a greeting of a million "<" costs no more than any (CVE-2018-1060).
+ * A window that is refilled for each answer is sent in pieces of one command,
+ * a system call and a wake-up each: it waits until half of it is free.
  */
-static pop3_span find_timestamp(const pop3_client *c) {
-  pop3_span none = {NULL, 0};
-  if (!c->timestamp_trusted || c->welcome_size == 0) return none;
-  const char *end = c->welcome + c->welcome_size;
-  const char *open = memchr(c->welcome, '<', c->welcome_size);
-  if (open == NULL) return none;
-  const char *close = memchr(open, '>', (size_t)(end - open));
-  if (close == NULL || !printable(open + 1, close)) return none;
-  const char *at = memchr(open, '@', (size_t)(close - open));
-  if (at == NULL || at == open + 1 || at + 1 == close) return none;
-  if (memchr(at + 1, '@', (size_t)(close - at - 1)) != NULL) return none;
-  pop3_span found = {open, (size_t)(close - open) + 1};
-  return found;
+static bool is_window_worth(const pop3_client *c) {
+  return c->outstanding <= pop3_session_window(c->session) / 2;
 }
+
+static pop3_error push(pop3_client *c, pop3_failure *failure) {
+  bool pipelined = is_pipelined(c);
+  while (is_planned(c) && (c->outstanding == 0 || pipelined)) {
+    pop3_error error = send_step(c, failure);
+    if (error == POP3_E_AGAIN) return POP3_E_OK;
+    if (error != POP3_E_OK) return error;
+    c->outstanding++;
+    finish_step(c);
+  }
+  return POP3_E_OK;
+}
+
+pop3_error pop3_client_push(pop3_client *c, pop3_failure *failure) {
+  if (!c->running || !is_window_worth(c)) return POP3_E_OK;
+  pop3_error error = push(c, failure);
+  if (error != POP3_E_OK) pop3_client_stop(c);
+  return error;
+}
+
+void pop3_client_curtail(pop3_client *c) {
+  c->step = c->plan_size;
+  if (c->outstanding == 0) pop3_client_stop(c);
+}
+
+/* ------------------------------------------------------------ begin */
 
 static pop3_error prepare_apop(pop3_client *c, pop3_failure *failure) {
   pop3_span secret = c->request.arguments[1];
-  pop3_span timestamp = find_timestamp(c);
+  pop3_span greeting = {c->welcome, c->timestamp_trusted ? c->welcome_size : 0};
+  pop3_span timestamp = pop3_find_timestamp(greeting);
   if (timestamp.size == 0)
     return pop3_fail(failure, POP3_E_UNSUPPORTED,
                      "-ERR APOP not supported by server");
@@ -209,8 +232,6 @@ static pop3_error prepare_apop(pop3_client *c, pop3_failure *failure) {
   return POP3_E_OK;
 }
 
-/* ------------------------------------------------------------ begin */
-
 static pop3_error check_login(const pop3_client *c, pop3_failure *failure) {
   if (pop3_session_is_secure(c->session) || c->cleartext_allowed)
     return POP3_E_OK;
@@ -218,6 +239,16 @@ static pop3_error check_login(const pop3_client *c, pop3_failure *failure) {
                    "refused to send the password without TLS: use POP3_SSL, "
                    "stls() or tls = \"starttls\"; allow_cleartext = true sends "
                    "it in clear");
+}
+
+/* A QUIT that is not waited for could lose what it commits. */
+static pop3_error check_quit(const pop3_client *c, pop3_failure *failure) {
+  bool hasty = c->request.unanswered || (c->request.with & POP3_WITH_QUIT);
+  if (!hasty || c->deletions == 0) return POP3_E_OK;
+  return pop3_fail(failure, POP3_E_STATE,
+                   "%llu messages are marked for deletion: QUIT has to be a "
+                   "call of its own, whose answer counts",
+                   (unsigned long long)c->deletions);
 }
 
 /* Of a plan: the first command must not leave if a later one cannot. */
@@ -241,21 +272,26 @@ static pop3_error prepare(pop3_client *c, pop3_failure *failure) {
     case POP3_OP_LOGIN:
       return check_login(c, failure);
     default:
-      return POP3_E_OK;
+      return check_quit(c, failure);
   }
+}
+
+/* Nothing to do: the answer is known, or there are no messages. */
+static bool is_idle(const pop3_client *c, const pop3_request *r) {
+  if (r->operation == POP3_OP_CAPABILITIES) return c->caps.known;
+  return r->operation == POP3_OP_MANY && r->tokens.size == 0;
 }
 
 pop3_error pop3_client_begin(pop3_client *c, const pop3_request *request,
                              pop3_failure *failure) {
   if (c->running) return pop3_fail(failure, POP3_E_BUSY, NULL);
-  if (request->operation == POP3_OP_CAPABILITIES && c->caps.known)
-    return POP3_E_OK;
+  if (is_idle(c, request)) return POP3_E_OK;
   c->request = *request;
-  c->step = 0;
   c->handshake = false;
+  make_plan(c);
   pop3_error error = check_arguments(c, failure);
   if (error == POP3_E_OK) error = prepare(c, failure);
-  if (error == POP3_E_OK) error = send_step(c, failure);
+  if (error == POP3_E_OK) error = push(c, failure);
   c->running = error == POP3_E_OK;
   if (error != POP3_E_OK) pop3_client_stop(c);
   return error;
@@ -293,51 +329,83 @@ static bool tolerates_clear(const pop3_client *c) {
   return c->request.operation == POP3_OP_OPEN_EITHER;
 }
 
-/* The plan's next command, or its end. */
+/* A reply is complete: the plan's end, or on with it. */
 static pop3_error advance(pop3_client *c, pop3_failure *failure) {
-  if (c->request.operation == POP3_OP_COMMAND ||
-      c->request.operation == POP3_OP_LINE ||
-      plans[c->request.operation][c->step + 1] == POP3_OTHER) {
+  if (c->outstanding > 0) c->outstanding--; /* a challenge's line is not */
+  if (c->outstanding > 0) return POP3_E_OK;
+  if (!is_planned(c)) {
+    pop3_error ended = c->ending;
     pop3_client_stop(c);
-    return POP3_E_OK;
+    return ended;
   }
-  c->step++;
-  if (current(c) != POP3_STLS || pop3_caps_has(&c->caps, "STLS"))
-    return send_step(c, failure);
+  bool securing = c->plan[c->step] == POP3_STLS;
+  if (!securing || pop3_caps_has(&c->caps, "STLS")) return push(c, failure);
   pop3_client_stop(c);
   if (tolerates_clear(c)) return POP3_E_OK;
   return pop3_fail(failure, POP3_E_UNSUPPORTED,
                    "-ERR STLS not supported by server");
 }
 
-/* Login may change what the server offers (RFC 2449 5): ask again then. */
-static void observe_login(pop3_client *c, const pop3_event *event) {
+/* What the answer says about the mailbox and about us. */
+static void observe(pop3_client *c, const pop3_event *event) {
   unsigned flags = pop3_command_get(event->command)->flags;
-  if (event->ok && (flags & POP3_F_LOGIN) && event->command != POP3_USER)
-    c->caps.known = false;
+  if (event->command == POP3_CAPA) pop3_caps_clear(&c->caps);
+  if (!event->ok) return;
+  if (event->command == POP3_DELE) c->deletions++;
+  if (event->command == POP3_RSET) c->deletions = 0;
+  if (!(flags & POP3_F_LOGIN) || event->command == POP3_USER) return;
+  /* Login may change what the server offers (RFC 2449 5): ask again then. */
+  c->caps.known = false;
+  c->capa_refused = false;
+  c->authenticated = true;
 }
 
-/* A refusal ends the operation, unless it may go on in clear. */
+/* Refusals that concern one command, not the operation. */
+static bool is_minor(const pop3_client *c, const pop3_event *event) {
+  pop3_command command = event->command;
+  switch (c->request.operation) {
+    case POP3_OP_OPEN_EITHER:
+      return command == POP3_CAPA || command == POP3_STLS;
+    case POP3_OP_LOGIN:
+      return command != POP3_USER && command != POP3_PASS;
+    case POP3_OP_LISTING:
+      return command != POP3_LIST;
+    case POP3_OP_MANY:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/* STLS in clear that was refused is the end of a plan that tolerates it. */
+static pop3_error take_minor(pop3_client *c, const pop3_event *event,
+                             pop3_failure *failure) {
+  if (event->command == POP3_CAPA) c->capa_refused = true;
+  if (tolerates_clear(c)) c->step = c->plan_size;
+  return advance(c, failure);
+}
+
+/* A refusal ends the operation; what is in flight is read out first. */
 static pop3_error take_refusal(pop3_client *c, const pop3_event *event,
                                pop3_failure *failure) {
-  pop3_client_stop(c);
-  bool optional = event->command == POP3_CAPA || event->command == POP3_STLS;
-  if (optional && tolerates_clear(c)) return POP3_E_OK;
-  if (event->command == POP3_CAPA)
-    return capa_failed(POP3_E_UNSUPPORTED, event, failure);
-  return refused(event, failure);
+  if (c->ending != POP3_E_OK || is_minor(c, event))
+    return take_minor(c, event, failure);
+  c->ending = event->command == POP3_CAPA
+                  ? capa_failed(POP3_E_UNSUPPORTED, event, failure)
+                  : refused(event, failure);
+  return advance(c, failure);
 }
 
 static pop3_error take_status(pop3_client *c, const pop3_event *event,
                               pop3_failure *failure) {
-  observe_login(c, event);
-  if (event->command == POP3_CAPA) pop3_caps_clear(&c->caps);
+  observe(c, event);
   if (!event->ok) return take_refusal(c, event, failure);
   if (event->command == POP3_GREETING) {
     pop3_error error = keep_welcome(c, event, failure);
     if (error != POP3_E_OK) return error;
   }
-  if (event->command == POP3_STAT) show(c, 1, "stat", event->text, 0);
+  if (event->command == POP3_STAT)
+    pop3_trace(&c->tracer, 1, "stat", event->text, 0);
   if (event->more || event->command == POP3_STLS) return POP3_E_OK;
   return advance(c, failure);
 }
@@ -377,6 +445,7 @@ static pop3_error take_event(pop3_client *c, const pop3_event *event,
 /* Events of commands that an operation needs on its way concern nobody else;
  * CAPA by hand is a listing like any other. */
 static bool concerns_caller(const pop3_client *c, const pop3_event *event) {
+  if (c->ending != POP3_E_OK) return false;
   if (event->command == POP3_CAPA) return c->request.operation == POP3_OP_LINE;
   return event->command != POP3_GREETING && event->type != POP3_EVENT_SECURE;
 }
@@ -384,7 +453,9 @@ static bool concerns_caller(const pop3_client *c, const pop3_event *event) {
 static pop3_error session_failed(pop3_client *c, pop3_error error,
                                  const pop3_event *event,
                                  pop3_failure *failure) {
-  bool asking = c->running && current(c) == POP3_CAPA;
+  bool asking = c->running && pop3_session_awaited(c->session) == POP3_CAPA &&
+                c->request.operation != POP3_OP_LINE;
+  if (c->ending != POP3_E_OK) return c->ending; /* it said why */
   if (asking && pop3_error_is_protocol(error) && error != POP3_E_INJECTION)
     return capa_failed(error, event, failure);
   if (error == POP3_E_GOODBYE)
@@ -400,7 +471,7 @@ pop3_error pop3_client_next(pop3_client *c, const char **octets, size_t *size,
     if (error != POP3_E_OK) {
       error = session_failed(c, error, event, failure);
     } else if (event->type != POP3_EVENT_NONE) {
-      show_event(c, event);
+      pop3_trace_event(&c->tracer, event);
       error = take_event(c, event, failure);
     }
     if (error != POP3_E_OK) pop3_client_stop(c);
@@ -415,49 +486,7 @@ void pop3_client_secured(pop3_client *c) {
   c->handshake = false;
   if (c->welcome == NULL) return; /* implicit TLS: nothing was in clear */
   pop3_caps_clear(&c->caps);
+  c->capa_refused = false;
   c->timestamp_trusted = false;
   pop3_client_stop(c); /* STLS is the last step of every plan that has it */
-}
-
-/* ------------------------------------------------------------ STAT */
-
-/* [+-]digits; poplib uses int(), which knows the sign. */
-static bool parse_number(pop3_span word, pop3_number *number) {
-  size_t i = 0;
-  bool negative = word.size > 0 && word.data[0] == '-';
-  pop3_number n = {true, 0, 0};
-  if (word.size > 0 && (word.data[0] == '-' || word.data[0] == '+')) i = 1;
-  if (i == word.size) return false;
-  for (; i < word.size; i++) {
-    if (word.data[i] < '0' || word.data[i] > '9') return false;
-    int digit = word.data[i] - '0';
-    n.rough = n.rough * 10 + digit;
-    n.exact = n.exact && n.whole <= (INT64_MAX - digit) / 10;
-    if (n.exact) n.whole = n.whole * 10 + digit;
-  }
-  if (negative) n.whole = -n.whole;
-  if (negative) n.rough = -n.rough;
-  *number = n;
-  return true;
-}
-
-static pop3_error bad_stat(pop3_failure *failure, const char *text,
-                           pop3_span line) {
-  pop3_fail(failure, POP3_E_MALFORMED, "%s", text);
-  pop3_failure_quote(failure, line.data, line.size);
-  return POP3_E_MALFORMED;
-}
-
-pop3_error pop3_parse_stat(pop3_span line, pop3_number *count,
-                           pop3_number *octets, pop3_failure *failure) {
-  pop3_span words[3];
-  pop3_span rest = line;
-  for (int i = 0; i < 3; i++) {
-    if (!pop3_next_word(&rest, &words[i]))
-      return bad_stat(failure, "Invalid STAT response format", line);
-  }
-  if (!parse_number(words[1], count) || !parse_number(words[2], octets))
-    return bad_stat(failure, "Invalid STAT response data: non-numeric values",
-                    line);
-  return POP3_E_OK;
 }

@@ -14,6 +14,8 @@
 #include "failure.h"
 #include "memory.h"
 #include "pop3.h"
+#include "status.h"
+#include "trace.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -27,27 +29,42 @@ typedef enum pop3_operation {
   POP3_OP_CAPABILITIES, /* CAPA, unless what it said still holds */
   POP3_OP_STLS,         /* CAPA, STLS, handshake */
   POP3_OP_APOP,         /* APOP with the digest of greeting and secret */
-  POP3_OP_LOGIN         /* USER, PASS; in clear only if that is allowed */
+  POP3_OP_LOGIN,        /* USER, PASS; in clear only if that is allowed */
+  POP3_OP_LISTING,      /* LIST and UIDL */
+  POP3_OP_MANY          /* one command for each of many messages */
 } pop3_operation;
+
+/* What rides in the same flight, behind an operation's own commands. */
+enum {
+  POP3_WITH_STAT = 1 << 0,    /* OP_LOGIN */
+  POP3_WITH_LISTING = 1 << 1, /* OP_LOGIN */
+  POP3_WITH_QUIT = 1 << 2     /* OP_LOGIN, OP_LISTING, OP_MANY */
+};
+
+/* May several commands be in flight (RFC 2449 6.6)? AUTO asks CAPA once, for
+ * an operation of several commands. */
+typedef enum pop3_pipelining {
+  POP3_PIPELINING_AUTO,
+  POP3_PIPELINING_NEVER,
+  POP3_PIPELINING_ALWAYS
+} pop3_pipelining;
 
 /* An operation and its arguments. Their octets are borrowed until the
  * operation has ended. */
 typedef struct pop3_request {
   pop3_operation operation;
-  pop3_command command; /* OP_COMMAND */
+  pop3_command command; /* OP_COMMAND; OP_MANY: RETR, TOP or DELE */
   unsigned flags;       /* POP3_AS_... */
+  unsigned with;        /* POP3_WITH_... */
+  bool unanswered;      /* QUIT whose reply nobody waits for */
   size_t count;
   pop3_span arguments[2]; /* OP_LINE: the line; OP_APOP, OP_LOGIN: user,
-                             secret */
+                             secret; OP_MANY with TOP: the lines of the body */
+  pop3_span tokens;       /* OP_MANY: the numbers, an LF behind each */
 } pop3_request;
 
-/* What a trace shows, as poplib's debug levels; secrets are replaced. */
-typedef struct pop3_tracer {
-  void (*show)(void *state, int level, const char *label, pop3_span text,
-               unsigned line_end);
-  void *state;
-  int level; /* 0: nothing, 1: commands, 2: every line */
-} pop3_tracer;
+/* GREETING or CAPA, USER, PASS, STAT, LIST, UIDL, QUIT */
+#define POP3_PLAN_STEPS 8
 
 typedef struct pop3_client {
   pop3_session *session; /* owned by the caller, like its memory */
@@ -60,11 +77,21 @@ typedef struct pop3_client {
   size_t welcome_size;
   bool timestamp_trusted; /* the greeting came over the stream we have now */
 
+  pop3_pipelining pipelining;
+  bool capa_refused;  /* do not ask for capabilities by ourselves again */
+  bool authenticated; /* a login succeeded */
+  uint64_t deletions; /* marked since the login or RSET */
+
   pop3_request request;
-  size_t step; /* of the operation's plan */
+  pop3_command plan[POP3_PLAN_STEPS];
+  size_t plan_size;
+  size_t step;        /* the first one of which not all was queued */
+  size_t token;       /* OP_MANY: octets of the tokens that were queued */
+  size_t outstanding; /* commands queued whose replies are not complete */
   bool running;
-  bool handshake;  /* the caller has to secure the stream now */
-  char digest[33]; /* APOP's, wiped when the operation ends */
+  bool handshake;    /* the caller has to secure the stream now */
+  pop3_error ending; /* the operation failed; its replies are read out */
+  char digest[33];   /* APOP's, wiped when the operation ends */
 } pop3_client;
 
 /* `session` is initialised; nothing is sent before the first operation, which
@@ -85,12 +112,27 @@ pop3_error pop3_client_begin(pop3_client *client, const pop3_request *request,
                              pop3_failure *failure);
 
 /*
+ * Queue as many of the operation's commands as may go now: call it before
+ * pop3_session_output. Errors: those of pop3_session_command but AGAIN.
+ */
+pop3_error pop3_client_push(pop3_client *client, pop3_failure *failure);
+
+/*
+ * Queue nothing more. What was queued is answered and its events come; the
+ * operation ends with the last of them.
+ */
+void pop3_client_curtail(pop3_client *client);
+
+/*
  * Consume input until one event is of interest to who asked (a STATUS, LINE,
  * DATA or END of the operation's own command), or the operation has ended
  * (client->running is false), or a handshake is due (client->handshake is
  * true), or more input is needed (event NONE). An event and the end may come
- * together. Errors: those of pop3_session_feed (sticky), and REFUSED, DENIED,
- * UNSUPPORTED, MALFORMED, after which the session may be used.
+ * together. A refusal of one of OP_MANY's commands, or of what rides behind a
+ * login, is an event with `ok` false; a refusal of the operation itself is an
+ * error once all replies to what was in flight are read. Errors: those of
+ * pop3_session_feed (sticky), and REFUSED, DENIED, UNSUPPORTED, MALFORMED, after
+ * which the session may be used.
  */
 pop3_error pop3_client_next(pop3_client *client, const char **octets,
                             size_t *size, pop3_event *event,
@@ -101,20 +143,6 @@ void pop3_client_secured(pop3_client *client);
 
 /* The operation ended for a reason of the caller's. */
 void pop3_client_stop(pop3_client *client);
-
-/* A number of a STAT reply. */
-typedef struct pop3_number {
-  bool exact; /* `whole` holds it; else only `rough` does */
-  int64_t whole;
-  double rough;
-} pop3_number;
-
-/*
- * The two numbers of "+OK 2 320 ..." (RFC 1939 5). Servers have been seen
- * to send negative and huge ones; they are handed on. MALFORMED otherwise.
- */
-pop3_error pop3_parse_stat(pop3_span line, pop3_number *count,
-                           pop3_number *octets, pop3_failure *failure);
 
 #pragma GCC visibility pop
 

@@ -16,6 +16,7 @@
 
 #include "resolve.h"
 #include "socket.h"
+#include "stream.h"
 
 typedef enum phase {
   PHASE_CLOSED,
@@ -41,9 +42,8 @@ struct pop3_conn {
   pop3_conn_options options;
   pop3_client client;
   pop3_tls_context *context; /* retained, or NULL */
-  pop3_tls *tls;             /* NULL in clear */
+  pop3_stream stream;
   phase phase;
-  int fd;
   bool broken; /* closed by a failure, which every later call repeats */
 
   pop3_lookup *lookup;
@@ -53,14 +53,8 @@ struct pop3_conn {
 
   double now;        /* of the step that runs */
   double started;    /* the operation */
-  double active;     /* the last octet, either way */
   double attempt;    /* when the next address gets its turn */
   bool establishing; /* connect_timeout counts */
-  size_t budget;
-
-  char *buffer; /* POP3_BUFFER_SIZE while octets flow, else NULL */
-  size_t start; /* plaintext not yet consumed */
-  size_t end;
 
   pop3_interest interests[POP3_INTERESTS];
   size_t interest_count;
@@ -89,21 +83,11 @@ pop3_conn *pop3_conn_init(void *memory, const pop3_conn_options *options,
   c->allocator = *allocator;
   c->options = *options;
   c->options.engine.require_tls = options->tls == POP3_TLS_STARTTLS;
-  c->fd = -1;
+  pop3_stream_init(&c->stream, allocator);
   pop3_client_init(
       &c->client, pop3_session_init(c->session, &c->options.engine), allocator);
+  c->client.pipelining = options->pipelining;
   return c;
-}
-
-static void drop_socket(pop3_conn *c) {
-  if (c->fd >= 0) close(c->fd);
-  c->fd = -1;
-}
-
-static void drop_buffer(pop3_conn *c) {
-  pop3_release(&c->allocator, c->buffer, POP3_BUFFER_SIZE);
-  c->buffer = NULL;
-  c->start = c->end = 0;
 }
 
 /* Everything but what the caller may still ask for: greeting, failure. */
@@ -112,14 +96,11 @@ static void shut(pop3_conn *c) {
   c->establishing = false;
   pop3_client_stop(&c->client);
   pop3_session_poison(c->client.session, POP3_E_CLOSED);
-  pop3_tls_free(c->tls);
-  c->tls = NULL;
+  pop3_stream_close(&c->stream);
   pop3_tls_context_release(c->context);
   c->context = NULL;
   pop3_lookup_release(c->lookup);
   c->lookup = NULL;
-  drop_buffer(c);
-  drop_socket(c);
 }
 
 void pop3_conn_close(pop3_conn *c) {
@@ -145,6 +126,16 @@ const pop3_failure *pop3_conn_failure(const pop3_conn *c) {
   return &c->failure;
 }
 
+pop3_error pop3_conn_keep(pop3_conn *c, pop3_span text) {
+  return pop3_stream_keep(&c->stream, text);
+}
+
+pop3_span pop3_conn_kept(const pop3_conn *c) {
+  return pop3_stream_kept(&c->stream);
+}
+
+void pop3_conn_drop(pop3_conn *c) { pop3_stream_drop(&c->stream); }
+
 void pop3_conn_use_context(pop3_conn *c, pop3_tls_context *context) {
   pop3_tls_context_release(c->context);
   c->context = pop3_tls_context_retain(context);
@@ -154,10 +145,10 @@ void pop3_conn_describe(const pop3_conn *c, pop3_conn_info *info) {
   memset(info, 0, sizeof *info);
   info->host = c->host;
   info->port = c->port;
-  info->fd = c->fd;
-  pop3_socket_peer(c->fd, info->address, sizeof info->address);
-  info->secure = c->tls != NULL && c->phase == PHASE_OPEN;
-  if (info->secure) pop3_tls_describe(c->tls, &info->tls);
+  info->fd = c->stream.fd;
+  pop3_socket_peer(c->stream.fd, info->address, sizeof info->address);
+  info->secure = c->stream.tls != NULL && c->phase == PHASE_OPEN;
+  if (info->secure) pop3_tls_describe(c->stream.tls, &info->tls);
 }
 
 /* ------------------------------------------------------------ failing */
@@ -171,12 +162,28 @@ static bool is_opening(const pop3_conn *c) {
   return c->establishing && c->client.request.operation != POP3_OP_STLS;
 }
 
+/* QUIT commits deletions, and nobody said that it did. */
+static void admit_doubt(pop3_conn *c) {
+  unsigned long long marked = (unsigned long long)c->client.deletions;
+  const pop3_session *session = c->client.session;
+  if (!pop3_session_is_leaving(session) || pop3_session_is_over(session) ||
+      marked == 0)
+    return;
+  pop3_failure before = c->failure;
+  pop3_fail(&c->failure, before.error,
+            "%s: QUIT was not answered, so the messages marked for deletion "
+            "(%llu) may or may not have been deleted",
+            before.text, marked);
+  c->failure.system = before.system;
+}
+
 /* The failure is recorded; the session cannot go on unless it is whole. */
 static pop3_step failed(pop3_conn *c) {
   bool whole = c->phase == PHASE_OPEN && !is_opening(c) &&
                pop3_session_error(c->client.session) == POP3_E_OK;
   pop3_client_stop(&c->client);
   c->establishing = false;
+  if (!whole) admit_doubt(c);
   if (whole && pop3_session_is_over(c->client.session)) {
     shut(c); /* QUIT was refused: over all the same */
   } else if (!whole) {
@@ -190,6 +197,12 @@ static pop3_step fail(pop3_conn *c, pop3_error error) {
   pop3_fail(&c->failure, error, NULL);
   pop3_session_poison(c->client.session, error);
   return failed(c);
+}
+
+void pop3_conn_abort(pop3_conn *c, const pop3_failure *failure) {
+  c->failure = *failure;
+  pop3_session_poison(c->client.session, failure->error);
+  (void)failed(c);
 }
 
 typedef struct advice {
@@ -242,7 +255,7 @@ static double operation_deadline(const pop3_conn *c, pop3_error *which) {
   sooner(&deadline, which, o->total_timeout, c->started, POP3_E_TOTAL);
   if (c->establishing)
     sooner(&deadline, which, o->connect_timeout, c->started, POP3_E_CONNECT);
-  sooner(&deadline, which, o->timeout, c->active,
+  sooner(&deadline, which, o->timeout, c->stream.active,
          connecting ? POP3_E_CONNECT : POP3_E_IDLE);
   return deadline;
 }
@@ -286,16 +299,19 @@ static int milliseconds_until(double deadline) {
   return left >= LONGEST_POLL ? LONGEST_POLL : (int)left + 1;
 }
 
-bool pop3_conn_wait(const pop3_conn *c) {
+bool pop3_wait(const pop3_interest *interests, size_t count, double deadline) {
   struct pollfd fds[POP3_INTERESTS];
-  for (size_t i = 0; i < c->interest_count; i++) {
-    fds[i].fd = c->interests[i].fd;
-    fds[i].events = (short)((c->interests[i].readable ? POLLIN : 0) |
-                            (c->interests[i].writable ? POLLOUT : 0));
+  for (size_t i = 0; i < count; i++) {
+    fds[i].fd = interests[i].fd;
+    fds[i].events = (short)((interests[i].readable ? POLLIN : 0) |
+                            (interests[i].writable ? POLLOUT : 0));
     fds[i].revents = 0;
   }
-  int timeout = milliseconds_until(pop3_conn_deadline(c));
-  return poll(fds, (nfds_t)c->interest_count, timeout) > 0;
+  return poll(fds, (nfds_t)count, milliseconds_until(deadline)) > 0;
+}
+
+bool pop3_conn_wait(const pop3_conn *c) {
+  return pop3_wait(c->interests, c->interest_count, pop3_conn_deadline(c));
 }
 
 /* ------------------------------------------------------------ opening */
@@ -308,7 +324,7 @@ static const pop3_operation opening[] = {
 };
 
 static void start_clock(pop3_conn *c, double now, bool establishing) {
-  c->now = c->started = c->active = now;
+  c->now = c->started = c->stream.now = c->stream.active = now;
   c->establishing = establishing;
 }
 
@@ -330,7 +346,7 @@ static pop3_error take_host(pop3_conn *c, const char *host, size_t size) {
 pop3_error pop3_conn_open(pop3_conn *c, const char *host, size_t host_size,
                           unsigned port, pop3_tls_context *context,
                           double now) {
-  pop3_request request = {opening[c->options.tls], POP3_GREETING, 0, 0, {{0}}};
+  pop3_request request = {0};
   char service[8];
   pop3_error error = take_host(c, host, host_size);
   if (error != POP3_E_OK) return error;
@@ -344,6 +360,7 @@ pop3_error pop3_conn_open(pop3_conn *c, const char *host, size_t host_size,
   if (context != NULL) pop3_conn_use_context(c, context);
   start_clock(c, now, true);
   c->phase = PHASE_RESOLVING;
+  request.operation = opening[c->options.tls];
   return pop3_client_begin(&c->client, &request, &c->failure);
 }
 
@@ -361,8 +378,8 @@ static pop3_step connected(pop3_conn *c) {
   pop3_lookup_release(c->lookup);
   c->lookup = NULL;
   c->client.cleartext_allowed =
-      c->options.allow_cleartext || pop3_socket_is_loopback(c->fd);
-  c->active = c->now;
+      c->options.allow_cleartext || pop3_socket_is_loopback(c->stream.fd);
+  c->stream.active = c->now;
   c->phase = PHASE_OPEN;
   if (c->options.tls != POP3_TLS_IMPLICIT) return STEP_ON;
   c->client.handshake = true;
@@ -376,11 +393,11 @@ static pop3_step connect_next(pop3_conn *c) {
     const struct addrinfo *address = c->next;
     c->next = address->ai_next;
     c->attempt = attempt_deadline(c);
-    pop3_error error = pop3_socket_connect(address, &c->fd, &system);
+    pop3_error error = pop3_socket_connect(address, &c->stream.fd, &system);
     if (error == POP3_E_OK) return connected(c);
     if (error != POP3_E_AGAIN) continue;
     c->phase = PHASE_CONNECTING;
-    return wait_for(c, c->fd, false, true);
+    return wait_for(c, c->stream.fd, false, true);
   }
   return fail_system(c, system);
 }
@@ -397,68 +414,14 @@ static pop3_step resolve(pop3_conn *c) {
 
 static pop3_step connect_on(pop3_conn *c) {
   int system = ETIMEDOUT;
-  pop3_error error = pop3_socket_finish(c->fd, &system);
+  pop3_error error = pop3_socket_finish(c->stream.fd, &system);
   if (error == POP3_E_OK) return connected(c);
   bool late = c->next != NULL && c->now >= c->attempt;
-  if (error == POP3_E_AGAIN && !late) return wait_for(c, c->fd, false, true);
-  drop_socket(c);
+  if (error == POP3_E_AGAIN && !late)
+    return wait_for(c, c->stream.fd, false, true);
+  pop3_stream_close_socket(&c->stream);
   c->failure.system = system; /* should no address be left */
   return connect_next(c);
-}
-
-/* ------------------------------------------------------------ octets */
-
-static pop3_error read_socket(pop3_conn *c, size_t *got, int *system) {
-  pop3_error error =
-      pop3_socket_receive(c->fd, c->buffer, POP3_BUFFER_SIZE, got, system);
-  if (error != POP3_E_OK) return error;
-  c->active = c->now;
-  c->budget -= *got < c->budget ? *got : c->budget;
-  return POP3_E_OK;
-}
-
-/* Ciphertext into the filter; the buffer is free then. */
-static pop3_error feed_tls(pop3_conn *c, int *system) {
-  size_t got = 0;
-  pop3_error error = read_socket(c, &got, system);
-  if (error == POP3_E_EOF) {
-    pop3_tls_eof(c->tls);
-    return POP3_E_OK;
-  }
-  if (error != POP3_E_OK) return error;
-  error = pop3_tls_feed(c->tls, c->buffer, got);
-  if (error != POP3_E_OK) pop3_fail(&c->failure, error, NULL);
-  return error;
-}
-
-/* As much plaintext as there is, up to the buffer's size. */
-static pop3_error read_tls(pop3_conn *c) {
-  pop3_error error = POP3_E_OK;
-  while (c->end < POP3_BUFFER_SIZE) {
-    size_t got = 0;
-    error = pop3_tls_read(c->tls, c->buffer + c->end, POP3_BUFFER_SIZE - c->end,
-                          &got, &c->failure);
-    if (error != POP3_E_OK) break;
-    c->end += got;
-  }
-  return c->end > 0 ? POP3_E_OK : error;
-}
-
-/* Refill the empty buffer. AGAIN: nothing there; EOF, IO and TLS's errors. By
- * TLS it may stay empty: there are records without end that hold no text. */
-static pop3_error receive(pop3_conn *c, int *system) {
-  if (c->buffer == NULL)
-    c->buffer = pop3_allocate(&c->allocator, POP3_BUFFER_SIZE);
-  if (c->buffer == NULL) return pop3_fail(&c->failure, POP3_E_MEMORY, NULL);
-  c->start = c->end = 0;
-  if (c->tls == NULL) return read_socket(c, &c->end, system);
-  for (;;) {
-    pop3_error error = read_tls(c);
-    if (error != POP3_E_AGAIN) return error;
-    if (c->budget == 0) return POP3_E_OK;
-    error = feed_tls(c, system);
-    if (error != POP3_E_OK) return error;
-  }
 }
 
 /* The stream ended, or failed while reading. After QUIT's reply nobody reads
@@ -473,69 +436,13 @@ static pop3_step end_of_stream(pop3_conn *c, pop3_error error, int system) {
   return failed(c);
 }
 
-static pop3_span outgoing(pop3_conn *c) {
-  pop3_span span;
-  if (c->tls == NULL) return pop3_session_output(c->client.session);
-  span.data = pop3_tls_output(c->tls, &span.size);
-  return span;
-}
-
-static void gone(pop3_conn *c, size_t size) {
-  c->active = c->now;
-  if (c->tls == NULL) {
-    pop3_session_sent(c->client.session, size);
-  } else {
-    pop3_tls_sent(c->tls, size);
-  }
-}
-
-/* Everything that leaves, leaves here. AGAIN: the socket takes no more now. */
-static pop3_error transmit(pop3_conn *c, int *system) {
-  for (;;) {
-    pop3_span span = outgoing(c);
-    size_t sent;
-    if (span.size == 0) return POP3_E_OK;
-    pop3_error error =
-        pop3_socket_send(c->fd, span.data, span.size, &sent, system);
-    if (error != POP3_E_OK) return error;
-    gone(c, sent);
-  }
-}
-
-/* Commands into the filter, so many octets at a time: it keeps a copy. */
-static pop3_error encrypt(pop3_conn *c) {
-  pop3_span span = pop3_session_output(c->client.session);
-  if (span.size == 0) return POP3_E_OK;
-  if (span.size > POP3_BUFFER_SIZE) span.size = POP3_BUFFER_SIZE;
-  pop3_error error = pop3_tls_write(c->tls, span.data, span.size, &c->failure);
-  if (error == POP3_E_OK) pop3_session_sent(c->client.session, span.size);
-  return error;
-}
-
-/* Send what is queued. AGAIN: watch for writing. */
-static pop3_error flush(pop3_conn *c, int *system) {
-  for (;;) {
-    pop3_error error = transmit(c, system);
-    if (error != POP3_E_OK || c->tls == NULL) return error;
-    if (pop3_session_pending(c->client.session) == 0) return POP3_E_OK;
-    error = encrypt(c);
-    if (error != POP3_E_OK) return error;
-  }
-}
-
-/* TLS answers some of what it reads. A peer that makes it answer and takes no
- * answer is not read any more: the filter would have to keep them all. */
-static bool is_clogged(pop3_conn *c) {
-  return c->tls != NULL && outgoing(c).size > 2 * POP3_BUFFER_SIZE;
-}
-
 /* ------------------------------------------------------------ TLS */
 
 static pop3_step start_handshake(pop3_conn *c) {
   bool after_stls = c->client.welcome != NULL;
   c->client.handshake = false;
   pop3_error error = pop3_tls_new(c->context, c->host, strlen(c->host),
-                                  after_stls, &c->tls, &c->failure);
+                                  after_stls, &c->stream.tls, &c->failure);
   if (error != POP3_E_OK) {
     pop3_session_poison(c->client.session, error);
     return failed(c);
@@ -550,20 +457,13 @@ static pop3_step secured(pop3_conn *c) {
   return STEP_ON;
 }
 
-/* The peer's octets, one read at a time; the end of the stream counts too. */
-static pop3_error feed_handshake(pop3_conn *c, int *system) {
-  if (c->buffer == NULL)
-    c->buffer = pop3_allocate(&c->allocator, POP3_BUFFER_SIZE);
-  if (c->buffer == NULL) return pop3_fail(&c->failure, POP3_E_MEMORY, NULL);
-  return feed_tls(c, system);
-}
-
 static pop3_step shake_hands(pop3_conn *c) {
   for (;;) {
     int system = 0;
-    pop3_error verdict = pop3_tls_handshake(c->tls, &c->failure);
+    pop3_error verdict = pop3_tls_handshake(c->stream.tls, &c->failure);
     /* Also after a failure: the peer deserves its alert. */
-    pop3_error error = transmit(c, &system);
+    pop3_error error =
+        pop3_stream_transmit(&c->stream, c->client.session, &system);
     if (verdict != POP3_E_OK && verdict != POP3_E_AGAIN) {
       pop3_session_poison(c->client.session, verdict);
       return failed(c);
@@ -571,10 +471,10 @@ static pop3_step shake_hands(pop3_conn *c) {
     if (error == POP3_E_IO) return fail_system(c, system);
     if (verdict == POP3_E_OK && error == POP3_E_OK) return secured(c);
     bool stuck = error == POP3_E_AGAIN;
-    if (verdict == POP3_E_OK) return wait_for(c, c->fd, false, true);
-    if (c->budget == 0) return POP3_STEP_AGAIN;
-    error = feed_handshake(c, &system);
-    if (error == POP3_E_AGAIN) return wait_for(c, c->fd, true, stuck);
+    if (verdict == POP3_E_OK) return wait_for(c, c->stream.fd, false, true);
+    if (c->stream.budget == 0) return POP3_STEP_AGAIN;
+    error = pop3_stream_feed_handshake(&c->stream, &system, &c->failure);
+    if (error == POP3_E_AGAIN) return wait_for(c, c->stream.fd, true, stuck);
     if (error != POP3_E_OK) return end_of_stream(c, error, system);
   }
 }
@@ -583,7 +483,7 @@ static pop3_step shake_hands(pop3_conn *c) {
 
 static pop3_step complete(pop3_conn *c) {
   c->establishing = false;
-  if (c->start == c->end) drop_buffer(c);
+  pop3_stream_rest(&c->stream);
   if (pop3_session_is_over(c->client.session)) shut(c);
   return POP3_STEP_DONE;
 }
@@ -615,37 +515,53 @@ static pop3_error name_limit(pop3_conn *c, pop3_error error) {
 
 /* Consume what is there: an event, or AGAIN for more. */
 static pop3_step digest(pop3_conn *c) {
-  const char *octets = c->buffer == NULL ? "" : c->buffer + c->start;
-  size_t size = c->end - c->start;
+  pop3_span unread = pop3_stream_unread(&c->stream);
+  size_t size = unread.size;
   pop3_error error =
-      pop3_client_next(&c->client, &octets, &size, &c->event, &c->failure);
-  c->start = c->end - size;
+      pop3_client_next(&c->client, &unread.data, &size, &c->event, &c->failure);
+  pop3_stream_consume(&c->stream, unread.size - size);
   if (name_limit(c, error) != POP3_E_OK) return failed(c);
   if (c->event.type != POP3_EVENT_NONE) return POP3_STEP_EVENT;
   return c->client.running ? POP3_STEP_AGAIN : complete(c);
 }
 
-static pop3_step run(pop3_conn *c) {
-  for (;;) {
-    int system = 0;
-    if (!c->client.running) return complete(c);
-    if (c->client.handshake) return start_handshake(c);
-    pop3_error writing = flush(c, &system);
-    if (writing == POP3_E_IO) return fail_system(c, system);
-    if (writing != POP3_E_OK && writing != POP3_E_AGAIN)
-      return end_of_stream(c, writing, 0);
-    pop3_step step = digest(c);
-    if (step != POP3_STEP_AGAIN) return step;
-    if (c->client.handshake) continue;
-    if (pop3_session_pending(c->client.session) > 0 && writing == POP3_E_OK)
-      continue; /* the plan's next command was queued */
-    if (c->budget == 0) return POP3_STEP_AGAIN;
-    if (is_clogged(c)) return wait_for(c, c->fd, false, true);
-    pop3_error reading = receive(c, &system);
-    if (reading == POP3_E_AGAIN)
-      return wait_for(c, c->fd, true, writing == POP3_E_AGAIN);
-    if (reading != POP3_E_OK) return end_of_stream(c, reading, system);
+/* The caller does not want to know how the last command was answered. */
+static bool is_left(const pop3_conn *c) {
+  return c->client.request.unanswered &&
+         pop3_session_pending(c->client.session) == 0;
+}
+
+/* Send what may be sent, receive what is there. AGAIN: go on. */
+static pop3_step exchange(pop3_conn *c) {
+  int system = 0;
+  if (pop3_client_push(&c->client, &c->failure) != POP3_E_OK) return failed(c);
+  pop3_error writing =
+      pop3_stream_flush(&c->stream, c->client.session, &system, &c->failure);
+  if (writing == POP3_E_IO) return fail_system(c, system);
+  if (writing != POP3_E_OK && writing != POP3_E_AGAIN)
+    return end_of_stream(c, writing, 0);
+  if (writing == POP3_E_OK && is_left(c)) {
+    shut(c);
+    return POP3_STEP_DONE;
   }
+  if (c->stream.budget == 0) return POP3_STEP_AGAIN;
+  if (pop3_stream_is_clogged(&c->stream))
+    return wait_for(c, c->stream.fd, false, true);
+  pop3_error reading = pop3_stream_receive(&c->stream, &system, &c->failure);
+  if (reading == POP3_E_AGAIN)
+    return wait_for(c, c->stream.fd, true, writing == POP3_E_AGAIN);
+  if (reading != POP3_E_OK) return end_of_stream(c, reading, system);
+  return STEP_ON;
+}
+
+/* What is here is looked at before anything is sent: replies make room in the
+ * window, and one write takes all commands that there is room for. */
+static pop3_step run(pop3_conn *c) {
+  if (c->client.handshake) return start_handshake(c);
+  if (!c->client.running) return complete(c);
+  pop3_step step = digest(c);
+  if (step != POP3_STEP_AGAIN) return step;
+  return c->client.handshake ? STEP_ON : exchange(c);
 }
 
 /* Nothing is going on: step was called once too often. */
@@ -674,8 +590,10 @@ static bool is_late(const pop3_conn *c, pop3_step step, pop3_error *which) {
 pop3_step pop3_conn_step(pop3_conn *c, double now, size_t octets) {
   pop3_step step;
   pop3_error which = POP3_E_OK;
-  c->now = now;
-  c->budget = octets > 0 ? octets : 1;
+  c->now = c->stream.now = now;
+  /* What the caller did with the last event took him as long as he liked. */
+  if (c->event.type != POP3_EVENT_NONE) c->stream.active = now;
+  c->stream.budget = octets > 0 ? octets : 1;
   c->event.type = POP3_EVENT_NONE;
   do {
     c->interest_count = 0;
@@ -689,8 +607,8 @@ pop3_step pop3_conn_step(pop3_conn *c, double now, size_t octets) {
 /* Read before writing: what waits now answers nothing that we will ask. */
 static pop3_step read_uninvited(pop3_conn *c) {
   int system = 0;
-  if (c->start == c->end) {
-    pop3_error error = receive(c, &system);
+  if (pop3_stream_unread(&c->stream).size == 0) {
+    pop3_error error = pop3_stream_receive(&c->stream, &system, &c->failure);
     if (error == POP3_E_AGAIN) return POP3_STEP_DONE;
     if (error != POP3_E_OK) return end_of_stream(c, error, system);
   }
@@ -704,8 +622,9 @@ pop3_error pop3_conn_begin(pop3_conn *c, const pop3_request *request,
   if (c->phase == PHASE_CLOSED)
     return pop3_fail(&c->failure, POP3_E_CLOSED, NULL);
   if (c->client.running) return pop3_fail(&c->failure, POP3_E_BUSY, NULL);
-  c->now = now;
-  c->budget = POP3_STEP_OCTETS;
+  c->now = c->stream.now = now;
+  c->stream.budget = POP3_STEP_OCTETS;
+  pop3_stream_drop(&c->stream);
   if (read_uninvited(c) == POP3_STEP_FAILED) return c->failure.error;
   start_clock(c, now, request->operation == POP3_OP_STLS);
   pop3_error error = pop3_client_begin(&c->client, request, &c->failure);

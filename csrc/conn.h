@@ -24,9 +24,6 @@
 
 #pragma GCC visibility push(hidden)
 
-/* A receive takes at most this; lent to a connection while octets flow. */
-#define POP3_BUFFER_SIZE 65536
-
 /* Octets that a step may take before it says AGAIN, where nobody waits for
  * a frame to be drawn: long enough to be cheap, short enough for Ctrl-C. */
 #define POP3_STEP_OCTETS 1048576
@@ -45,7 +42,8 @@ typedef struct pop3_conn_options {
   double total_timeout;   /* seconds for each operation; 0: none */
   pop3_tls_mode tls;
   bool allow_cleartext; /* login in clear to a peer that is not this host */
-  pop3_config engine;   /* limits and framing; require_tls follows `tls` */
+  pop3_pipelining pipelining;
+  pop3_config engine; /* limits and framing; require_tls follows `tls` */
 } pop3_conn_options;
 
 /* 60 s, 30 s, none; no TLS; the engine's defaults. */
@@ -94,6 +92,18 @@ pop3_step pop3_conn_step(pop3_conn *conn, double now, size_t octets);
 /* Of the last step; spans live until the next. */
 const pop3_event *pop3_conn_event(const pop3_conn *conn);
 
+/*
+ * Keep `text`, a DATA event's or a part of it, in the receive buffer, where the
+ * pieces of a message become one span; that lives until the next step, keep or
+ * drop. An operation that begins drops what is kept. MEMORY.
+ */
+pop3_error pop3_conn_keep(pop3_conn *conn, pop3_span text);
+pop3_span pop3_conn_kept(const pop3_conn *conn);
+void pop3_conn_drop(pop3_conn *conn);
+
+/* End what runs for a reason of the caller's, and the connection with it. */
+void pop3_conn_abort(pop3_conn *conn, const pop3_failure *failure);
+
 /* Of the last FAILED or of an error returned; lives until the next call. */
 const pop3_failure *pop3_conn_failure(const pop3_conn *conn);
 
@@ -111,8 +121,10 @@ size_t pop3_conn_interests(const pop3_conn *conn,
 /* When to step again at the latest, on the clock of `now`; INFINITY: never. */
 double pop3_conn_deadline(const pop3_conn *conn);
 
-/* Wait for an interest, or the deadline, at most a second. false: nothing is
- * ready, or a signal arrived; let the host look for one, then step again. */
+/* Wait in poll(2) for an interest, or the deadline, at most a second. false:
+ * nothing is ready, or a signal arrived; let the host look for one, then step
+ * again. */
+bool pop3_wait(const pop3_interest *interests, size_t count, double deadline);
 bool pop3_conn_wait(const pop3_conn *conn);
 
 /* CLOCK_MONOTONIC in seconds. */

@@ -1,9 +1,11 @@
 /* crypto.c - see crypto.h. */
 #include "crypto.h"
 
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <string.h>
 
 #include "memory.h"
@@ -47,6 +49,12 @@ pop3_error pop3_apop_digest(const char *timestamp, size_t timestamp_size,
   ERR_clear_error();
   if (!md) return POP3_E_UNSUPPORTED;
   return made ? POP3_E_OK : POP3_E_MEMORY;
+}
+
+bool pop3_random(void *octets, size_t size) {
+  bool good = size <= INT_MAX && RAND_bytes(octets, (int)size) == 1;
+  ERR_clear_error();
+  return good;
 }
 
 bool pop3_equal(const void *a, const void *b, size_t size) {
@@ -96,4 +104,38 @@ pop3_error pop3_base64_decode(const char *text, size_t size, void *out,
   }
   *got = size / 4 * 3 - padding;
   return POP3_E_OK;
+}
+
+/* STUB */
+#include <stdlib.h>
+struct pop3_digest {
+  EVP_MD_CTX *ctx;
+};
+pop3_error pop3_digest_new(const char *name, pop3_digest **digest) {
+  const EVP_MD *md = EVP_get_digestbyname(name);
+  if (!md) return POP3_E_ARGUMENT;
+  pop3_digest *d = malloc(sizeof *d);
+  d->ctx = EVP_MD_CTX_new();
+  EVP_DigestInit_ex(d->ctx, md, NULL);
+  *digest = d;
+  return POP3_E_OK;
+}
+void pop3_digest_update(pop3_digest *d, const void *o, size_t n) {
+  EVP_DigestUpdate(d->ctx, o, n);
+}
+void pop3_digest_finish(pop3_digest *d, char *hex) {
+  unsigned char md[64];
+  unsigned n;
+  EVP_DigestFinal_ex(d->ctx, md, &n);
+  for (unsigned i = 0; i < n; i++) {
+    hex[2 * i] = "0123456789abcdef"[md[i] >> 4];
+    hex[2 * i + 1] = "0123456789abcdef"[md[i] & 15];
+  }
+  hex[2 * n] = 0;
+}
+void pop3_digest_free(pop3_digest *d) {
+  if (d) {
+    EVP_MD_CTX_free(d->ctx);
+    free(d);
+  }
 }

@@ -17,6 +17,9 @@ pop3_error pop3_apop_digest(const char *timestamp, size_t timestamp_size,
                             const char *secret, size_t secret_size,
                             char digest[33]);
 
+/* Octets that nobody can foretell; false when there are none. */
+bool pop3_random(void *octets, size_t size);
+
 /* Constant-time comparison of `size` octets. */
 bool pop3_equal(const void *a, const void *b, size_t size);
 
@@ -31,6 +34,13 @@ size_t pop3_base64_encode(const void *octets, size_t size, char *out);
  * are written to `out`, which has room for size / 4 * 3. MALFORMED. */
 pop3_error pop3_base64_decode(const char *text, size_t size, void *out,
                               size_t *got);
+
+#define POP3_DIGEST_HEX 129
+typedef struct pop3_digest pop3_digest;
+pop3_error pop3_digest_new(const char *name, pop3_digest **digest);
+void pop3_digest_update(pop3_digest *digest, const void *octets, size_t size);
+void pop3_digest_finish(pop3_digest *digest, char *hex);
+void pop3_digest_free(pop3_digest *digest);
 
 #pragma GCC visibility pop
 

@@ -71,6 +71,7 @@
     "contains CR, LF or NUL, which would end or inject a command")          \
   X(NOT_NUMBER, "argument", "number", 0,                                    \
     "a message number is printable and without blanks")                     \
+  X(ABORTED, "aborted", "aborted", 0, "the receiver wanted no more")        \
   X(MEMORY, "memory", "memory", 0, "not enough memory")
 
 #define POP3_ERROR_ID(id, kind, name, protocol, text) POP3_E_##id,

@@ -5,8 +5,12 @@
 #ifndef POP3_LUA_COMPAT_H
 #define POP3_LUA_COMPAT_H
 
+#include <stdio.h>
+
 #include <lauxlib.h>
+#include <limits.h>
 #include <lua.h>
+#include <lualib.h>
 
 #if LUA_VERSION_NUM < 502
 
@@ -47,6 +51,20 @@ static inline void *compat_testudata(lua_State *L, int index,
 
 #endif
 
+/*
+ * The stream of an open Lua file at `index`, or NULL for a closed one or for
+ * anything else. [-0, +0, m]
+ */
+static inline FILE *compat_testfile(lua_State *L, int index) {
+#if LUA_VERSION_NUM < 502
+  FILE **file = compat_testudata(L, index, LUA_FILEHANDLE);
+  return file != NULL ? *file : NULL;
+#else
+  luaL_Stream *stream = luaL_testudata(L, index, LUA_FILEHANDLE);
+  return stream != NULL && stream->closef != NULL ? stream->f : NULL;
+#endif
+}
+
 /* Is the number at `index` an integer by type? Before 5.3 none is. */
 #if LUA_VERSION_NUM < 503
 #define compat_isinteger(L, index) 0
@@ -67,5 +85,19 @@ static inline int compat_stop_collector(lua_State *L) {
 #else
 #define compat_stop_collector(L) ((void)(L), 0)
 #endif
+
+/*
+ * Let the collector do what `octets` more of its own would make it do. One that
+ * was stopped stays so, except in PUC 5.1, which cannot tell and goes on.
+ * Finalisers may run. [-0, +0, m]
+ */
+static inline void compat_charge(lua_State *L, size_t octets) {
+  size_t kibibytes = octets / 1024;
+#ifdef LUA_GCISRUNNING
+  if (!lua_gc(L, LUA_GCISRUNNING, 0)) return;
+#endif
+  if (kibibytes == 0) return; /* 0 would be a step of Lua's own size */
+  lua_gc(L, LUA_GCSTEP, (int)(kibibytes < INT_MAX ? kibibytes : INT_MAX));
+}
 
 #endif

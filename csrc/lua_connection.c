@@ -39,6 +39,11 @@ void pop3_connection_drop_secret(pop3_connection *u) {
   u->secret_room = 0;
 }
 
+void pop3_connection_drop_verdict(pop3_connection *u) {
+  pop3_release(&u->allocator, u->verdict, sizeof *u->verdict);
+  u->verdict = NULL;
+}
+
 void pop3_connection_release(pop3_connection *u) {
   if (u->conn == NULL) return;
   u->closing = u->turning;
@@ -48,7 +53,10 @@ void pop3_connection_release(pop3_connection *u) {
   pop3_tls_context_release(u->context);
   u->context = NULL;
   pop3_connection_drop_secret(u);
+  pop3_connection_drop_verdict(u);
+  pop3_delivery_abandon(&u->delivery);
   pop3_octets_clear(&u->partial);
+  pop3_octets_clear(&u->tokens);
   pop3_octets_clear(&u->trace);
 }
 
@@ -176,6 +184,7 @@ typedef struct connect_options {
   int tls;
   int framing;
   bool allow_cleartext;
+  int pipelining;
   pop3_config engine;
 } connect_options;
 
@@ -196,7 +205,10 @@ static const pop3_option option_rows[] = {
     OPTION(tls, WORD, tls_words),
     OPTION(framing, WORD, framing_words),
     OPTION(allow_cleartext, BOOLEAN, NULL),
-    {"context", POP3_OPTION_ANY, 0, NULL}, /* read by connection_context */
+    {"context", POP3_OPTION_ANY, 0, NULL},    /* read by connection_context */
+    {"pipelining", POP3_OPTION_ANY, 0, NULL}, /* by read_pipelining */
+    {"wait", POP3_OPTION_FUNCTION, 0, NULL},
+    {"cache", POP3_OPTION_TABLE, 0, NULL},
     POP3_LIMITS(LIMIT_OPTION)};
 
 static void connect_options_init(connect_options *options, bool implicit) {
@@ -220,6 +232,7 @@ static void conn_options_from(const connect_options *from,
   to->allow_cleartext = from->allow_cleartext;
   to->engine = from->engine;
   to->engine.lenient = from->framing == 1;
+  to->pipelining = (pop3_pipelining)from->pipelining;
 }
 
 /* ------------------------------------------------------------ contexts */
@@ -275,6 +288,8 @@ static pop3_connection *new_connection(lua_State *L,
   compat_setuservalue(L, -2);
   pop3_octets_init(&u->partial, &u->allocator);
   pop3_octets_init(&u->trace, &u->allocator);
+  pop3_octets_init(&u->tokens, &u->allocator);
+  u->max_octets = options->engine.max_octets;
   u->conn = pop3_conn_init((char *)u + CONN_OFFSET, options, &u->allocator);
   return u;
 }
@@ -296,6 +311,22 @@ static void check_host(lua_State *L, const char *class) {
     wrong_argument(L, class, 1, "host name", AT_HOST);
 }
 
+/* true, false or "auto". [-0, +0, v] */
+static int read_pipelining(lua_State *L, const char *class) {
+  int pipelining = POP3_PIPELINING_AUTO;
+  lua_getfield(L, AT_OPTIONS, "pipelining");
+  if (lua_isboolean(L, -1)) {
+    pipelining =
+        lua_toboolean(L, -1) ? POP3_PIPELINING_ALWAYS : POP3_PIPELINING_NEVER;
+  } else if (!lua_isnil(L, -1) && (lua_type(L, -1) != LUA_TSTRING ||
+                                   strcmp(lua_tostring(L, -1), "auto") != 0)) {
+    pop3_option_error(L, class, "pipelining",
+                      "true, false or \"auto\" expected");
+  }
+  lua_pop(L, 1);
+  return pipelining;
+}
+
 /* Read all options, TLS's too, so that a typo in either is found. */
 static void read_options(lua_State *L, const char *class,
                          connect_options *options, pop3_tls_options *tls) {
@@ -307,6 +338,7 @@ static void read_options(lua_State *L, const char *class,
       {pop3_tls_option_rows, pop3_tls_option_count, tls},
   };
   pop3_options_read(L, AT_OPTIONS, class, sets, 2);
+  options->pipelining = read_pipelining(L, class);
   if (implicit && options->tls != POP3_TLS_IMPLICIT)
     pop3_argument_error(L, class, 3,
                         "POP3_SSL is tls = \"implicit\"; use "
@@ -354,6 +386,18 @@ static pop3_error open_connection(lua_State *L, const char *class,
   return error;
 }
 
+/* The host's function that waits, the caller's cache: kept in the connection's
+ * table. [-0, +0, m] */
+static void take_values(lua_State *L, pop3_connection *u) {
+  compat_getuservalue(L, AT_CONNECTION);
+  lua_getfield(L, AT_OPTIONS, "wait");
+  u->waits_outside = !lua_isnil(L, -1);
+  lua_setfield(L, -2, "wait");
+  lua_getfield(L, AT_OPTIONS, "cache");
+  lua_setfield(L, -2, "cache");
+  lua_pop(L, 1);
+}
+
 int pop3_lua_connect(lua_State *L) {
   const char *class = luaL_checkstring(L, AT_CLASS);
   connect_options options;
@@ -367,6 +411,7 @@ int pop3_lua_connect(lua_State *L) {
   conn_options_from(&options, &conn_options);
   pop3_connection *u = new_connection(L, &conn_options);
   u->class = strcmp(class, "POP3_SSL") == 0 ? "POP3_SSL" : "POP3";
+  take_values(L, u);
   u->safe = lua_toboolean(L, AT_SAFE) != 0;
   pop3_error error = POP3_E_OK;
   if (needs_context(L, &options))

@@ -9,6 +9,8 @@
 
 #include "conn.h"
 #include "lua_compat.h"
+#include "lua_delivery.h"
+#include "lua_listing.h"
 #include "octets.h"
 
 #pragma GCC visibility push(hidden)
@@ -17,8 +19,9 @@ typedef struct pop3_method pop3_method;
 
 /*
  * The userdata; the connection's memory follows in the same block. Its user
- * value is a table of what has to stay alive: "status", "lines", "debug" and
- * the running call's arguments 1 and 2.
+ * value is a table of what has to stay alive: the running call's arguments from
+ * 1 on, "top" and "sink", its results "status", "lines", "value", "digest",
+ * "listing" and "extras"; "debug" and "wait", the functions; "cache".
  */
 typedef struct pop3_connection {
   pop3_conn *conn; /* NULL until its options are known */
@@ -27,6 +30,9 @@ typedef struct pop3_connection {
   const char *class;         /* "POP3" or "POP3_SSL" */
   bool safe;                 /* methods return nil, message, err */
 
+  uint64_t max_octets; /* of a message, unless the call says otherwise */
+  bool waits_outside;  /* the host waits, turn does not */
+
   const pop3_method *method; /* the last one begun */
   bool busy;
   bool turning;        /* C is at work in it */
@@ -34,9 +40,15 @@ typedef struct pop3_connection {
   pop3_step settled;   /* DONE or FAILED, reported after its trace */
   int lines;           /* in the table so far */
   uint64_t octets;     /* of the body */
+  double look_at;      /* when Lua gets its turn next */
   pop3_octets partial; /* a line that straddles two reads */
-  pop3_octets trace;   /* to be shown before we go on */
-  char *secret;        /* of a pop3.secret, until the operation has ended */
+  pop3_octets tokens;  /* message numbers of an operation on many */
+  pop3_delivery delivery;
+  pop3_listing *listing; /* being filled; anchored */
+  pop3_failure *verdict; /* why the call ends, while its replies are read out */
+  uint64_t drained;      /* octets of them */
+  pop3_octets trace;     /* to be shown before we go on */
+  char *secret;          /* of a pop3.secret, until the operation has ended */
   size_t secret_room;
 } pop3_connection;
 
@@ -49,6 +61,7 @@ pop3_connection *pop3_connection_check(lua_State *L, int index,
 void pop3_connection_release(pop3_connection *connection);
 
 void pop3_connection_drop_secret(pop3_connection *connection);
+void pop3_connection_drop_verdict(pop3_connection *connection);
 
 /*
  * The context that the value at `index` stands for: a pop3.context, an option

@@ -7,6 +7,8 @@
 #include "lua_connection.h"
 #include "lua_context.h"
 #include "lua_error.h"
+#include "lua_listing.h"
+#include "lua_method.h"
 #include "lua_operation.h"
 #include "lua_secret.h"
 
@@ -16,7 +18,8 @@ __attribute__((visibility("default")))
 #elif defined(_WIN32)
 __declspec(dllexport)
 #endif
-int luaopen_pop3_core(lua_State *L);
+    int
+    luaopen_pop3_core(lua_State *L);
 
 /* escape(text) -> text fit for a terminal [-0, +1, v] */
 static int escape(lua_State *L) {
@@ -26,10 +29,22 @@ static int escape(lua_State *L) {
   return 1;
 }
 
+/* now() -> seconds of the clock that deadlines are of [-0, +1, -] */
+static int now(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)pop3_now());
+  return 1;
+}
+
 static const luaL_Reg functions[] = {
     {"connect", pop3_lua_connect},
     {"begin", pop3_lua_begin},
     {"turn", pop3_lua_turn},
+    {"deliver", pop3_lua_deliver},
+    {"cancel", pop3_lua_cancel},
+    {"aborted", pop3_lua_aborted},
+    {"save", pop3_lua_save},
+    {"poll", pop3_lua_poll},
+    {"now", now},
     {"close", pop3_lua_close},
     {"trace", pop3_lua_trace},
     {"info", pop3_lua_describe},
@@ -37,6 +52,7 @@ static const luaL_Reg functions[] = {
     {"is_safe", pop3_lua_is_safe},
     {"context", pop3_lua_context},
     {"secret", pop3_lua_secret},
+    {"listing", pop3_lua_listing},
     {"escape", escape},
     {NULL, NULL},
 };
@@ -53,6 +69,7 @@ int luaopen_pop3_core(lua_State *L) {
   pop3_open_errors(L);
   pop3_open_context(L);
   pop3_open_secret(L);
+  pop3_open_listing(L);
   lua_newtable(L);
   compat_setfuncs(L, functions);
   pop3_open_connections(L);

@@ -1,7 +1,7 @@
 /*
  * lua_operation.h - what a method is, for lua/pop3.lua: begin starts it, turn
- * carries it on and is the only function that waits (in poll(2), and no longer
- * than to the next signal).
+ * carries it on. Unless the host waits, turn is the only function that does
+ * (in poll(2), and no longer than to the next signal).
  */
 #ifndef POP3_LUA_OPERATION_H
 #define POP3_LUA_OPERATION_H
@@ -20,17 +20,43 @@ void pop3_operation_opened(pop3_connection *connection);
 int pop3_lua_begin(lua_State *L);
 
 /*
- * turn(connection) -> "done", results ... | "failed", error object |
- * "trace", text, function or nil | "again", octets of the body so far: let Lua
- * run (a signal may have arrived), then call once more. [-0, +n, v]
+ * turn(connection) ->
+ *   "done", results ...
+ *   "failed", error object
+ *   "trace", text, function or nil
+ *   "again", octets of the message so far, octets announced or nil: let Lua
+ *       run (a signal may have arrived)
+ *   "wait", function, { {fd, "r" | "w" | "rw"} ... }, deadline: wait outside
+ *   "chunk", string: a piece of the message, for the sink
+ *   "lines", table, count: lines of the message, for the iterator
+ *   "open": a message begins; of many, deliver() says where it goes
+ *   "item", value, digest or nil: one of many is complete
+ *   "refused", error object: one of many was refused
+ * Call it again until it says "done" or "failed". [-0, +n, v]
  */
 int pop3_lua_turn(lua_State *L);
+
+/* deliver(connection, sink): where this one of many goes; nil: nowhere.
+ * [-0, +0, v] */
+int pop3_lua_deliver(lua_State *L);
+
+/*
+ * cancel(connection, reason or nil): end the running call as "aborted". What is
+ * in flight is read out, if it is not too much; else the connection ends.
+ * [-0, +0, v]
+ */
+int pop3_lua_cancel(lua_State *L);
+
+/* aborted(reason or nil) -> the error object of a receiver's refusal.
+ * [-0, +1, v] */
+int pop3_lua_aborted(lua_State *L);
 
 /* trace(connection, level[, function]) [-0, +0, v] */
 int pop3_lua_trace(lua_State *L);
 
-/* The names of all methods that begin knows, as a list. [-0, +1, m] */
-void pop3_push_methods(lua_State *L);
+/* poll(interests, seconds) -> list of those that are ready, by their places.
+ * May end early, at a signal or after a second. [-0, +1, v] */
+int pop3_lua_poll(lua_State *L);
 
 #pragma GCC visibility pop
 

@@ -28,13 +28,18 @@ int pop3_argument_error(lua_State *L, const char *method, int argument,
   return lua_error(L);
 }
 
-static int option_error(lua_State *L, const char *method, const char *key,
-                        const char *wanted, const char *got) {
+int pop3_option_error(lua_State *L, const char *method, const char *key,
+                      const char *text) {
   luaL_where(L, CALLER);
-  lua_pushfstring(L, "bad option '%s' to '%s' (%s expected, got %s)", key,
-                  method, wanted, got);
+  lua_pushfstring(L, "bad option '%s' to '%s' (%s)", key, method, text);
   lua_concat(L, 2);
   return lua_error(L);
+}
+
+static int option_error(lua_State *L, const char *method, const char *key,
+                        const char *wanted, const char *got) {
+  lua_pushfstring(L, "%s expected, got %s", wanted, got);
+  return pop3_option_error(L, method, key, lua_tostring(L, -1));
 }
 
 /* ------------------------------------------------------------ typos */
@@ -157,6 +162,20 @@ static void read_word(lua_State *L, const char *method, const pop3_option *row,
   option_error(L, method, row->key, wanted, given);
 }
 
+static void read_function(lua_State *L, const char *method,
+                          const pop3_option *row, void *field) {
+  (void)field;
+  if (lua_type(L, -1) != LUA_TFUNCTION)
+    option_error(L, method, row->key, "function", luaL_typename(L, -1));
+}
+
+static void read_table(lua_State *L, const char *method, const pop3_option *row,
+                       void *field) {
+  (void)field;
+  if (!lua_istable(L, -1))
+    option_error(L, method, row->key, "table", luaL_typename(L, -1));
+}
+
 static void read_any(lua_State *L, const char *method, const pop3_option *row,
                      void *field) {
   (void)L;
@@ -169,9 +188,14 @@ typedef void (*value_reader)(lua_State *, const char *, const pop3_option *,
                              void *);
 
 static const value_reader readers[] = {
-    [POP3_OPTION_STRING] = read_string,   [POP3_OPTION_BOOLEAN] = read_boolean,
-    [POP3_OPTION_SECONDS] = read_seconds, [POP3_OPTION_COUNT] = read_count,
-    [POP3_OPTION_LEVEL] = read_level,     [POP3_OPTION_WORD] = read_word,
+    [POP3_OPTION_STRING] = read_string,
+    [POP3_OPTION_BOOLEAN] = read_boolean,
+    [POP3_OPTION_SECONDS] = read_seconds,
+    [POP3_OPTION_COUNT] = read_count,
+    [POP3_OPTION_LEVEL] = read_level,
+    [POP3_OPTION_WORD] = read_word,
+    [POP3_OPTION_FUNCTION] = read_function,
+    [POP3_OPTION_TABLE] = read_table,
     [POP3_OPTION_ANY] = read_any,
 };
 

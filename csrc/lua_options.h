@@ -15,13 +15,15 @@
 #pragma GCC visibility push(hidden)
 
 typedef enum pop3_option_type {
-  POP3_OPTION_STRING,  /* const char *; owned by the option table */
-  POP3_OPTION_BOOLEAN, /* bool */
-  POP3_OPTION_SECONDS, /* double, more than 0 */
-  POP3_OPTION_COUNT,   /* uint64_t, a whole number from 0 */
-  POP3_OPTION_LEVEL,   /* int, 0 to 5 */
-  POP3_OPTION_WORD,    /* int, the index in `words` */
-  POP3_OPTION_ANY      /* read by somebody else */
+  POP3_OPTION_STRING,   /* const char *; owned by the option table */
+  POP3_OPTION_BOOLEAN,  /* bool */
+  POP3_OPTION_SECONDS,  /* double, more than 0 */
+  POP3_OPTION_COUNT,    /* uint64_t, a whole number from 0 */
+  POP3_OPTION_LEVEL,    /* int, 0 to 5 */
+  POP3_OPTION_WORD,     /* int, the index in `words` */
+  POP3_OPTION_FUNCTION, /* called by somebody else */
+  POP3_OPTION_TABLE,    /* kept by somebody else */
+  POP3_OPTION_ANY       /* read by somebody else */
 } pop3_option_type;
 
 typedef struct pop3_option {
@@ -52,6 +54,11 @@ __attribute__((format(printf, 4, 5)))
 #endif
 int pop3_argument_error(lua_State *L, const char *method, int argument,
                         const char *format, ...);
+
+/* "where: bad option 'KEY' to 'METHOD' (text)"; does not return.
+ * [-0, +0, v] */
+int pop3_option_error(lua_State *L, const char *method, const char *key,
+                      const char *text);
 
 #pragma GCC visibility pop
 

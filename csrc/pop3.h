@@ -59,7 +59,8 @@ extern "C" {
   X(max_octets, 1073741824, "one message that is kept in memory")             \
   X(max_challenge, 65536, "a base64 SASL challenge; Kerberos needs 16 KiB")   \
   X(max_rounds, 32, "SCRAM takes 3, GSSAPI 4")                                \
-  X(max_inflight, 64, "commands whose replies are outstanding")
+  X(max_inflight, 512, "commands whose replies are outstanding")              \
+  X(max_ahead, 16384, "octets of commands that are not answered yet")
 
 typedef struct pop3_config {
 #define POP3_LIMIT_FIELD(name, value, reason) uint64_t name;
@@ -121,7 +122,8 @@ pop3_session *pop3_session_init(void *memory, const pop3_config *config);
 
 enum {
   POP3_AS_LINES = 1 << 0, /* deliver a message as LINE events, not DATA */
-  POP3_AS_LONG = 1 << 1   /* by hand: a listing follows the status line */
+  POP3_AS_LONG = 1 << 1,  /* by hand: a listing follows the status line */
+  POP3_UNLIMITED = 1 << 3 /* a message: the caller counts, not max_octets */
 };
 
 /*
@@ -172,8 +174,13 @@ void pop3_session_sent(pop3_session *session, size_t size);
 /* Octets queued and not yet sent; 0 when the transport has everything. */
 size_t pop3_session_pending(const pop3_session *session);
 
-/* Commands sent or queued whose replies are not complete. */
+/* Commands sent or queued whose replies are not complete, and the one whose
+ * reply comes next: POP3_OTHER when there is none. */
 size_t pop3_session_inflight(const pop3_session *session);
+pop3_command pop3_session_awaited(const pop3_session *session);
+
+/* How many may be in flight: max_inflight, within its bounds. */
+size_t pop3_session_window(const pop3_session *session);
 
 /*
  * Consume input until one event is ready. Advances *octets and lowers *size by
@@ -199,8 +206,9 @@ void pop3_session_poison(pop3_session *session, pop3_error error);
 /* The sticky error, or POP3_E_OK. */
 pop3_error pop3_session_error(const pop3_session *session);
 
-/* Has the stream been secured? Was QUIT answered? */
+/* Has the stream been secured? Was QUIT queued? Was it answered? */
 bool pop3_session_is_secure(const pop3_session *session);
+bool pop3_session_is_leaving(const pop3_session *session);
 bool pop3_session_is_over(const pop3_session *session);
 
 /*

@@ -16,54 +16,14 @@
 -- @module pop3
 
 local core = require "pop3.core"
+local call = require "pop3.call"
+local retrieve = require "pop3.retrieve"
+local messages = require "pop3.messages"
 
 local VERSION = "poplib 0.1.0"
 
 -- Shared by the raising module and the safe one: a default is a default.
 local default_timeout = 60
-
--- ------------------------------------------------------------ failing
-
--- What pop3.safe says in place of the text, so that callers may compare.
-local SHORT = { closed = "closed", timeout = "timeout" }
-
-local function short_message(err)
-  if type(err) ~= "table" then return err end
-  if err.kind == "state" and err.name == "closed" then return "closed" end
-  return SHORT[err.kind] or err.message
-end
-
-local function fail(safe, err)
-  if safe then return nil, short_message(err), err end
-  error(err, 0)
-end
-
--- ------------------------------------------------------------ the loop
-
-local function show(text, sink)
-  if sink then return sink(text) end
-  io.stderr:write(text)
-end
-
---- Run an operation to its end: the one place that waits (in C, in poll, and
--- never longer than to the next signal, so that Ctrl-C's hook can run here).
--- Called with what the last turn said; the tail call makes it a loop.
-local function conclude(conn, progress, state, ...)
-  if state == "done" then return ... end
-  if state == "failed" then return fail(core.is_safe(conn), (...)) end
-  if state == "trace" then show(...) end
-  if state == "again" and progress then progress((...)) end
-  return conclude(conn, progress, core.turn(conn))
-end
-
-local function finish(conn, progress)
-  return conclude(conn, progress, core.turn(conn))
-end
-
-local function settle(conn, err, progress)
-  if err ~= nil then return fail(core.is_safe(conn), err) end
-  return finish(conn, progress)
-end
 
 -- ------------------------------------------------------------ methods
 
@@ -73,9 +33,11 @@ local methods = core.methods
 -- csrc/lua_operation.c is all that a new one needs.
 for _, name in ipairs(core.operations) do
   methods[name] = function(self, ...)
-    return settle(self, core.begin(self, name, ...))
+    return call.settle(self, core.begin(self, name, ...))
   end
 end
+
+for name, method in pairs(retrieve) do methods[name] = method end
 
 -- Options are read from a copy, which no finaliser can change meanwhile.
 local function copy(options)
@@ -83,48 +45,6 @@ local function copy(options)
   local own = {}
   for key, value in pairs(options) do own[key] = value end
   return own
-end
-
--- The one option of retr and top, checked before anything is sent.
-local function progress_of(method, position, options)
-  if options == nil then return nil end
-  if type(options) ~= "table" then
-    error(("bad argument #%d to '%s' (option table expected, got %s)"):format(
-      position, method, type(options)), 3)
-  end
-  for key, value in pairs(options) do
-    if key ~= "progress" then
-      error(("unknown option '%s' to '%s' (did you mean 'progress'?)"):format(
-        tostring(key), method), 3)
-    end
-    if type(value) ~= "function" then
-      error(("bad option 'progress' to '%s' (function expected, got %s)")
-        :format(method, type(value)), 3)
-    end
-  end
-  return options.progress
-end
-
---- Retrieve a message.
--- @param which message number
--- @tparam[opt] table options `progress`: a function that is given the octets
--- so far, about ten times a second while they flow
--- @treturn string the status line
--- @treturn table its lines, without line ends, dots unstuffed
--- @treturn number its octets, line ends included
-function methods:retr(which, options)
-  local progress = progress_of("retr", 2, options)
-  return settle(self, core.begin(self, "retr", which), progress)
-end
-
---- Retrieve the header of a message and the first lines of its body.
--- @param which message number
--- @param howmuch lines of the body
--- @tparam[opt] table options as `retr`'s
--- @return as `retr`
-function methods:top(which, howmuch, options)
-  local progress = progress_of("top", 3, options)
-  return settle(self, core.begin(self, "top", which, howmuch), progress)
 end
 
 -- A secret may be a function, called once, now that it is needed.
@@ -137,7 +57,7 @@ end
 -- @param password string, function called once, or `pop3.secret`
 -- @treturn string the status line
 function methods:pass_(password)
-  return settle(self, core.begin(self, "pass_", reveal(password)))
+  return call.settle(self, core.begin(self, "pass_", reveal(password)))
 end
 
 --- Log in by the digest of the greeting's timestamp and a shared secret.
@@ -145,7 +65,7 @@ end
 -- @param secret string, function called once, or `pop3.secret`
 -- @treturn string the status line
 function methods:apop(user, secret)
-  return settle(self, core.begin(self, "apop", user, reveal(secret)))
+  return call.settle(self, core.begin(self, "apop", user, reveal(secret)))
 end
 
 --- Log in the best way there is (today: `USER` and `PASS`). Refuses to send
@@ -153,17 +73,28 @@ end
 -- was given (kind `tls`, name `insecure`).
 -- @tparam string user
 -- @param password string, function called once, or `pop3.secret`
+-- @tparam[opt] table options what rides in the same flight, where the server
+-- allows it: `stat`, `listing`, `quit`, each true
 -- @treturn string the status line
-function methods:login(user, password)
-  return settle(self, core.begin(self, "login", user, reveal(password)))
+-- @treturn ?table what came of it: `stat` (`count`, `octets`), `listing`,
+-- `quit` (the status line), and `errors`, by the same names
+function methods:login(user, password, options)
+  return call.settle(self, core.begin(self, "login", user, reveal(password),
+    options))
 end
+
+--- The messages, one after the other; see docs/messages.md.
+-- @tparam[opt] table options `since` (UIDs that are known), `order` ("oldest",
+-- "newest"), `ahead` (octets that are fetched ahead)
+-- @treturn pop3.messages
+function methods:messages(options) return messages(self, options) end
 
 --- Start TLS (RFC 2595): CAPA, STLS, handshake.
 -- @param[opt] context `pop3.context`, option table, or nil for the
 -- constructor's options
 -- @treturn string the status line of STLS
 function methods:stls(context)
-  return settle(self, core.begin(self, "stls", copy(context)))
+  return call.settle(self, core.begin(self, "stls", copy(context)))
 end
 
 --- The server's greeting, `+OK` included, without its line end.
@@ -230,6 +161,17 @@ local function check_timeout(method, seconds)
   end
 end
 
+-- A loop is whatever has a method `wait`.
+local function waiter(loop)
+  if type(loop) ~= "table" or type(loop.wait) ~= "function" then
+    error("bad option 'loop' (an object with a method 'wait' expected, got "
+      .. type(loop) .. ")", 4)
+  end
+  return function(_, interests, deadline)
+    return loop:wait(interests, deadline)
+  end
+end
+
 local function module(safe)
   local M = {
     _VERSION = VERSION,
@@ -252,12 +194,14 @@ local function module(safe)
       options.timeout = default_timeout or math.huge
     end
     if options.max_line == nil then options.max_line = M._MAXLINE end
+    if options.loop ~= nil then options.wait = waiter(options.loop) end
+    options.loop = nil
     return options
   end
 
   local function opened(conn, err)
-    if conn == nil then return fail(safe, err) end
-    return finish(conn)
+    if conn == nil then return call.fail(safe, err) end
+    return call.settle(conn)
   end
 
   --- Connect and read the greeting.
@@ -292,7 +236,7 @@ local function module(safe)
   -- @return a context for `context =` and `stls(context)`
   function M.context(options)
     local context, err = core.context(copy(options))
-    if context == nil then return fail(safe, err) end
+    if context == nil then return call.fail(safe, err) end
     return context
   end
 
@@ -301,6 +245,16 @@ local function module(safe)
   -- @return a userdata, for wherever a password is expected
   function M.secret(source)
     return (core.secret(source)) -- no tail call: errors name our caller
+  end
+
+  --- What `list()` and `uidl()` said, as one compact object: `#l`, `l[i]`,
+  -- `l:each()`, `l:find(uid)`, `l:without(known)` and more; see
+  -- docs/listings.md.
+  -- @tparam[opt] table list_lines the lines of `list()`
+  -- @tparam[opt] table uidl_lines the lines of `uidl()`
+  -- @return a listing
+  function M.listing(list_lines, uidl_lines)
+    return (core.listing(list_lines, uidl_lines)) -- no tail call, as above
   end
 
   --- The default of `timeout` for connections made from now on.
@@ -312,6 +266,10 @@ local function module(safe)
 
   --- @treturn ?number seconds
   function M.getdefaulttimeout() return default_timeout end
+
+  --- The clock that deadlines are of: monotonic, seconds.
+  -- @treturn number
+  function M.now() return core.now() end
 
   return M
 end

@@ -27,6 +27,35 @@ local pop3 = {}
 
 ---@class pop3.Secret: userdata
 
+---@class pop3.Message
+---@field number integer
+---@field size? integer octets, as the server says
+---@field uid? string
+
+---@class pop3.Listing: userdata
+---@field uids boolean whether the server gave UIDs
+---@field malformed integer lines without a number
+---@field [integer] pop3.Message
+---@operator len: integer
+local Listing = {}
+
+---@return fun(): integer?, integer?, string? iterator number, size, uid
+function Listing:each() end
+
+---@param uid string
+---@return integer? index
+function Listing:find(uid) end
+
+---@param known table<string, any>|string[]|pop3.Listing
+---@return pop3.Listing
+function Listing:without(known) end
+
+---@return integer[]
+function Listing:numbers() end
+
+---@return integer
+function Listing:octets() end
+
 ---@alias pop3.Password string|pop3.Secret|fun():string
 
 ---@class pop3.TlsOptions
@@ -94,6 +123,11 @@ function pop3.context(options) end
 ---@param source {path?: string, fd?: integer, command?: string, env?: string}
 ---@return pop3.Secret
 function pop3.secret(source) end
+
+---@param list_lines? string[] the lines of list()
+---@param uidl_lines? string[] the lines of uidl()
+---@return pop3.Listing
+function pop3.listing(list_lines, uidl_lines) end
 
 ---@param err any
 ---@return boolean

@@ -106,10 +106,10 @@ static void limits_have_defaults(void) {
 static void a_session_is_small(void) {
   pop3_config config;
   pop3_config_init(&config);
-  CHECK(pop3_session_size(&config) <= 16384);
+  CHECK(pop3_session_size(&config) <= 24576);
   config.max_items = config.max_octets = config.max_item = UINT64_MAX;
   config.max_challenge = config.max_rounds = UINT64_MAX;
-  CHECK(pop3_session_size(&config) <= 16384);
+  CHECK(pop3_session_size(&config) <= 24576);
   config.max_line = config.max_inflight = UINT64_MAX;
   CHECK(pop3_session_size(&config) <= 8u << 20);
 }
@@ -312,7 +312,7 @@ static void long_arguments_are_borrowed(void) {
 }
 
 static void a_long_line_waits_for_the_buffer(void) {
-  enum { LENGTH = 5000 };
+  enum { LENGTH = 10000 };
   char *name = long_text(LENGTH, 'u');
   char *wire = must(malloc(2 * LENGTH));
   fixture f;

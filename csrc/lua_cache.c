@@ -1,0 +1,56 @@
+/*
+ * lua_cache.c - see lua_cache.h.
+ */
+#include "lua_cache.h"
+
+/* The cache, or nil. [-0, +1, m] */
+static bool push_cache(lua_State *L, int anchors) {
+  lua_getfield(L, anchors, "cache");
+  return lua_istable(L, -1);
+}
+
+/* "host:port tls after login" [-0, +1, m] */
+static void push_key(lua_State *L, const pop3_connection *u) {
+  const pop3_client *client = pop3_conn_client(u->conn);
+  pop3_conn_info info;
+  pop3_conn_describe(u->conn, &info);
+  lua_pushfstring(L, "%s:%d %s%s", info.host, (int)info.port,
+                  info.secure ? "tls" : "clear",
+                  client->authenticated ? " after login" : "");
+}
+
+/* One line after the other, by the rules for what a server sends. */
+static void learn(pop3_caps *caps, const char *text, size_t size) {
+  pop3_span all = {text, size};
+  pop3_caps_clear(caps);
+  caps->known = pop3_caps_add_lines(caps, all) == POP3_E_OK;
+  if (!caps->known) pop3_caps_clear(caps);
+}
+
+void pop3_cache_recall(lua_State *L, pop3_connection *u, int anchors) {
+  pop3_caps *caps = &pop3_conn_client(u->conn)->caps;
+  size_t size;
+  if (caps->known) return;
+  if (push_cache(L, anchors)) {
+    push_key(L, u);
+    lua_rawget(L, -2);
+    if (lua_type(L, -1) == LUA_TSTRING) {
+      const char *text = lua_tolstring(L, -1, &size);
+      learn(caps, text, size);
+    }
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+void pop3_cache_remember(lua_State *L, pop3_connection *u, int anchors) {
+  const pop3_caps *caps = &pop3_conn_client(u->conn)->caps;
+  if (!caps->known || pop3_conn_is_closed(u->conn)) return;
+  if (push_cache(L, anchors)) {
+    push_key(L, u);
+    lua_pushlstring(L, caps->text.size > 0 ? caps->text.data : "",
+                    caps->text.size);
+    lua_rawset(L, -3);
+  }
+  lua_pop(L, 1);
+}

@@ -1,0 +1,25 @@
+/*
+ * lua_cache.h - capabilities remembered per server, in a table that the caller
+ * keeps: a second connection need not ask before it pipelines.
+ *
+ * What was said in clear, by TLS, before and after the login are entries of
+ * their own. Nothing about trust comes from there: STLS always asks anew.
+ */
+#ifndef POP3_LUA_CACHE_H
+#define POP3_LUA_CACHE_H
+
+#include "lua_connection.h"
+
+#pragma GCC visibility push(hidden)
+
+/* Know what the cache knows; the connection's table is at `anchors`.
+ * [-0, +0, m] */
+void pop3_cache_recall(lua_State *L, pop3_connection *connection, int anchors);
+
+/* Let the cache know what we know. [-0, +0, m] */
+void pop3_cache_remember(lua_State *L, pop3_connection *connection,
+                         int anchors);
+
+#pragma GCC visibility pop
+
+#endif

@@ -1,0 +1,431 @@
+/*
+ * lua_event.c - see lua_event.h.
+ */
+#include "lua_event.h"
+
+#include <string.h>
+
+#include "lua_error.h"
+#include "lua_method.h"
+#include "lua_result.h"
+
+/* What is read out for a call that has ended, octets: as much as a large
+ * window takes. More is not worth the connection. */
+#define MOST_DRAINED 1048576
+
+/* Lines of one table for an iterator: a call into C for each would cost more
+ * than the line. */
+#define LINES_AT_ONCE 256
+
+static int no_memory(lua_State *L) {
+  return luaL_error(L, "not enough memory");
+}
+
+/* ------------------------------------------------------------ beginning */
+
+void pop3_events_begin(lua_State *L, pop3_connection *u, int anchors) {
+  static const char *const names[] = {"status", "lines",   "value",
+                                      "digest", "listing", "extras"};
+  u->lines = 0;
+  u->octets = 0;
+  u->drained = 0;
+  u->partial.size = 0;
+  u->listing = NULL;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    lua_pushnil(L);
+    lua_setfield(L, anchors, names[i]);
+  }
+}
+
+/* ------------------------------------------------------------ ending early */
+
+void pop3_condemn(pop3_connection *u, const pop3_failure *failure) {
+  pop3_allocator *a = &u->allocator;
+  if (u->verdict != NULL) return; /* the first reason stays */
+  u->verdict = pop3_allocate(a, sizeof *u->verdict);
+  if (u->verdict == NULL) {
+    pop3_conn_abort(u->conn, failure);
+    return;
+  }
+  *u->verdict = *failure;
+  pop3_delivery_abandon(&u->delivery);
+  pop3_client_curtail(pop3_conn_client(u->conn));
+}
+
+/* Nobody wants it any more; how much of it is still to be had? */
+static int drain(pop3_connection *u, const pop3_event *event) {
+  u->drained += event->text.size;
+  if (u->drained > MOST_DRAINED) pop3_conn_abort(u->conn, u->verdict);
+  return 0;
+}
+
+/* ------------------------------------------------------------ status lines */
+
+/* A table of the connection's, made when it is needed. [-0, +1, m] */
+static void push_table(lua_State *L, const char *key) {
+  lua_getfield(L, POP3_AT_ANCHORS, key);
+  if (!lua_isnil(L, -1)) return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, POP3_AT_ANCHORS, key);
+}
+
+/* The server's refusal as an error object. [-0, +1, m] */
+static void push_refusal(lua_State *L, const pop3_event *event) {
+  pop3_failure failure;
+  pop3_fail_response(&failure, POP3_E_REFUSED, event->text.data,
+                     event->text.size);
+  pop3_push_error(L, &failure);
+}
+
+/* extras.errors[name] = error [-1, +0, m] */
+static void keep_error(lua_State *L, const char *name) {
+  push_table(L, "extras");
+  lua_getfield(L, -1, "errors");
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "errors");
+  }
+  lua_pushvalue(L, -3);
+  lua_setfield(L, -2, name);
+  lua_pop(L, 3);
+}
+
+/* extras.stat = { count =, octets = } [-0, +0, m] */
+static void keep_stat(lua_State *L, const pop3_event *event) {
+  pop3_failure failure;
+  lua_pushlstring(L, event->text.data, event->text.size);
+  if (pop3_push_stat(L, &failure) == 0) {
+    pop3_push_error(L, &failure);
+    keep_error(L, "stat");
+    return;
+  }
+  push_table(L, "extras");
+  lua_createtable(L, 0, 2);
+  lua_pushvalue(L, -4);
+  lua_setfield(L, -2, "count");
+  lua_pushvalue(L, -3);
+  lua_setfield(L, -2, "octets");
+  lua_setfield(L, -2, "stat");
+  lua_pop(L, 3);
+}
+
+/* What rides behind a login, by its name in `extras`. */
+static const char *extra_name(pop3_command command) {
+  if (command == POP3_STAT) return "stat";
+  if (command == POP3_QUIT) return "quit";
+  return "listing";
+}
+
+/* [-0, +0, m] */
+static void take_extra(lua_State *L, const pop3_event *event) {
+  const char *name = extra_name(event->command);
+  if (!event->ok) {
+    push_refusal(L, event);
+    keep_error(L, event->command == POP3_UIDL ? "uidl" : name);
+  } else if (event->command == POP3_STAT) {
+    keep_stat(L, event);
+  } else if (event->command == POP3_QUIT) {
+    push_table(L, "extras");
+    lua_pushlstring(L, event->text.data, event->text.size);
+    lua_setfield(L, -2, name);
+    lua_pop(L, 1);
+  }
+}
+
+/* LIST's or UIDL's lines follow: into the listing. [-0, +0, m] */
+static void start_listing(lua_State *L, pop3_connection *u,
+                          const pop3_event *event) {
+  if (u->listing == NULL) {
+    u->listing = pop3_push_listing(L);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, POP3_AT_ANCHORS, "listing");
+    if (u->method->operation == POP3_OP_LOGIN) {
+      push_table(L, "extras");
+      lua_pushvalue(L, -2);
+      lua_setfield(L, -2, "listing");
+      lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+  }
+  if (event->command == POP3_UIDL) u->listing->has_uids = true;
+}
+
+/* A message or a list of lines follows. [-0, +n, m] */
+static int start_body(lua_State *L, pop3_connection *u,
+                      const pop3_event *event) {
+  bool message = event->command == POP3_RETR || event->command == POP3_TOP;
+  pop3_failure failure;
+  if (pop3_delivery_start(&u->delivery, pop3_parse_announced(event->text),
+                          &failure) != POP3_E_OK)
+    pop3_condemn(u, &failure);
+  if (u->delivery.mode == POP3_TO_TABLE || !message) {
+    u->lines = 0;
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, POP3_AT_ANCHORS, "lines");
+    lua_replace(L, POP3_AT_LINES);
+    return 0;
+  }
+  bool announced = u->delivery.mode == POP3_TO_SINKS ||
+                   u->method->mode == POP3_TO_LINES ||
+                   u->method->mode == POP3_TO_LUA;
+  if (!announced) return 0;
+  lua_pushliteral(L, "open");
+  return 1;
+}
+
+static bool is_row(pop3_command command) {
+  return command == POP3_LIST || command == POP3_UIDL;
+}
+
+/* "item", status [-0, +2, m] */
+static int push_item_status(lua_State *L, const pop3_event *event) {
+  lua_pushliteral(L, "item");
+  lua_pushlstring(L, event->text.data, event->text.size);
+  return 2;
+}
+
+/* Of one command of many. [-0, +n, m] */
+static int take_one_status(lua_State *L, pop3_connection *u,
+                           const pop3_event *event) {
+  if (event->command == POP3_QUIT) return 0;
+  if (event->more) return start_body(L, u, event);
+  if (event->ok) return push_item_status(L, event);
+  lua_pushliteral(L, "refused");
+  push_refusal(L, event);
+  return 2;
+}
+
+/* [-0, +n, m] */
+static int take_status(lua_State *L, pop3_connection *u,
+                       const pop3_event *event) {
+  pop3_operation operation = u->method->operation;
+  bool login = operation == POP3_OP_LOGIN;
+  if (operation == POP3_OP_MANY) return take_one_status(L, u, event);
+  if (login && event->command != POP3_USER && event->command != POP3_PASS)
+    take_extra(L, event);
+  if ((login || operation == POP3_OP_LISTING) && event->more) {
+    start_listing(L, u, event);
+    return 0;
+  }
+  if (login && event->command != POP3_PASS) return 0;
+  lua_pushlstring(L, event->text.data, event->text.size);
+  lua_setfield(L, POP3_AT_ANCHORS, "status");
+  return event->more ? start_body(L, u, event) : 0;
+}
+
+/* ------------------------------------------------------------ lines */
+
+/* A line goes straight from the receive buffer into the table; only one that
+ * straddles two reads is put together first. True: it is on the stack.
+ * [-0, +?, m] */
+static bool push_line(lua_State *L, pop3_connection *u,
+                      const pop3_event *event) {
+  if (event->first && event->last) {
+    lua_pushlstring(L, event->text.data, event->text.size);
+    return true;
+  }
+  if (!pop3_octets_add(&u->partial, event->text.data, event->text.size))
+    no_memory(L);
+  if (!event->last) return false;
+  lua_pushlstring(L, u->partial.data == NULL ? "" : u->partial.data,
+                  u->partial.size);
+  u->partial.size = 0;
+  return true;
+}
+
+static pop3_error add_row(pop3_listing *listing, const pop3_event *event) {
+  return event->command == POP3_LIST
+             ? pop3_listing_add_list(listing, event->text, event->first,
+                                     event->last)
+             : pop3_listing_add_uidl(listing, event->text, event->first,
+                                     event->last);
+}
+
+/* "lines", table, count [-0, +n, m] */
+int pop3_flush_lines(lua_State *L, pop3_connection *u) {
+  if (u->delivery.mode != POP3_TO_LINES || u->lines == 0) return 0;
+  lua_pushliteral(L, "lines");
+  lua_pushvalue(L, POP3_AT_LINES);
+  lua_pushinteger(L, u->lines);
+  u->lines = 0;
+  lua_pushnil(L);
+  lua_replace(L, POP3_AT_LINES);
+  lua_pushnil(L);
+  lua_setfield(L, POP3_AT_ANCHORS, "lines");
+  return 3;
+}
+
+/* A table for the next lines. [-0, +0, m] */
+static void renew_lines(lua_State *L) {
+  lua_createtable(L, LINES_AT_ONCE, 0);
+  lua_pushvalue(L, -1);
+  lua_setfield(L, POP3_AT_ANCHORS, "lines");
+  lua_replace(L, POP3_AT_LINES);
+}
+
+/* Lines for an iterator are a message's octets all the same. */
+static bool count_line(pop3_connection *u, const pop3_event *event) {
+  pop3_failure failure;
+  if (pop3_delivery_take_line(&u->delivery, event, &failure) == POP3_E_OK)
+    return true;
+  pop3_condemn(u, &failure);
+  return false;
+}
+
+/* [-0, +n, m] */
+static int take_line(lua_State *L, pop3_connection *u,
+                     const pop3_event *event) {
+  bool some = u->delivery.mode == POP3_TO_LINES;
+  u->octets += event->text.size + event->line_end;
+  if (u->listing != NULL && is_row(event->command)) {
+    if (add_row(u->listing, event) != POP3_E_OK) no_memory(L);
+    return 0;
+  }
+  if (some && !count_line(u, event)) return 0;
+  if (some && u->lines == 0) renew_lines(L);
+  if (!push_line(L, u, event)) return 0;
+  lua_rawseti(L, POP3_AT_LINES, ++u->lines);
+  return some && u->lines >= LINES_AT_ONCE ? pop3_flush_lines(L, u) : 0;
+}
+
+/* ------------------------------------------------------------ messages */
+
+/* The whole message is where it was received. [-0, +1, m] */
+static void push_kept(lua_State *L, pop3_connection *u) {
+  pop3_span kept = pop3_conn_kept(u->conn);
+  lua_pushlstring(L, kept.data, kept.size);
+  pop3_conn_drop(u->conn);
+}
+
+/* What the message has come to: its text, or its octets. [-0, +1, m] */
+static void push_value(lua_State *L, pop3_connection *u) {
+  if (u->delivery.mode == POP3_TO_STRING) {
+    push_kept(L, u);
+  } else {
+    lua_pushinteger(L, (lua_Integer)u->delivery.octets);
+  }
+}
+
+/* [-0, +1, m] */
+static void push_digest(lua_State *L, pop3_connection *u) {
+  char hex[POP3_DIGEST_HEX];
+  if (pop3_delivery_finish_digest(&u->delivery, hex)) {
+    lua_pushstring(L, hex);
+  } else {
+    lua_pushnil(L);
+  }
+}
+
+/* "item", value, digest; of one alone they are the call's results.
+ * [-0, +n, m] */
+static int complete_message(lua_State *L, pop3_connection *u) {
+  push_value(L, u);
+  push_digest(L, u);
+  if (u->method->operation == POP3_OP_MANY) {
+    lua_pushliteral(L, "item");
+    lua_insert(L, -3);
+    return 3;
+  }
+  lua_setfield(L, POP3_AT_ANCHORS, "digest");
+  lua_setfield(L, POP3_AT_ANCHORS, "value");
+  return pop3_flush_lines(L, u);
+}
+
+/* [-0, +n, m] */
+static int take_data(lua_State *L, pop3_connection *u,
+                     const pop3_event *event) {
+  pop3_failure failure;
+  pop3_span text = event->text;
+  if (pop3_delivery_take(&u->delivery, &text, &failure) != POP3_E_OK) {
+    pop3_condemn(u, &failure);
+    return 0;
+  }
+  switch (u->delivery.mode) {
+    case POP3_TO_STRING:
+      if (pop3_conn_keep(u->conn, text) != POP3_E_OK) no_memory(L);
+      return 0;
+    case POP3_TO_LUA:
+      if (text.size == 0) return 0;
+      lua_pushliteral(L, "chunk");
+      lua_pushlstring(L, text.data, text.size);
+      return 2;
+    case POP3_TO_FILE:
+      u->delivery.writing = text;
+      return 0;
+    default:
+      return 0;
+  }
+}
+
+/* [-0, +n, m] */
+static int take_end(lua_State *L, pop3_connection *u, const pop3_event *event) {
+  u->octets = event->octets;
+  if (u->listing != NULL && is_row(event->command)) return 0;
+  if (event->command != POP3_RETR && event->command != POP3_TOP) return 0;
+  if (u->method->mode == POP3_TO_TABLE) return 0;
+  u->delivery.finishing = u->delivery.mode == POP3_TO_FILE;
+  if (u->delivery.finishing) return 0;
+  return complete_message(L, u);
+}
+
+/* ------------------------------------------------------------ files */
+
+/* Write what is to be written. AGAIN: the file takes no more now. */
+static pop3_error write_on(pop3_delivery *d, pop3_failure *failure) {
+  while (d->writing.size > 0) {
+    size_t written = 0;
+    pop3_error error = pop3_file_write(d->file, d->writing.data,
+                                       d->writing.size, &written, failure);
+    if (error != POP3_E_OK) return error;
+    d->writing.data += written;
+    d->writing.size -= written;
+  }
+  return d->finishing ? pop3_file_finish(d->file, failure) : POP3_E_OK;
+}
+
+/* The file is complete; the next message has another one. */
+static void close_file(pop3_delivery *d) {
+  pop3_file_abandon(d->file);
+  d->file = NULL;
+  d->finishing = false;
+}
+
+int pop3_continue_event(lua_State *L, pop3_connection *u,
+                        pop3_interest *blocked) {
+  pop3_delivery *d = &u->delivery;
+  pop3_failure failure;
+  if (d->writing.size == 0 && !d->finishing) return 0;
+  pop3_error error = write_on(d, &failure);
+  if (error == POP3_E_AGAIN) {
+    pop3_file_interest(d->file, blocked);
+    return 0;
+  }
+  if (error != POP3_E_OK) {
+    pop3_condemn(u, &failure);
+    return 0;
+  }
+  if (!d->finishing) return 0;
+  close_file(d);
+  return complete_message(L, u);
+}
+
+/* ------------------------------------------------------------ all of them */
+
+typedef int (*event_taker)(lua_State *, pop3_connection *, const pop3_event *);
+
+int pop3_take_event(lua_State *L, pop3_connection *u) {
+  static const event_taker takers[] = {
+      [POP3_EVENT_STATUS] = take_status, [POP3_EVENT_LINE] = take_line,
+      [POP3_EVENT_DATA] = take_data,     [POP3_EVENT_END] = take_end,
+      [POP3_EVENT_SECURE] = NULL,
+  };
+  const pop3_event *event = pop3_conn_event(u->conn);
+  if (u->verdict != NULL) return drain(u, event);
+  event_taker take = takers[event->type];
+  return take != NULL ? take(L, u, event) : 0;
+}

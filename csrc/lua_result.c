@@ -1,0 +1,136 @@
+/*
+ * lua_result.c - see lua_result.h.
+ */
+#include "lua_result.h"
+
+#include <string.h>
+
+#include "lua_error.h"
+#include "lua_method.h"
+
+/* [-0, +1, -] */
+static void push_number(lua_State *L, const pop3_number *n) {
+  lua_Integer whole = (lua_Integer)n->whole;
+  if (n->exact && whole == n->whole) {
+    lua_pushinteger(L, whole);
+  } else {
+    lua_pushnumber(L, (lua_Number)n->rough);
+  }
+}
+
+int pop3_push_stat(lua_State *L, pop3_failure *failure) {
+  pop3_number count, octets;
+  pop3_span line;
+  line.data = lua_tolstring(L, -1, &line.size);
+  pop3_error error = pop3_parse_stat(line, &count, &octets, failure);
+  lua_pop(L, 1); /* the failure has a copy */
+  if (error != POP3_E_OK) return 0;
+  push_number(L, &count);
+  push_number(L, &octets);
+  return 2;
+}
+
+/* Names compare without case; capa() hands them out as they came, as poplib,
+ * capabilities() in upper case. [-0, +1, m] */
+static void push_name(lua_State *L, pop3_span name, bool fold) {
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (size_t i = 0; i < name.size; i++) {
+    char c = name.data[i];
+    luaL_addchar(&b, (char)(fold && c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c));
+  }
+  luaL_pushresult(&b);
+}
+
+/* name -> { arguments }, later lines win, as in poplib. [-0, +1, m] */
+static int push_capabilities(lua_State *L, const pop3_connection *u) {
+  const pop3_caps *caps = &pop3_conn_client(u->conn)->caps;
+  bool fold = u->method->operation == POP3_OP_CAPABILITIES;
+  pop3_span line, word;
+  size_t at = 0;
+  lua_newtable(L);
+  while (pop3_caps_next(caps, &at, &line)) {
+    int n = 0;
+    pop3_next_word(&line, &word);
+    push_name(L, word, fold);
+    lua_newtable(L);
+    while (pop3_next_word(&line, &word)) {
+      lua_pushlstring(L, word.data, word.size);
+      lua_rawseti(L, -2, ++n);
+    }
+    lua_rawset(L, -3);
+  }
+  return 1;
+}
+
+/* status[, lines, octets] [-0, +n, m] */
+static int push_listing(lua_State *L, const pop3_connection *u) {
+  lua_getfield(L, POP3_AT_ANCHORS, "status");
+  lua_getfield(L, POP3_AT_ANCHORS, "lines");
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return 1;
+  }
+  lua_pushinteger(L, (lua_Integer)u->octets);
+  return 3;
+}
+
+/* The connection, open now; its greeting outlives it. [-0, +1, m] */
+static int push_self(lua_State *L, const pop3_connection *u) {
+  const pop3_client *client = pop3_conn_client(u->conn);
+  lua_pushlstring(L, client->welcome, client->welcome_size);
+  lua_setfield(L, POP3_AT_ANCHORS, "welcome");
+  lua_pushvalue(L, POP3_AT_SELF);
+  return 1;
+}
+
+/* [-0, +1, m] */
+static int push_field(lua_State *L, const char *key) {
+  lua_getfield(L, POP3_AT_ANCHORS, key);
+  return 1;
+}
+
+/* One value, and another one if it is there. [-0, +n, m] */
+static int push_pair(lua_State *L, const char *key, const char *other) {
+  push_field(L, key);
+  push_field(L, other);
+  if (!lua_isnil(L, -1)) return 2;
+  lua_pop(L, 1);
+  return 1;
+}
+
+/* text, octets[, digest] [-0, +n, m] */
+static int push_text(lua_State *L, const pop3_connection *u) {
+  push_field(L, "value");
+  lua_pushinteger(L, (lua_Integer)u->delivery.octets);
+  push_field(L, "digest");
+  if (!lua_isnil(L, -1)) return 3;
+  lua_pop(L, 1);
+  return 2;
+}
+
+int pop3_push_results(lua_State *L, pop3_connection *u, pop3_failure *failure) {
+  switch (u->method->result) {
+    case POP3_RESULT_SELF:
+      return push_self(L, u);
+    case POP3_RESULT_LISTING:
+      return push_listing(L, u);
+    case POP3_RESULT_CAPS:
+      return push_capabilities(L, u);
+    case POP3_RESULT_STAT:
+      push_field(L, "status");
+      return pop3_push_stat(L, failure);
+    case POP3_RESULT_TEXT:
+      return push_text(L, u);
+    case POP3_RESULT_OCTETS:
+      return push_pair(L, "value", "digest");
+    case POP3_RESULT_ROWS:
+      return push_field(L, "listing");
+    case POP3_RESULT_LOGIN:
+      return push_pair(L, "status", "extras");
+    case POP3_RESULT_NOTHING:
+      return 0;
+    default:
+      return push_field(L, "status");
+  }
+}

@@ -1,0 +1,272 @@
+/*
+ * stream.c - see stream.h.
+ */
+#include "stream.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "socket.h"
+
+/* Octets of one receive at most, where a kept message has made more room:
+ * fewer system calls, and still in the cache when they are looked at. */
+#define MOST_RECEIVED (4 * POP3_BUFFER_SIZE)
+
+/* ------------------------------------------------------------ life */
+
+void pop3_stream_init(pop3_stream *s, const pop3_allocator *allocator) {
+  memset(s, 0, sizeof *s);
+  s->allocator = *allocator;
+  s->fd = -1;
+}
+
+void pop3_stream_close_socket(pop3_stream *s) {
+  if (s->fd >= 0) close(s->fd);
+  s->fd = -1;
+}
+
+static void free_buffer(pop3_stream *s) {
+  pop3_release(&s->allocator, s->data, s->room);
+  s->data = NULL;
+  s->room = 0;
+  s->kept_start = s->kept_end = s->start = s->end = 0;
+}
+
+void pop3_stream_close(pop3_stream *s) {
+  pop3_tls_free(s->tls);
+  s->tls = NULL;
+  free_buffer(s);
+  pop3_stream_close_socket(s);
+}
+
+/* ------------------------------------------------------------ the buffer */
+
+static bool resize(pop3_stream *s, size_t room) {
+  const pop3_allocator *a = &s->allocator;
+  char *data = a->resize(a->state, s->data, s->room, room);
+  if (data == NULL) return false;
+  s->data = data;
+  s->room = room;
+  return true;
+}
+
+/* By a half: a large message's pages are touched once, however often its
+ * block is resized, and little is reserved in vain. */
+static size_t larger(size_t room) {
+  return (room + room / 2 + POP3_BUFFER_SIZE) / 4096 * 4096;
+}
+
+/* Everything was consumed: make room for a receive behind what is kept. */
+static bool make_room(pop3_stream *s) {
+  size_t kept = s->kept_end - s->kept_start;
+  if (s->data == NULL && !resize(s, POP3_BUFFER_SIZE)) return false;
+  if (s->kept_start > 0 && s->room - s->kept_end < POP3_BUFFER_SIZE) {
+    if (kept > 0) memmove(s->data, s->data + s->kept_start, kept);
+    s->kept_start = 0;
+    s->kept_end = kept;
+  }
+  s->start = s->end = s->kept_end;
+  if (kept == 0 || s->room - s->kept_end >= POP3_BUFFER_SIZE) return true;
+  return resize(s, larger(s->room));
+}
+
+pop3_span pop3_stream_unread(const pop3_stream *s) {
+  pop3_span unread = {s->data + s->start, s->end - s->start};
+  if (s->data == NULL) unread.data = "";
+  return unread;
+}
+
+void pop3_stream_consume(pop3_stream *s, size_t size) { s->start += size; }
+
+/* ------------------------------------------------------------ a message */
+
+static bool in_buffer(const pop3_stream *s, const char *at) {
+  return s->data != NULL && at >= s->data && at < s->data + s->room;
+}
+
+/* One octet that was held back has lost its place: move what is unread. A
+ * receive leaves room for it. */
+static pop3_error keep_static(pop3_stream *s, pop3_span text) {
+  if (s->kept_end == s->kept_start) s->kept_start = s->kept_end = s->start;
+  if (s->start - s->kept_end < text.size) {
+    size_t size = s->end - s->start;
+    if (s->room - s->end < text.size && !resize(s, larger(s->room)))
+      return POP3_E_MEMORY;
+    memmove(s->data + s->start + text.size, s->data + s->start, size);
+    s->start += text.size;
+    s->end += text.size;
+  }
+  memcpy(s->data + s->kept_end, text.data, text.size);
+  s->kept_end += text.size;
+  return POP3_E_OK;
+}
+
+pop3_error pop3_stream_keep(pop3_stream *s, pop3_span text) {
+  if (text.size == 0) return POP3_E_OK;
+  if (!in_buffer(s, text.data)) return keep_static(s, text);
+  if (s->kept_end == s->kept_start)
+    s->kept_start = s->kept_end = (size_t)(text.data - s->data);
+  char *to = s->data + s->kept_end;
+  if (to != text.data) memmove(to, text.data, text.size);
+  s->kept_end += text.size;
+  return POP3_E_OK;
+}
+
+pop3_span pop3_stream_kept(const pop3_stream *s) {
+  pop3_span kept = {s->data + s->kept_start, s->kept_end - s->kept_start};
+  if (s->data == NULL) kept.data = "";
+  return kept;
+}
+
+/* Give back what a large message needed, at once. */
+static void shrink(pop3_stream *s) {
+  size_t unread = s->end - s->start;
+  size_t room = unread > POP3_BUFFER_SIZE ? unread : POP3_BUFFER_SIZE;
+  if (s->room <= MOST_RECEIVED) return;
+  memmove(s->data, s->data + s->start, unread);
+  s->start = 0;
+  s->end = unread;
+  (void)resize(s, room); /* a block that cannot shrink serves as well */
+}
+
+void pop3_stream_drop(pop3_stream *s) {
+  s->kept_start = s->kept_end = 0;
+  if (s->start == s->end) {
+    pop3_stream_rest(s);
+  } else {
+    shrink(s);
+  }
+}
+
+void pop3_stream_rest(pop3_stream *s) {
+  if (s->start == s->end && s->kept_start == s->kept_end) free_buffer(s);
+}
+
+/* ------------------------------------------------------------ reading */
+
+static size_t room_left(const pop3_stream *s) {
+  size_t room = s->room - s->end;
+  return room < MOST_RECEIVED ? room : MOST_RECEIVED;
+}
+
+static pop3_error read_socket(pop3_stream *s, size_t *got, int *system) {
+  pop3_error error =
+      pop3_socket_receive(s->fd, s->data + s->end, room_left(s), got, system);
+  if (error != POP3_E_OK) return error;
+  s->active = s->now;
+  s->budget -= *got < s->budget ? *got : s->budget;
+  return POP3_E_OK;
+}
+
+/* Ciphertext into the filter; its place in the buffer is free then. */
+static pop3_error feed_tls(pop3_stream *s, int *system, pop3_failure *failure) {
+  size_t got = 0;
+  pop3_error error = read_socket(s, &got, system);
+  if (error == POP3_E_EOF) {
+    pop3_tls_eof(s->tls);
+    return POP3_E_OK;
+  }
+  if (error != POP3_E_OK) return error;
+  error = pop3_tls_feed(s->tls, s->data + s->end, got);
+  if (error != POP3_E_OK) pop3_fail(failure, error, NULL);
+  return error;
+}
+
+/* As much plaintext as there is and fits. */
+static pop3_error read_tls(pop3_stream *s, pop3_failure *failure) {
+  pop3_error error = POP3_E_OK;
+  while (room_left(s) > 0) {
+    size_t got = 0;
+    error =
+        pop3_tls_read(s->tls, s->data + s->end, room_left(s), &got, failure);
+    if (error != POP3_E_OK) break;
+    s->end += got;
+  }
+  return s->end > s->start ? POP3_E_OK : error;
+}
+
+pop3_error pop3_stream_receive(pop3_stream *s, int *system,
+                               pop3_failure *failure) {
+  size_t got = 0;
+  pop3_error error;
+  if (!make_room(s)) return pop3_fail(failure, POP3_E_MEMORY, NULL);
+  if (s->tls == NULL) {
+    error = read_socket(s, &got, system);
+    s->end += got;
+    return error;
+  }
+  for (;;) {
+    error = read_tls(s, failure);
+    if (error != POP3_E_AGAIN) return error;
+    if (s->budget == 0) return POP3_E_OK;
+    error = feed_tls(s, system, failure);
+    if (error != POP3_E_OK) return error;
+  }
+}
+
+pop3_error pop3_stream_feed_handshake(pop3_stream *s, int *system,
+                                      pop3_failure *failure) {
+  if (!make_room(s)) return pop3_fail(failure, POP3_E_MEMORY, NULL);
+  return feed_tls(s, system, failure);
+}
+
+/* ------------------------------------------------------------ writing */
+
+static pop3_span outgoing(pop3_stream *s, pop3_session *session) {
+  pop3_span span;
+  if (s->tls == NULL) return pop3_session_output(session);
+  span.data = pop3_tls_output(s->tls, &span.size);
+  return span;
+}
+
+static void gone(pop3_stream *s, pop3_session *session, size_t size) {
+  s->active = s->now;
+  if (s->tls == NULL) {
+    pop3_session_sent(session, size);
+  } else {
+    pop3_tls_sent(s->tls, size);
+  }
+}
+
+pop3_error pop3_stream_transmit(pop3_stream *s, pop3_session *session,
+                                int *system) {
+  for (;;) {
+    pop3_span span = outgoing(s, session);
+    size_t sent;
+    if (span.size == 0) return POP3_E_OK;
+    pop3_error error =
+        pop3_socket_send(s->fd, span.data, span.size, &sent, system);
+    if (error != POP3_E_OK) return error;
+    gone(s, session, sent);
+  }
+}
+
+/* Commands into the filter, so many octets at a time: it keeps a copy. */
+static pop3_error encrypt(pop3_stream *s, pop3_session *session,
+                          pop3_failure *failure) {
+  pop3_span span = pop3_session_output(session);
+  if (span.size == 0) return POP3_E_OK;
+  if (span.size > POP3_BUFFER_SIZE) span.size = POP3_BUFFER_SIZE;
+  pop3_error error = pop3_tls_write(s->tls, span.data, span.size, failure);
+  if (error == POP3_E_OK) pop3_session_sent(session, span.size);
+  return error;
+}
+
+pop3_error pop3_stream_flush(pop3_stream *s, pop3_session *session, int *system,
+                             pop3_failure *failure) {
+  for (;;) {
+    pop3_error error = pop3_stream_transmit(s, session, system);
+    if (error != POP3_E_OK || s->tls == NULL) return error;
+    if (pop3_session_pending(session) == 0) return POP3_E_OK;
+    error = encrypt(s, session, failure);
+    if (error != POP3_E_OK) return error;
+  }
+}
+
+/* TLS answers some of what it reads. A peer that makes it answer and takes no
+ * answer is not read any more: the filter would have to keep them all. */
+bool pop3_stream_is_clogged(pop3_stream *s) {
+  size_t size = 0;
+  if (s->tls != NULL) (void)pop3_tls_output(s->tls, &size);
+  return size > 2 * POP3_BUFFER_SIZE;
+}

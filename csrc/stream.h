@@ -1,0 +1,96 @@
+/*
+ * stream.h - the octets of one connection: a socket, perhaps TLS on it, and
+ * the one buffer that is received into. Nothing here waits or knows POP3;
+ * conn.c decides when to read and write.
+ *
+ * The buffer exists while octets flow. Plaintext that was received and not
+ * consumed is at its end; before it there may be a message that is put
+ * together where it arrived (pop3_stream_keep):
+ *
+ *     data .. kept_start [ message so far ) kept_end .. start [ unread ) end
+ */
+#ifndef POP3_STREAM_H
+#define POP3_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "failure.h"
+#include "memory.h"
+#include "pop3.h"
+#include "tls.h"
+
+#pragma GCC visibility push(hidden)
+
+/* The buffer's usual size; it grows only for a message that is kept. A receive
+ * has at least this room. */
+#define POP3_BUFFER_SIZE 65536
+
+typedef struct pop3_stream {
+  pop3_allocator allocator;
+  int fd;        /* -1: none */
+  pop3_tls *tls; /* NULL in clear */
+  char *data;    /* NULL while nothing flows */
+  size_t room;
+  size_t kept_start;
+  size_t kept_end;
+  size_t start;
+  size_t end;
+  double now;    /* by the caller's clock, set before each use */
+  double active; /* when octets last moved, either way */
+  size_t budget; /* octets that may still be received, set by the caller */
+} pop3_stream;
+
+void pop3_stream_init(pop3_stream *stream, const pop3_allocator *allocator);
+
+/* Close and free everything; nothing is sent. May be used again. */
+void pop3_stream_close(pop3_stream *stream);
+void pop3_stream_close_socket(pop3_stream *stream);
+
+/*
+ * Read more, once all was consumed. OK; AGAIN: nothing there; EOF; IO, with
+ * *system; MEMORY and TLS's errors, with `failure`. By TLS there may be
+ * nothing unread after OK: there are records without end that hold no text.
+ */
+pop3_error pop3_stream_receive(pop3_stream *stream, int *system,
+                               pop3_failure *failure);
+
+/* Ciphertext of a handshake into the filter. Errors as above. */
+pop3_error pop3_stream_feed_handshake(pop3_stream *stream, int *system,
+                                      pop3_failure *failure);
+
+/* What was received and not consumed; valid until the next receive. */
+pop3_span pop3_stream_unread(const pop3_stream *stream);
+void pop3_stream_consume(pop3_stream *stream, size_t size);
+
+/*
+ * Everything that leaves, leaves here: what the filter holds, and what the
+ * session wants to send. AGAIN: the socket takes no more now.
+ */
+pop3_error pop3_stream_transmit(pop3_stream *stream, pop3_session *session,
+                                int *system);
+pop3_error pop3_stream_flush(pop3_stream *stream, pop3_session *session,
+                             int *system, pop3_failure *failure);
+
+/* Is too much waiting to leave that TLS itself made up? */
+bool pop3_stream_is_clogged(pop3_stream *stream);
+
+/*
+ * Add octets to the message that is put together in the buffer. `text` is a
+ * span of a DATA event, in the buffer or in static memory; octets move only if
+ * there is a gap. MEMORY.
+ */
+pop3_error pop3_stream_keep(pop3_stream *stream, pop3_span text);
+
+/* The message so far; valid until the next receive, keep or drop. */
+pop3_span pop3_stream_kept(const pop3_stream *stream);
+
+/* Let go of the message; what is unread stays. */
+void pop3_stream_drop(pop3_stream *stream);
+
+/* Free the buffer if nothing is in it. */
+void pop3_stream_rest(pop3_stream *stream);
+
+#pragma GCC visibility pop
+
+#endif

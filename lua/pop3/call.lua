@@ -1,0 +1,96 @@
+--- Running an operation of the C core to its end: the one place that waits,
+-- fails, and calls Lua functions with what arrived.
+--
+-- The core never calls a Lua function. `core.turn` says in a word what there is
+-- to do ("wait", "chunk", "item" ...), and what follows it are that word's
+-- arguments; here the word's handler is called with them. So a handler, and
+-- what it calls, may yield in every Lua.
+--
+-- @module pop3.call
+
+local core = require "pop3.core"
+
+local call = {}
+
+-- What pop3.safe says in place of the text, so that callers may compare.
+local SHORT = { closed = "closed", timeout = "timeout" }
+
+--- The second result of pop3.safe.
+function call.message(err)
+  if type(err) ~= "table" then return err end
+  if err.kind == "state" and err.name == "closed" then return "closed" end
+  return SHORT[err.kind] or err.message
+end
+
+--- Raise, or return nil, message, err.
+function call.fail(safe, err)
+  if safe then return nil, call.message(err), err end
+  error(err, 0)
+end
+
+-- ------------------------------------------------------------ handlers
+
+local function show(_, text, sink)
+  if sink then return sink(text) end
+  io.stderr:write(text)
+end
+
+local function wait(conn, waiter, interests, deadline)
+  waiter(conn, interests, deadline)
+end
+
+--- What is done for every operation.
+local always = { trace = show, wait = wait }
+
+--- Do what a turn asked for.
+-- @param on handlers of this call by the turn's words, or nil
+function call.handle(conn, on, state, ...)
+  local handler = on and on[state] or always[state]
+  if handler then handler(conn, ...) end
+end
+
+--- Run to the end. Called with what the last turn said; the tail call makes
+-- it a loop. `on.failed` and `on.done` hear of the end before the caller does.
+function call.conclude(conn, on, state, ...)
+  if state == "done" then
+    if on and on.done then on.done(conn, ...) end
+    return ...
+  end
+  if state == "failed" then
+    if on and on.failed then on.failed(conn, ...) end
+    return call.fail(core.is_safe(conn), (...))
+  end
+  call.handle(conn, on, state, ...)
+  return call.conclude(conn, on, core.turn(conn))
+end
+
+--- What `core.begin` returned, and then the operation to its end.
+function call.settle(conn, err, on)
+  if err ~= nil then return call.fail(core.is_safe(conn), err) end
+  return call.conclude(conn, on, core.turn(conn))
+end
+
+--- The handlers of a call's options, which were checked.
+function call.handlers(options)
+  local progress = options and rawget(options, "progress")
+  if not progress then return {} end
+  return { again = function(_, octets, hint) progress(octets, hint) end }
+end
+
+--- Cancel the call if a receiver says so: by false, or by nil and a reason.
+-- Nothing, or anything else, goes on.
+function call.judge(conn, verdict, reason)
+  if verdict == false or (verdict == nil and reason ~= nil) then
+    core.cancel(conn, reason)
+    return false
+  end
+  return true
+end
+
+--- An ordinary Lua argument error, at the place that called the method.
+function call.bad_argument(position, method, wanted, got)
+  error(("bad argument #%d to '%s' (%s expected, got %s)"):format(position,
+    method, wanted, type(got)), 3)
+end
+
+return call

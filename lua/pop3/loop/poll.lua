@@ -1,0 +1,119 @@
+--- Several connections in one process, on poll(2): a loop that needs nothing
+-- but this module.
+--
+--     local loop = require("pop3.loop.poll").new()
+--     for _, host in ipairs(hosts) do
+--       loop:spawn(function()
+--         local M = pop3.POP3_SSL(host, { loop = loop })
+--         ...
+--       end)
+--     end
+--     loop:run()
+--
+-- Each function runs as a coroutine and gives way while its connection waits.
+-- (PUC Lua 5.1 cannot give way inside `pcall`, nor in the iterator of a `for`:
+-- use `pop3.safe` and `:next()` there.)
+--
+-- @classmod pop3.loop.poll
+
+local core = require "pop3.core"
+
+local Loop = {}
+Loop.__index = Loop
+
+--- @treturn pop3.loop.poll a loop without tasks
+function Loop.new()
+  return setmetatable({ ready = {}, waiting = {}, tasks = {} }, Loop)
+end
+
+-- The loop that runs the coroutine, if it is this one.
+local function is_task(self)
+  local thread = coroutine.running()
+  return thread ~= nil and self.tasks[thread] ~= nil, thread
+end
+
+--- Wait until a descriptor is ready or the deadline is over: what connections
+-- with `loop = loop` do. Outside of the loop's tasks it simply blocks.
+-- @tparam table interests `{ { fd, "r" | "w" | "rw" }, ... }`
+-- @tparam number deadline on the clock of `pop3.now`
+function Loop:wait(interests, deadline)
+  local inside, thread = is_task(self)
+  if not inside then
+    core.poll(interests, deadline - core.now())
+    return
+  end
+  self.waiting[thread] = { interests = interests, deadline = deadline }
+  coroutine.yield()
+end
+
+--- Run a function as soon as the loop runs.
+-- @tparam function fn
+-- @param ... its arguments
+-- @treturn thread
+function Loop:spawn(fn, ...)
+  local thread = coroutine.create(fn)
+  self.tasks[thread] = true
+  self.ready[#self.ready + 1] = { thread, select("#", ...), ... }
+  return thread
+end
+
+-- Go on with one task, until it waits or ends.
+local function resume(self, entry)
+  local thread = entry[1]
+  local unpack = table.unpack or unpack -- luacheck: ignore
+  local ok, err = coroutine.resume(thread, unpack(entry, 3, 2 + entry[2]))
+  if coroutine.status(thread) ~= "dead" then return end
+  self.tasks[thread] = nil
+  if not ok and self.failed == nil then self.failed = { err } end
+end
+
+local function resume_ready(self)
+  local ready = self.ready
+  self.ready = {}
+  for _, entry in ipairs(ready) do resume(self, entry) end
+end
+
+-- All interests, whose they are, and the first deadline.
+local function survey(waiting)
+  local interests, owners, first = {}, {}, math.huge
+  for thread, wait in pairs(waiting) do
+    for _, interest in ipairs(wait.interests) do
+      interests[#interests + 1] = interest
+      owners[#interests] = thread
+    end
+    if wait.deadline < first then first = wait.deadline end
+  end
+  return interests, owners, first
+end
+
+local function wake(self, thread)
+  if not self.waiting[thread] then return end
+  self.waiting[thread] = nil
+  self.ready[#self.ready + 1] = { thread, 0 }
+end
+
+local function poll(self)
+  local interests, owners, first = survey(self.waiting)
+  for _, i in ipairs(core.poll(interests, first - core.now())) do
+    wake(self, owners[i])
+  end
+  local now = core.now()
+  if now < first then return end
+  for thread, wait in pairs(self.waiting) do
+    if wait.deadline <= now then wake(self, thread) end
+  end
+end
+
+--- Run until all tasks have ended. An error that ended one of them is raised
+-- when the others have ended, too.
+function Loop:run()
+  while next(self.tasks) do
+    resume_ready(self)
+    if next(self.waiting) then poll(self) end
+  end
+  local failed = self.failed
+  self.failed = nil
+  if failed then error(failed[1], 0) end
+end
+
+return Loop

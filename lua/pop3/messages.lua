@@ -1,0 +1,219 @@
+--- A mailbox as an iterator over its messages, fetched when they are asked for
+-- and then some ahead.
+--
+--     for m in conn:messages { since = known } do
+--       m:save("Mail/" .. m.number)
+--     end
+--
+-- What is asked of one message after the other is asked of the next ones in the
+-- same flight: one at first, four when the second message is asked the same,
+-- then sixteen and so on, as many as `ahead` octets hold. Nothing is fetched
+-- that nobody has asked the like of.
+--
+-- @classmod pop3.messages
+
+local core = require "pop3.core"
+local call = require "pop3.call"
+
+-- Octets that are fetched ahead, and held until they are asked for.
+local AHEAD = 1048576
+
+-- Messages of one flight: the first time, and how it grows.
+local FIRST, GROWTH, MOST = 1, 4, 512
+
+-- ------------------------------------------------------------ one message
+
+--- A message. Fields: `number`, `size` (octets, as the server says; nil if it
+-- does not), `uid` (nil if the server has none).
+-- @type pop3.message
+local Message = {}
+Message.__index = Message
+Message.__name = "pop3.message"
+
+function Message:__tostring()
+  return ("pop3.message (%d)"):format(self.number)
+end
+
+local function fail(messages, err)
+  return call.fail(core.is_safe(messages.conn), err)
+end
+
+-- What was fetched, or the server's refusal.
+local function get(self, top)
+  local messages = self.messages
+  local key = top or "text"
+  if self.got[key] == nil then
+    local ok, message, err = messages:fetch(self, top)
+    if not ok then return nil, message, err end
+  end
+  local got = self.got[key]
+  if type(got) == "table" then return fail(messages, got) end
+  return got
+end
+
+--- The whole message.
+-- @treturn string lines end in CRLF
+function Message:text() return get(self) end
+
+--- The header, and some lines of the body.
+-- @tparam[opt=0] number lines of the body
+-- @treturn string
+function Message:headers(lines) return get(self, lines or 0) end
+
+--- Write the message into a new file, durable when this returns. A large one
+-- goes there directly.
+-- @tparam string path must not exist
+-- @treturn number octets
+function Message:save(path)
+  local messages = self.messages
+  if self.got.text == nil and messages:is_large(self) then
+    return messages.conn:retr_to(self.number, { path = path })
+  end
+  local text, message, err = get(self)
+  if text == nil then return nil, message, err end
+  local failure = core.save(path, text)
+  if failure then return fail(messages, failure) end
+  return #text
+end
+
+--- Mark the message for deletion; QUIT deletes it.
+-- @treturn string the status line
+function Message:delete() return self.messages.conn:dele(self.number) end
+
+-- ------------------------------------------------------------ all of them
+
+--- The iterator. `#messages`; fields `listing` and `uids`: false if the server
+-- has no UIDL, so that `since` could leave out nothing.
+-- @type pop3.messages
+local Messages = {}
+Messages.__index = Messages
+Messages.__name = "pop3.messages"
+
+-- The row of a place in the order asked for.
+local function row_at(self, place)
+  return self.newest and self.count + 1 - place or place
+end
+
+-- The message at a place, one object however often it is asked for.
+local function message_at(self, place)
+  local message = self.fetched[place]
+  if message then return message end
+  local row = self.listing[row_at(self, place)]
+  return setmetatable({
+    number = row.number, size = row.size, uid = row.uid,
+    messages = self, place = place, got = {},
+  }, Message)
+end
+
+--- The next message, or nil.
+function Messages:next()
+  if self.place >= self.count then return nil end
+  self.fetched[self.place] = nil
+  self.place = self.place + 1
+  return message_at(self, self.place)
+end
+
+function Messages:__call() return self:next() end
+function Messages:__len() return self.count end
+
+--- How many there are; `#messages` where Lua is 5.2 or newer.
+function Messages:len() return self.count end
+
+function Messages:__tostring()
+  return ("pop3.messages (%d)"):format(self.count)
+end
+
+function Messages:is_large(message)
+  return message.size == nil or message.size > self.ahead
+end
+
+-- How many to fetch with this one: more each time in a row that the like of it
+-- is asked for.
+local function next_flight(self, message, top)
+  local continues = self.asked == (top or "text")
+    and message.place == self.fetched_to + 1
+  self.asked = top or "text"
+  self.flight = continues and math.min(self.flight * GROWTH, MOST) or FIRST
+  return self.flight
+end
+
+-- Whole messages have the size that LIST says; headers are taken for 8 KiB.
+local function cost(message, top)
+  return top and 8192 + top * 80 or message.size or math.huge
+end
+
+-- The messages of the next flight, this one first.
+local function choose(self, message, top)
+  local chosen = { message }
+  local octets = cost(message, top)
+  local last = math.min(message.place + next_flight(self, message, top) - 1,
+    self.count)
+  for place = message.place + 1, last do
+    local following = message_at(self, place)
+    octets = octets + cost(following, top)
+    if octets > self.ahead then break end
+    chosen[#chosen + 1] = following
+  end
+  return chosen
+end
+
+--- Fetch a message, and perhaps some that follow.
+-- @treturn boolean or nil, message, err
+function Messages:fetch(message, top)
+  local chosen, numbers, at = choose(self, message, top), {}, 0
+  for i, one in ipairs(chosen) do numbers[i] = one.number end
+  local good, text, err = self.conn:retr_many(numbers, function(_, octets, why)
+    at = at + 1
+    local one = chosen[at]
+    one.got[top or "text"] = octets or why
+    if one ~= message then self.fetched[one.place] = one end
+  end, { top = top })
+  if good == nil then return nil, text, err end
+  self.fetched_to = chosen[#chosen].place
+  return true
+end
+
+-- ------------------------------------------------------------ options
+
+local KEYS = { since = "table", order = "string", ahead = "number" }
+
+local function check(options)
+  for key, value in pairs(options) do
+    local wanted = KEYS[key]
+    if not wanted then
+      error(("unknown option '%s' to 'messages' (there are since, order and "
+        .. "ahead)"):format(tostring(key)), 4)
+    end
+    local listing = key == "since" and type(value) == "userdata"
+    if type(value) ~= wanted and not listing then
+      error(("bad option '%s' to 'messages' (%s expected, got %s)"):format(key,
+        wanted, type(value)), 4)
+    end
+  end
+  local order = options.order
+  if order and order ~= "oldest" and order ~= "newest" then
+    error("bad option 'order' to 'messages' (\"oldest\" or \"newest\" "
+      .. "expected, got " .. order .. ")", 4)
+  end
+end
+
+--- The messages of a mailbox.
+-- @param conn connection, logged in
+-- @tparam[opt] table options `since`: UIDs that are known, as a list, as the
+-- keys of a table, or a listing; `order`: "oldest" (the default) or "newest"
+-- first; `ahead`: octets to fetch ahead (1 MiB)
+return function(conn, options)
+  options = options or {}
+  if type(options) ~= "table" then
+    call.bad_argument(1, "messages", "option table", options)
+  end
+  check(options)
+  local listing, message, err = conn:listing()
+  if not listing then return nil, message, err end
+  local wanted = options.since and listing:without(options.since) or listing
+  return setmetatable({
+    conn = conn, listing = wanted, uids = listing.uids, count = #wanted,
+    newest = options.order == "newest", ahead = options.ahead or AHEAD,
+    place = 0, fetched = {}, fetched_to = 0, flight = FIRST,
+  }, Messages)
+end
