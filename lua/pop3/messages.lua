@@ -18,6 +18,10 @@ local call = require "pop3.call"
 -- Octets that are fetched ahead, and held until they are asked for.
 local AHEAD = 1048576
 
+-- A flight that comes to so many times `ahead` is a server that lies.
+local LIES = 4
+local TOO_MUCH = "the server sends far more than its LIST says"
+
 -- Messages of one flight: the first time, and how it grows.
 local FIRST, GROWTH, MOST = 1, 4, 512
 
@@ -127,14 +131,20 @@ function Messages:is_large(message)
   return message.size == nil or message.size > self.ahead
 end
 
--- How many to fetch with this one: more each time in a row that the like of it
--- is asked for.
-local function next_flight(self, message, top)
-  local continues = self.asked == (top or "text")
-    and message.place == self.fetched_to + 1
-  self.asked = top or "text"
-  self.flight = continues and math.min(self.flight * GROWTH, MOST) or FIRST
-  return self.flight
+-- What messages are asked for has a run of its own: text, headers of 0 lines.
+local function run_of(self, top)
+  local key = top or "text"
+  local run = self.runs[key] or { to = -1, flight = FIRST }
+  self.runs[key] = run
+  return run
+end
+
+-- How many to fetch with this one: more each time that the next message in a
+-- row is asked the same.
+local function next_flight(run, message)
+  local continues = message.place == run.to + 1
+  run.flight = continues and math.min(run.flight * GROWTH, MOST) or FIRST
+  return run.flight
 end
 
 -- Whole messages have the size that LIST says; headers are taken for 8 KiB.
@@ -143,10 +153,10 @@ local function cost(message, top)
 end
 
 -- The messages of the next flight, this one first.
-local function choose(self, message, top)
+local function choose(self, run, message, top)
   local chosen = { message }
   local octets = cost(message, top)
-  local last = math.min(message.place + next_flight(self, message, top) - 1,
+  local last = math.min(message.place + next_flight(run, message) - 1,
     self.count)
   for place = message.place + 1, last do
     local following = message_at(self, place)
@@ -157,19 +167,29 @@ local function choose(self, message, top)
   return chosen
 end
 
+-- LIST is a hint. What was fetched ahead because of it may be more than it
+-- said, but not without end.
+local function limit(self, chosen)
+  if #chosen > 1 then return LIES * self.ahead end
+end
+
 --- Fetch a message, and perhaps some that follow.
 -- @treturn boolean or nil, message, err
 function Messages:fetch(message, top)
-  local chosen, numbers, at = choose(self, message, top), {}, 0
+  local run = run_of(self, top)
+  local chosen = choose(self, run, message, top)
+  local numbers, at, octets, most = {}, 0, 0, limit(self, chosen)
   for i, one in ipairs(chosen) do numbers[i] = one.number end
-  local good, text, err = self.conn:retr_many(numbers, function(_, octets, why)
+  local good, text, err = self.conn:retr_many(numbers, function(_, got, why)
     at = at + 1
     local one = chosen[at]
-    one.got[top or "text"] = octets or why
+    one.got[top or "text"] = got or why
     if one ~= message then self.fetched[one.place] = one end
-  end, { top = top })
+    octets = octets + #(got or "")
+    if most and octets > most then return false, TOO_MUCH end
+  end, { top = top, max_octets = most })
   if good == nil then return nil, text, err end
-  self.fetched_to = chosen[#chosen].place
+  run.to = chosen[#chosen].place
   return true
 end
 
@@ -214,6 +234,6 @@ return function(conn, options)
   return setmetatable({
     conn = conn, listing = wanted, uids = listing.uids, count = #wanted,
     newest = options.order == "newest", ahead = options.ahead or AHEAD,
-    place = 0, fetched = {}, fetched_to = 0, flight = FIRST,
+    place = 0, fetched = {}, runs = {},
   }, Messages)
 end
