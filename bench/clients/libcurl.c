@@ -124,10 +124,8 @@ static long parse(bool uids) {
     char *line_end = memchr(at, '\r', (size_t)(end - at)), *rest;
     items[n].number = strtol(at, &rest, 10);
     *line_end = '\0';
-    if (uids)
-      items[n].uid = rest + 1;
-    else
-      items[n].size = strtoul(rest, NULL, 10);
+    if (uids) items[n].uid = rest + 1;
+    else items[n].size = strtoul(rest, NULL, 10);
     at = line_end + 2;
   }
   return n;
@@ -136,8 +134,7 @@ static long parse(bool uids) {
 static void list(CURL *easy, const char *command) {
   text.size = text.room = 0;
   text.octets = NULL;
-  if (command != NULL)
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, command);
+  if (command != NULL) curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, command);
   curl_easy_setopt(easy, CURLOPT_URL, url(0));
   check(curl_easy_perform(easy));
 }
