@@ -12,7 +12,7 @@ from .measure import Cannot, Failed
 from .paths import built
 from .server import LoadServer
 
-SLOW = 8  # seconds of a run, beyond which two runs are enough
+SLOW = 3  # seconds of a run, beyond which two runs are enough
 KEPT = ("cpu", "wall", "peak_kib")
 
 
