@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from driver import check, jobs, machine, plots, report, special  # noqa: E402
 from driver.clients import CLIENTS_TABLE, present  # noqa: E402
-from driver.paths import RESULTS  # noqa: E402
+from driver.paths import PARTIAL, RESULTS  # noqa: E402
 from driver.rows import measure_job, say, start_costs  # noqa: E402
 
 
@@ -50,25 +50,26 @@ def chosen_jobs(names, table):
     return names or known
 
 
-def load():
+def load(path):
     try:
-        with open(RESULTS) as file:
+        with open(path) as file:
             return json.load(file)
     except (OSError, ValueError):
         return {"jobs": {}}
 
 
-def save(results):
-    aside = RESULTS + ".new"
+def save(results, path):
+    aside = path + ".new"
     with open(aside, "w") as file:
         json.dump(results, file, indent=1)
-    os.replace(aside, RESULTS)
+    os.replace(aside, path)
 
 
 def measure_all(options, names, table, clients):
     runs = options.runs or (2 if options.quick else 5)
     counts = not options.no_counts
-    results = load()
+    path = PARTIAL if options.only else RESULTS
+    results = load(path)
     results["machine"] = machine.describe()
     results["date"] = datetime.date.today().isoformat()
     say("what a process costs")
@@ -83,7 +84,7 @@ def measure_all(options, names, table, clients):
                      "wall": job.wall, "runs": runs,
                      "rows": measure_job(job, clients, started, runs, counts)}
         results["jobs"][name] = {**found, "quick": options.quick}
-        save(results)
+        save(results, path)
         print(report.table(name, results["jobs"][name]), flush=True)
     return results
 
@@ -96,7 +97,7 @@ def main():
         print("clients: " + ", ".join(c.name for c in CLIENTS_TABLE))
         return 0
     if options.report:
-        results = load()
+        results = load(RESULTS)
         plots.draw_all(results)
         report.write(results)
         return 0
