@@ -109,7 +109,7 @@ int pop3_lua_is_safe(lua_State *L) {
 int pop3_lua_welcome(lua_State *L) {
   pop3_connection_check(L, 1, "getwelcome");
   compat_getuservalue(L, 1);
-  lua_getfield(L, -1, "welcome");
+  lua_rawgeti(L, -1, POP3_SLOT_WELCOME);
   return 1;
 }
 
@@ -288,7 +288,7 @@ static pop3_connection *new_connection(lua_State *L,
   u->allocator.resize = lua_getallocf(L, &u->allocator.state);
   luaL_getmetatable(L, CONNECTION_TYPE);
   lua_setmetatable(L, -2);
-  lua_newtable(L);
+  lua_createtable(L, POP3_SLOTS, 0);
   compat_setuservalue(L, -2);
   pop3_octets_init(&u->partial, &u->allocator);
   pop3_octets_init(&u->trace, &u->allocator);
@@ -396,9 +396,9 @@ static void take_values(lua_State *L, pop3_connection *u) {
   compat_getuservalue(L, AT_CONNECTION);
   lua_getfield(L, AT_OPTIONS, "wait");
   u->waits_outside = !lua_isnil(L, -1);
-  lua_setfield(L, -2, "wait");
+  lua_rawseti(L, -2, POP3_SLOT_WAIT);
   lua_getfield(L, AT_OPTIONS, "cache");
-  lua_setfield(L, -2, "cache");
+  lua_rawseti(L, -2, POP3_SLOT_CACHE);
   lua_pop(L, 1);
 }
 

@@ -59,7 +59,7 @@ bool pop3_delivery_aim(lua_State *L, pop3_delivery *d, int index, int anchors) {
   d->aimed = file;
   d->lua_file = lua_isuserdata(L, index);
   lua_pushvalue(L, index);
-  lua_setfield(L, anchors, "sink");
+  lua_rawseti(L, anchors, POP3_SLOT_SINK);
   return true;
 }
 
@@ -90,7 +90,7 @@ pop3_error pop3_delivery_open(lua_State *L, pop3_connection *u, int anchors,
                               pop3_failure *failure) {
   if (!u->delivery.aimed) return POP3_E_OK;
   u->delivery.aimed = false;
-  lua_getfield(L, anchors, "sink");
+  lua_rawgeti(L, anchors, POP3_SLOT_SINK);
   pop3_error error = open_sink(L, u, failure);
   lua_pop(L, 1);
   return error;
@@ -98,7 +98,7 @@ pop3_error pop3_delivery_open(lua_State *L, pop3_connection *u, int anchors,
 
 /* The Lua file that was aimed at and is open, or NULL. [-0, +0, m] */
 static FILE *aimed_file(lua_State *L, int anchors) {
-  lua_getfield(L, anchors, "sink");
+  lua_rawgeti(L, anchors, POP3_SLOT_SINK);
   FILE *file = compat_testfile(L, -1);
   lua_pop(L, 1);
   return file;
@@ -115,7 +115,7 @@ void pop3_delivery_close(lua_State *L, pop3_delivery *d, int anchors) {
   d->file = NULL;
   d->lua_file = d->finishing = false;
   lua_pushnil(L);
-  lua_setfield(L, anchors, "sink");
+  lua_rawseti(L, anchors, POP3_SLOT_SINK);
 }
 
 /* Write all of it, and make it durable; for hosts that wait. */
