@@ -1,8 +1,7 @@
--- What an idle connection holds: prints two rows of a Markdown table, KiB of
--- the Lua state's memory (ours) and of resident memory (OpenSSL's and the
--- allocator's overhead included). Usage: lua idle.lua NAME
+-- What an idle connection holds: KiB of the Lua state's memory (ours) and of
+-- resident memory (OpenSSL's and the allocator's overhead included), in JSON.
+-- Usage: lua idle.lua PORT TLS-PORT AUTHORITY
 
-local mailbox = require "spec.support.mailbox"
 local pop3 = require "pop3"
 
 local CONNECTIONS = 200
@@ -29,20 +28,18 @@ local function measure(connect)
     (resident() - before_resident) / CONNECTIONS, connections
 end
 
-local box = mailbox.start { "--sample", "1" }
-
-local function row(kind, connect)
-  local mine, all = measure(function()
-    local conn = connect()
-    conn:login(box.user, box.password)
-    conn:stat()
-    return conn
-  end)
-  print(("| %s, %s | %.1f | %.1f |"):format(arg[1], kind, mine, all))
+local function logged_in(conn)
+  conn:login("u", "p")
+  conn:stat()
+  return conn
 end
 
-row("plain", function() return pop3.POP3("127.0.0.1", box.plain) end)
-row("TLS", function()
-  return pop3.POP3_SSL("127.0.0.1", box.tls, { cafile = box.ca })
+local plain, plain_resident = measure(function()
+  return logged_in(pop3.POP3("127.0.0.1", tonumber(arg[1])))
 end)
-mailbox.stop_all()
+local tls, tls_resident = measure(function()
+  return logged_in(pop3.POP3_SSL("127.0.0.1", tonumber(arg[2]),
+    { cafile = arg[3] }))
+end)
+print(([[{"plain_ours": %.1f, "plain_resident": %.1f, "tls_ours": %.1f, "tls_resident": %.1f}]])
+  :format(plain, plain_resident, tls, tls_resident))

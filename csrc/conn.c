@@ -43,6 +43,7 @@ struct pop3_conn {
   pop3_client client;
   pop3_tls_context *context; /* retained, or NULL */
   pop3_stream stream;
+  pop3_span resumable; /* a session to offer; the caller's */
   phase phase;
   bool broken; /* closed by a failure, which every later call repeats */
   int deaf;    /* errno of a write that failed: the peer is only read now */
@@ -146,6 +147,17 @@ void pop3_conn_drop(pop3_conn *c) { pop3_stream_drop(&c->stream); }
 void pop3_conn_use_context(pop3_conn *c, pop3_tls_context *context) {
   pop3_tls_context_release(c->context);
   c->context = pop3_tls_context_retain(context);
+}
+
+void pop3_conn_use_session(pop3_conn *c, const char *octets, size_t size) {
+  c->resumable.data = octets;
+  c->resumable.size = size;
+}
+
+pop3_error pop3_conn_export_session(const pop3_conn *c, char *octets,
+                                    size_t room, size_t *size) {
+  if (c->stream.tls == NULL) return POP3_E_AGAIN;
+  return pop3_tls_session_export(c->stream.tls, octets, room, size);
 }
 
 void pop3_conn_describe(const pop3_conn *c, pop3_conn_info *info) {
@@ -451,10 +463,12 @@ static pop3_step end_of_stream(pop3_conn *c, pop3_error error, int system) {
 /* ------------------------------------------------------------ TLS */
 
 static pop3_step start_handshake(pop3_conn *c) {
-  bool after_stls = c->client.welcome != NULL;
+  const pop3_tls_peer peer = {c->host,           strlen(c->host),
+                              c->port,           c->client.welcome != NULL,
+                              c->resumable.data, c->resumable.size};
   c->client.handshake = false;
-  pop3_error error = pop3_tls_new(c->context, c->host, strlen(c->host),
-                                  after_stls, &c->stream.tls, &c->failure);
+  pop3_error error =
+      pop3_tls_new(c->context, &peer, &c->stream.tls, &c->failure);
   if (error != POP3_E_OK) {
     pop3_session_poison(c->client.session, error);
     return failed(c);
@@ -485,7 +499,7 @@ static pop3_step shake_hands(pop3_conn *c) {
     bool stuck = error == POP3_E_AGAIN;
     if (verdict == POP3_E_OK) return wait_for(c, c->stream.fd, false, true);
     if (c->stream.budget == 0) return POP3_STEP_AGAIN;
-    error = pop3_stream_feed_handshake(&c->stream, &system, &c->failure);
+    error = pop3_stream_feed(&c->stream, &system, &c->failure);
     if (error == POP3_E_AGAIN) return wait_for(c, c->stream.fd, true, stuck);
     if (error != POP3_E_OK) return end_of_stream(c, error, system);
   }

@@ -79,6 +79,14 @@ pop3_error pop3_conn_begin(pop3_conn *conn, const pop3_request *request,
 /* The context that POP3_OP_STLS will use; retained. */
 void pop3_conn_use_context(pop3_conn *conn, pop3_tls_context *context);
 
+/* A session to offer at the handshake, as pop3_conn_export_session gave it;
+ * the caller keeps the octets until the connection is secure or closed. */
+void pop3_conn_use_session(pop3_conn *conn, const char *octets, size_t size);
+
+/* As pop3_tls_session_export; AGAIN without TLS, too. */
+pop3_error pop3_conn_export_session(const pop3_conn *conn, char *octets,
+                                    size_t room, size_t *size);
+
 typedef enum pop3_step {
   POP3_STEP_DONE,   /* the operation is complete */
   POP3_STEP_FAILED, /* it failed: pop3_conn_failure */

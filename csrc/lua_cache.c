@@ -5,7 +5,7 @@
 
 /* The cache, or nil. [-0, +1, m] */
 static bool push_cache(lua_State *L, int anchors) {
-  lua_getfield(L, anchors, "cache");
+  lua_rawgeti(L, anchors, POP3_SLOT_CACHE);
   return lua_istable(L, -1);
 }
 

@@ -11,6 +11,7 @@
 #include "lua_operation.h"
 #include "lua_options.h"
 #include "lua_secret.h"
+#include "lua_session.h"
 
 #define CONNECTION_TYPE "pop3.connection"
 
@@ -108,7 +109,7 @@ int pop3_lua_is_safe(lua_State *L) {
 int pop3_lua_welcome(lua_State *L) {
   pop3_connection_check(L, 1, "getwelcome");
   compat_getuservalue(L, 1);
-  lua_getfield(L, -1, "welcome");
+  lua_rawgeti(L, -1, POP3_SLOT_WELCOME);
   return 1;
 }
 
@@ -131,12 +132,13 @@ static void set_integer(lua_State *L, const char *key, lua_Integer value) {
 
 /* [-0, +0, m] the table is on top */
 static void set_tls_info(lua_State *L, const pop3_tls_info *tls) {
-  lua_createtable(L, 0, 5);
+  lua_createtable(L, 0, 6);
   set_string(L, "version", tls->version);
   set_string(L, "cipher", tls->cipher);
   set_string(L, "group", tls->group);
   set_string(L, "alpn", tls->alpn);
   set_boolean(L, "verified", tls->verified);
+  set_boolean(L, "resumed", tls->resumed);
   lua_setfield(L, -2, "tls");
 }
 
@@ -185,6 +187,7 @@ typedef struct connect_options {
   int framing;
   bool allow_cleartext;
   int pipelining;
+  pop3_span session;
   pop3_config engine;
 } connect_options;
 
@@ -209,6 +212,7 @@ static const pop3_option option_rows[] = {
     {"pipelining", POP3_OPTION_ANY, 0, NULL}, /* by read_pipelining */
     {"wait", POP3_OPTION_FUNCTION, 0, NULL},
     {"cache", POP3_OPTION_TABLE, 0, NULL},
+    OPTION(session, OCTETS, NULL),
     POP3_LIMITS(LIMIT_OPTION)};
 
 static void connect_options_init(connect_options *options, bool implicit) {
@@ -284,7 +288,7 @@ static pop3_connection *new_connection(lua_State *L,
   u->allocator.resize = lua_getallocf(L, &u->allocator.state);
   luaL_getmetatable(L, CONNECTION_TYPE);
   lua_setmetatable(L, -2);
-  lua_newtable(L);
+  lua_createtable(L, POP3_SLOTS, 0);
   compat_setuservalue(L, -2);
   pop3_octets_init(&u->partial, &u->allocator);
   pop3_octets_init(&u->trace, &u->allocator);
@@ -392,10 +396,19 @@ static void take_values(lua_State *L, pop3_connection *u) {
   compat_getuservalue(L, AT_CONNECTION);
   lua_getfield(L, AT_OPTIONS, "wait");
   u->waits_outside = !lua_isnil(L, -1);
-  lua_setfield(L, -2, "wait");
+  lua_rawseti(L, -2, POP3_SLOT_WAIT);
   lua_getfield(L, AT_OPTIONS, "cache");
-  lua_setfield(L, -2, "cache");
+  lua_rawseti(L, -2, POP3_SLOT_CACHE);
   lua_pop(L, 1);
+}
+
+/* The `session` option. [-0, +0, v] */
+static pop3_error take_session(lua_State *L, pop3_failure *failure) {
+  lua_getfield(L, AT_OPTIONS, "session");
+  pop3_error error =
+      pop3_connection_use_session(L, AT_CONNECTION, lua_gettop(L), failure);
+  lua_pop(L, 1);
+  return error;
 }
 
 int pop3_lua_connect(lua_State *L) {
@@ -416,6 +429,8 @@ int pop3_lua_connect(lua_State *L) {
   pop3_error error = POP3_E_OK;
   if (needs_context(L, &options))
     error = take_context(L, class, u, &tls, &failure);
+  if (error == POP3_E_OK && options.session.data != NULL)
+    error = take_session(L, &failure);
   if (error == POP3_E_OK) error = open_connection(L, class, u, &failure);
   if (error == POP3_E_ARGUMENT)
     return pop3_argument_error(L, class, 1, "%s", failure.text);

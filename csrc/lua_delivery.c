@@ -58,8 +58,9 @@ bool pop3_delivery_aim(lua_State *L, pop3_delivery *d, int index, int anchors) {
   if (!file && lua_type(L, index) != LUA_TFUNCTION) return false;
   d->mode = file ? POP3_TO_FILE : POP3_TO_LUA;
   d->aimed = file;
+  d->lua_file = lua_isuserdata(L, index);
   lua_pushvalue(L, index);
-  lua_setfield(L, anchors, "sink");
+  lua_rawseti(L, anchors, POP3_SLOT_SINK);
   return true;
 }
 
@@ -90,10 +91,32 @@ pop3_error pop3_delivery_open(lua_State *L, pop3_connection *u, int anchors,
                               pop3_failure *failure) {
   if (!u->delivery.aimed) return POP3_E_OK;
   u->delivery.aimed = false;
-  lua_getfield(L, anchors, "sink");
+  lua_rawgeti(L, anchors, POP3_SLOT_SINK);
   pop3_error error = open_sink(L, u, failure);
   lua_pop(L, 1);
   return error;
+}
+
+/* The Lua file that was aimed at and is open, or NULL. [-0, +0, m] */
+static FILE *aimed_file(lua_State *L, int anchors) {
+  lua_rawgeti(L, anchors, POP3_SLOT_SINK);
+  FILE *file = compat_testfile(L, -1);
+  lua_pop(L, 1);
+  return file;
+}
+
+bool pop3_delivery_is_lost(lua_State *L, const pop3_delivery *d, int anchors) {
+  return d->file != NULL && d->lua_file && aimed_file(L, anchors) == NULL;
+}
+
+void pop3_delivery_close(lua_State *L, pop3_delivery *d, int anchors) {
+  FILE *file = d->lua_file ? aimed_file(L, anchors) : NULL;
+  pop3_file_release(d->file);
+  if (file != NULL) compat_resync(file);
+  d->file = NULL;
+  d->lua_file = d->finishing = false;
+  lua_pushnil(L);
+  lua_rawseti(L, anchors, POP3_SLOT_SINK);
 }
 
 /* Write all of it, and make it durable; for hosts that wait. */
@@ -114,6 +137,8 @@ int pop3_lua_save(lua_State *L) {
   pop3_failure failure;
   size_t size;
   const char *path = luaL_checkstring(L, 1);
+  luaL_argcheck(L, strlen(path) == compat_rawlen(L, 1), 1,
+                "a path without NUL");
   const char *octets = luaL_checklstring(L, 2, &size);
   pop3_allocator allocator;
   allocator.resize = lua_getallocf(L, &allocator.state);

@@ -46,6 +46,7 @@ typedef struct pop3_delivery {
   pop3_eol eol;
   pop3_digest *digest;
   bool aimed;      /* at a file that is not opened yet: the table's "sink" */
+  bool lua_file;   /* ... which is an open file of Lua's */
   pop3_file *file; /* owned */
   pop3_pieces writing; /* what is not written yet */
   bool finishing;      /* the file is to be made durable */
@@ -72,6 +73,14 @@ bool pop3_delivery_aim(lua_State *L, pop3_delivery *delivery, int index,
 /* Open what it was aimed at; nothing if it is no file. IO. [-0, +0, m] */
 pop3_error pop3_delivery_open(lua_State *L, struct pop3_connection *connection,
                               int anchors, pop3_failure *failure);
+
+/* Is a Lua file that was aimed at closed by now? Its number may be another
+ * one's. [-0, +0, m] */
+bool pop3_delivery_is_lost(lua_State *L, const pop3_delivery *delivery,
+                           int anchors);
+
+/* The file is written: free it, and let a Lua file know. [-0, +0, m] */
+void pop3_delivery_close(lua_State *L, pop3_delivery *delivery, int anchors);
 
 /* A message begins, of so many octets, or 0 when the server did not say. */
 pop3_error pop3_delivery_start(pop3_delivery *delivery, uint64_t announced,

@@ -24,18 +24,12 @@ static int no_memory(lua_State *L) {
 
 /* ------------------------------------------------------------ beginning */
 
-void pop3_events_begin(lua_State *L, pop3_connection *u, int anchors) {
-  static const char *const names[] = {"status", "lines",   "value",
-                                      "digest", "listing", "extras"};
+void pop3_events_begin(pop3_connection *u) {
   u->lines = 0;
   u->octets = 0;
   u->drained = 0;
   u->partial.size = 0;
   u->listing = NULL;
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    lua_pushnil(L);
-    lua_setfield(L, anchors, names[i]);
-  }
 }
 
 /* ------------------------------------------------------------ ending early */
@@ -62,14 +56,15 @@ static int drain(pop3_connection *u, const pop3_event *event) {
 
 /* ------------------------------------------------------------ status lines */
 
-/* A table of the connection's, made when it is needed. [-0, +1, m] */
-static void push_table(lua_State *L, const char *key) {
-  lua_getfield(L, POP3_AT_ANCHORS, key);
+/* The table of what rides behind a login, made when it is needed.
+ * [-0, +1, m] */
+static void push_extras(lua_State *L) {
+  lua_rawgeti(L, POP3_AT_ANCHORS, POP3_SLOT_EXTRAS);
   if (!lua_isnil(L, -1)) return;
   lua_pop(L, 1);
   lua_newtable(L);
   lua_pushvalue(L, -1);
-  lua_setfield(L, POP3_AT_ANCHORS, key);
+  lua_rawseti(L, POP3_AT_ANCHORS, POP3_SLOT_EXTRAS);
 }
 
 /* The server's refusal as an error object. [-0, +1, m] */
@@ -82,7 +77,7 @@ static void push_refusal(lua_State *L, const pop3_event *event) {
 
 /* extras.errors[name] = error [-1, +0, m] */
 static void keep_error(lua_State *L, const char *name) {
-  push_table(L, "extras");
+  push_extras(L);
   lua_getfield(L, -1, "errors");
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
@@ -104,7 +99,7 @@ static void keep_stat(lua_State *L, const pop3_event *event) {
     keep_error(L, "stat");
     return;
   }
-  push_table(L, "extras");
+  push_extras(L);
   lua_createtable(L, 0, 2);
   lua_pushvalue(L, -4);
   lua_setfield(L, -2, "count");
@@ -130,7 +125,7 @@ static void take_extra(lua_State *L, const pop3_event *event) {
   } else if (event->command == POP3_STAT) {
     keep_stat(L, event);
   } else if (event->command == POP3_QUIT) {
-    push_table(L, "extras");
+    push_extras(L);
     lua_pushlstring(L, event->text.data, event->text.size);
     lua_setfield(L, -2, name);
     lua_pop(L, 1);
@@ -143,9 +138,9 @@ static void start_listing(lua_State *L, pop3_connection *u,
   if (u->listing == NULL) {
     u->listing = pop3_push_listing(L);
     lua_pushvalue(L, -1);
-    lua_setfield(L, POP3_AT_ANCHORS, "listing");
+    lua_rawseti(L, POP3_AT_ANCHORS, POP3_SLOT_LISTING);
     if (u->method->operation == POP3_OP_LOGIN) {
-      push_table(L, "extras");
+      push_extras(L);
       lua_pushvalue(L, -2);
       lua_setfield(L, -2, "listing");
       lua_pop(L, 1);
@@ -167,7 +162,7 @@ static int start_body(lua_State *L, pop3_connection *u,
     u->lines = 0;
     lua_newtable(L);
     lua_pushvalue(L, -1);
-    lua_setfield(L, POP3_AT_ANCHORS, "lines");
+    lua_rawseti(L, POP3_AT_ANCHORS, POP3_SLOT_LINES);
     lua_replace(L, POP3_AT_LINES);
     return 0;
   }
@@ -217,7 +212,7 @@ static int take_status(lua_State *L, pop3_connection *u,
     pop3_cache_remember(L, u, POP3_AT_ANCHORS);
   if (login && event->command != POP3_PASS) return 0;
   lua_pushlstring(L, event->text.data, event->text.size);
-  lua_setfield(L, POP3_AT_ANCHORS, "status");
+  lua_rawseti(L, POP3_AT_ANCHORS, POP3_SLOT_STATUS);
   return event->more ? start_body(L, u, event) : 0;
 }
 
@@ -259,7 +254,7 @@ int pop3_flush_lines(lua_State *L, pop3_connection *u) {
   lua_pushnil(L);
   lua_replace(L, POP3_AT_LINES);
   lua_pushnil(L);
-  lua_setfield(L, POP3_AT_ANCHORS, "lines");
+  lua_rawseti(L, POP3_AT_ANCHORS, POP3_SLOT_LINES);
   return 3;
 }
 
@@ -267,7 +262,7 @@ int pop3_flush_lines(lua_State *L, pop3_connection *u) {
 static void renew_lines(lua_State *L) {
   lua_createtable(L, LINES_AT_ONCE, 0);
   lua_pushvalue(L, -1);
-  lua_setfield(L, POP3_AT_ANCHORS, "lines");
+  lua_rawseti(L, POP3_AT_ANCHORS, POP3_SLOT_LINES);
   lua_replace(L, POP3_AT_LINES);
 }
 
@@ -334,8 +329,8 @@ static int complete_message(lua_State *L, pop3_connection *u) {
     lua_insert(L, -3);
     return 3;
   }
-  lua_setfield(L, POP3_AT_ANCHORS, "digest");
-  lua_setfield(L, POP3_AT_ANCHORS, "value");
+  lua_rawseti(L, POP3_AT_ANCHORS, POP3_SLOT_DIGEST);
+  lua_rawseti(L, POP3_AT_ANCHORS, POP3_SLOT_VALUE);
   return pop3_flush_lines(L, u);
 }
 

@@ -347,7 +347,7 @@ static void take_top(lua_State *L, call *c, int index) {
                         "lines of the body expected, a whole number from 0");
     lua_pushstring(L, digits);
     lines.data = lua_tolstring(L, -1, &lines.size);
-    lua_setfield(L, c->anchors, "top");
+    lua_rawseti(L, c->anchors, POP3_SLOT_TOP);
     add_argument(c, lines);
     c->request->command = POP3_TOP;
   }
@@ -429,7 +429,7 @@ static size_t find_taker(char letter) {
 static void anchor_arguments(lua_State *L, int anchors) {
   for (int i = 0; i < POP3_MOST_ARGUMENTS; i++) {
     lua_pushvalue(L, POP3_FIRST_ARGUMENT + i);
-    lua_rawseti(L, anchors, i + 1);
+    lua_rawseti(L, anchors, POP3_SLOT_ARGUMENTS + i);
   }
 }
 

@@ -104,7 +104,7 @@ int pop3_lua_begin(lua_State *L) {
   compat_getuservalue(L, 1);
   pop3_take_arguments(L, u, method, &request, AT_TABLE);
   lua_settop(L, AT_TABLE);
-  pop3_events_begin(L, u, AT_TABLE);
+  pop3_events_begin(u);
   pop3_cache_recall(L, u, AT_TABLE);
   u->method = method;
   if (pop3_delivery_open(L, u, AT_TABLE, &failure) != POP3_E_OK) {
@@ -165,10 +165,9 @@ static void end_operation(lua_State *L, pop3_connection *u) {
   pop3_delivery_abandon(&u->delivery);
   pop3_octets_clear(&u->partial);
   pop3_octets_clear(&u->tokens);
-  pop3_events_begin(L, u, POP3_AT_ANCHORS);
-  for (int i = 1; i <= POP3_MOST_ARGUMENTS; i++) {
+  for (int slot = 1; slot <= POP3_SLOT_CALL; slot++) {
     lua_pushnil(L);
-    lua_rawseti(L, POP3_AT_ANCHORS, i);
+    lua_rawseti(L, POP3_AT_ANCHORS, slot);
   }
 }
 
@@ -200,7 +199,7 @@ static int turn_trace(lua_State *L, pop3_connection *u) {
   lua_pushliteral(L, "trace");
   lua_pushlstring(L, u->trace.data, u->trace.size);
   pop3_octets_clear(&u->trace);
-  lua_getfield(L, POP3_AT_ANCHORS, "debug");
+  lua_rawgeti(L, POP3_AT_ANCHORS, POP3_SLOT_DEBUG);
   return 3;
 }
 
@@ -263,7 +262,7 @@ static void push_interest(lua_State *L, const pop3_interest *interest) {
 static int turn_wait(lua_State *L, const pop3_interest *interests, size_t count,
                      double deadline) {
   lua_pushliteral(L, "wait");
-  lua_getfield(L, POP3_AT_ANCHORS, "wait");
+  lua_rawgeti(L, POP3_AT_ANCHORS, POP3_SLOT_WAIT);
   lua_createtable(L, (int)count, 0);
   for (size_t i = 0; i < count; i++) {
     push_interest(L, &interests[i]);
@@ -329,7 +328,7 @@ static int turn(lua_State *L) {
   pop3_connection *u = lua_touserdata(L, 1);
   lua_settop(L, 1);
   compat_getuservalue(L, 1);
-  lua_getfield(L, POP3_AT_ANCHORS, "lines");
+  lua_rawgeti(L, POP3_AT_ANCHORS, POP3_SLOT_LINES);
   if (u->trace.size > 0) return turn_trace(L, u);
   return is_settled(u) ? turn_settled(L, u) : advance(L, u);
 }

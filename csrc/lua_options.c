@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pop3.h"
+
 /* Option names are short; a longer one is compared no further. */
 #define NAME_MAX_COMPARED 32
 
@@ -104,6 +106,14 @@ static void read_string(lua_State *L, const char *method,
   *(const char **)field = string;
 }
 
+static void read_octets(lua_State *L, const char *method,
+                        const pop3_option *row, void *field) {
+  pop3_span *octets = field;
+  if (lua_type(L, -1) != LUA_TSTRING)
+    option_error(L, method, row->key, "string", luaL_typename(L, -1));
+  octets->data = lua_tolstring(L, -1, &octets->size);
+}
+
 static void read_boolean(lua_State *L, const char *method,
                          const pop3_option *row, void *field) {
   if (lua_type(L, -1) != LUA_TBOOLEAN)
@@ -189,6 +199,7 @@ typedef void (*value_reader)(lua_State *, const char *, const pop3_option *,
 
 static const value_reader readers[] = {
     [POP3_OPTION_STRING] = read_string,
+    [POP3_OPTION_OCTETS] = read_octets,
     [POP3_OPTION_BOOLEAN] = read_boolean,
     [POP3_OPTION_SECONDS] = read_seconds,
     [POP3_OPTION_COUNT] = read_count,

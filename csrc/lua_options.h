@@ -16,6 +16,7 @@
 
 typedef enum pop3_option_type {
   POP3_OPTION_STRING,   /* const char *; owned by the option table */
+  POP3_OPTION_OCTETS,   /* pop3_span, NULs allowed; as above */
   POP3_OPTION_BOOLEAN,  /* bool */
   POP3_OPTION_SECONDS,  /* double, more than 0 */
   POP3_OPTION_COUNT,    /* uint64_t, a whole number from 0 */

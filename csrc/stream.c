@@ -27,6 +27,7 @@ void pop3_stream_close_socket(pop3_stream *s) {
 }
 
 static void free_buffer(pop3_stream *s) {
+  if (s->tls != NULL) pop3_tls_rest(s->tls);
   pop3_release(&s->allocator, s->data, s->room);
   s->data = NULL;
   s->room = 0;
@@ -34,9 +35,9 @@ static void free_buffer(pop3_stream *s) {
 }
 
 void pop3_stream_close(pop3_stream *s) {
+  free_buffer(s);
   pop3_tls_free(s->tls);
   s->tls = NULL;
-  free_buffer(s);
   pop3_stream_close_socket(s);
 }
 
@@ -166,30 +167,30 @@ static size_t room_left(const pop3_stream *s) {
 }
 
 /* What has just been sent is not answered yet: looking would be in vain. */
-static pop3_error read_socket(pop3_stream *s, size_t *got, int *system) {
+static pop3_error read_socket(pop3_stream *s, char *octets, size_t room,
+                              size_t *got, int *system) {
   if (s->asked) {
     s->asked = false;
     return POP3_E_AGAIN;
   }
-  pop3_error error =
-      pop3_socket_receive(s->fd, s->data + s->end, room_left(s), got, system);
+  pop3_error error = pop3_socket_receive(s->fd, octets, room, got, system);
   if (error != POP3_E_OK) return error;
   s->active = s->now;
   s->budget -= *got < s->budget ? *got : s->budget;
   return POP3_E_OK;
 }
 
-/* Ciphertext into the filter; its place in the buffer is free then. */
-static pop3_error feed_tls(pop3_stream *s, int *system, pop3_failure *failure) {
-  size_t got = 0;
-  pop3_error error = read_socket(s, &got, system);
+pop3_error pop3_stream_feed(pop3_stream *s, int *system,
+                            pop3_failure *failure) {
+  size_t room, got = 0;
+  char *octets = pop3_tls_room(s->tls, &room);
+  if (octets == NULL) return pop3_fail(failure, POP3_E_MEMORY, NULL);
+  pop3_error error = read_socket(s, octets, room, &got, system);
   if (error == POP3_E_EOF) {
     pop3_tls_eof(s->tls);
     return POP3_E_OK;
   }
-  if (error != POP3_E_OK) return error;
-  error = pop3_tls_feed(s->tls, s->data + s->end, got);
-  if (error != POP3_E_OK) pop3_fail(failure, error, NULL);
+  if (error == POP3_E_OK) pop3_tls_received(s->tls, got);
   return error;
 }
 
@@ -212,7 +213,7 @@ pop3_error pop3_stream_receive(pop3_stream *s, int *system,
   pop3_error error;
   if (!make_room(s)) return pop3_fail(failure, POP3_E_MEMORY, NULL);
   if (s->tls == NULL) {
-    error = read_socket(s, &got, system);
+    error = read_socket(s, s->data + s->end, room_left(s), &got, system);
     s->end += got;
     return error;
   }
@@ -220,15 +221,9 @@ pop3_error pop3_stream_receive(pop3_stream *s, int *system,
     error = read_tls(s, failure);
     if (error != POP3_E_AGAIN) return error;
     if (s->budget == 0) return POP3_E_OK;
-    error = feed_tls(s, system, failure);
+    error = pop3_stream_feed(s, system, failure);
     if (error != POP3_E_OK) return error;
   }
-}
-
-pop3_error pop3_stream_feed_handshake(pop3_stream *s, int *system,
-                                      pop3_failure *failure) {
-  if (!make_room(s)) return pop3_fail(failure, POP3_E_MEMORY, NULL);
-  return feed_tls(s, system, failure);
 }
 
 /* ------------------------------------------------------------ writing */

@@ -56,9 +56,10 @@ void pop3_stream_close_socket(pop3_stream *stream);
 pop3_error pop3_stream_receive(pop3_stream *stream, int *system,
                                pop3_failure *failure);
 
-/* Ciphertext of a handshake into the filter. Errors as above. */
-pop3_error pop3_stream_feed_handshake(pop3_stream *stream, int *system,
-                                      pop3_failure *failure);
+/* Ciphertext into the filter, for a handshake; the end of the stream is OK,
+ * too, and the filter's to judge. Errors as above. */
+pop3_error pop3_stream_feed(pop3_stream *stream, int *system,
+                            pop3_failure *failure);
 
 /* What was received and not consumed; valid until the next receive. */
 pop3_span pop3_stream_unread(const pop3_stream *stream);
