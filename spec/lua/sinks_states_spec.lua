@@ -276,6 +276,19 @@ describe("A call that is ended early", function()
     end
   end)
 
+  it("sends nothing more", function()
+    for _, pipelining in ipairs { true, false } do
+      local conn, s = open { pipelining = pipelining, max_inflight = 3 }
+      claims.fails("aborted", "aborted", conn.retr_many, conn, { 1, 2, 3, 4, 5, 6, 7, 8 },
+        function() return false end)
+      usable(conn)
+      conn:close()
+      local expected = pipelining and { "RETR 1", "RETR 2", "RETR 3", "STAT" }
+        or { "RETR 1", "RETR 2", "STAT" } -- queued when the first was complete
+      assert.same(expected, s:report().connections[1].commands)
+    end
+  end)
+
   it("is still aborted when the server goes away meanwhile", function()
     server.talk({ { "S: +OK", "C: RETR 1", { send = "+OK\r\nline\r\n" }, { shutdown = true } } },
       function(conn)
