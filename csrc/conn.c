@@ -284,6 +284,11 @@ static double operation_deadline(const pop3_conn *c, pop3_error *which) {
   return deadline;
 }
 
+double pop3_conn_last_moment(const pop3_conn *c) {
+  double seconds = c->options.total_timeout;
+  return seconds > 0 ? c->started + seconds : INFINITY;
+}
+
 double pop3_conn_deadline(const pop3_conn *c) {
   pop3_error which;
   double deadline = operation_deadline(c, &which);
