@@ -361,6 +361,29 @@ describe("A slow sink in a loop", function()
     assert.is_true(large == sinks.take(out))
   end)
 
+  for _, how in ipairs { "alone", "in a loop" } do
+    it("does not outlast total_timeout, " .. how, function()
+      local slow = start { messages = { ("pipe\r\n"):rep(200000) } }
+      local pipe, open_gate, out = slow_pipe()
+      local loop = Loop.new()
+      local function fetch()
+        local conn = pop3.POP3(slow.host, slow.port, {
+          loop = how == "in a loop" and loop or nil, total_timeout = 0.5 })
+        conn:login("me", "x")
+        claims.fails("timeout", "total", conn.retr_to, conn, 1, pipe)
+        assert.is_true(conn:info().closed)
+      end
+      claims.within(10, function()
+        if how == "alone" then return fetch() end
+        loop:spawn(fetch)
+        loop:run()
+      end)
+      open_gate()
+      pipe:close()
+      sinks.take(out)
+    end)
+  end
+
   it("may be a path: what is written is whole, and durable", function()
     local s = start()
     local loop, paths = Loop.new(), {}

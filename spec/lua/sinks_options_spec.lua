@@ -204,7 +204,9 @@ describe("A line of 100 MiB (T17)", function()
         most = math.max(most, claims.resident())
       end)
       assert.equal(SIZE + 2, octets)
-      assert.is_true(most - before < 16 * 1024 * 1024, most - before)
+      if not os.getenv("POP3_SANITIZED") then
+        assert.is_true(most - before < 16 * 1024 * 1024, most - before)
+      end
     end)
   end)
 
