@@ -84,7 +84,7 @@ pop3_conn *pop3_conn_init(void *memory, const pop3_conn_options *options,
   c->allocator = *allocator;
   c->options = *options;
   c->options.engine.require_tls = options->tls == POP3_TLS_STARTTLS;
-  pop3_stream_init(&c->stream, allocator);
+  pop3_stream_init(&c->stream, allocator, options->buffers);
   pop3_client_init(
       &c->client, pop3_session_init(c->session, &c->options.engine), allocator);
   c->client.pipelining = options->pipelining;
@@ -109,7 +109,7 @@ void pop3_conn_close(pop3_conn *c) {
   c->broken = false;
   pop3_client_free(&c->client);
   /* A command that never left may hold a secret. */
-  pop3_wipe(c->session, pop3_session_size(&c->options.engine));
+  pop3_session_wipe(c->client.session);
   pop3_session_init(c->session, &c->options.engine);
   pop3_session_poison(c->client.session, POP3_E_CLOSED);
   pop3_fail(&c->failure, POP3_E_CLOSED, NULL); /* for a call that is running */
