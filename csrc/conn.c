@@ -391,11 +391,10 @@ static double attempt_deadline(const pop3_conn *c) {
   return c->now + left / addresses;
 }
 
-static pop3_step connected(pop3_conn *c) {
+static pop3_step connected(pop3_conn *c, bool loopback) {
   pop3_lookup_release(c->lookup);
   c->lookup = NULL;
-  c->client.cleartext_allowed =
-      c->options.allow_cleartext || pop3_socket_is_loopback(c->stream.fd);
+  c->client.cleartext_allowed = c->options.allow_cleartext || loopback;
   c->stream.active = c->now;
   c->stream.asked = true; /* the greeting takes a moment */
   c->phase = PHASE_OPEN;
@@ -431,8 +430,9 @@ static pop3_step resolve(pop3_conn *c) {
 
 static pop3_step connect_on(pop3_conn *c) {
   int system = ETIMEDOUT;
-  pop3_error error = pop3_socket_finish(c->stream.fd, &system);
-  if (error == POP3_E_OK) return connected(c);
+  bool loopback = false;
+  pop3_error error = pop3_socket_finish(c->stream.fd, &loopback, &system);
+  if (error == POP3_E_OK) return connected(c, loopback);
   bool late = c->next != NULL && c->now >= c->attempt;
   if (error == POP3_E_AGAIN && !late)
     return wait_for(c, c->stream.fd, false, true);
