@@ -85,7 +85,7 @@ pop3_conn *pop3_conn_init(void *memory, const pop3_conn_options *options,
   c->allocator = *allocator;
   c->options = *options;
   c->options.engine.require_tls = options->tls == POP3_TLS_STARTTLS;
-  pop3_stream_init(&c->stream, allocator);
+  pop3_stream_init(&c->stream, allocator, options->buffers);
   pop3_client_init(
       &c->client, pop3_session_init(c->session, &c->options.engine), allocator);
   c->client.pipelining = options->pipelining;
@@ -111,7 +111,7 @@ void pop3_conn_close(pop3_conn *c) {
   c->broken = false;
   pop3_client_free(&c->client);
   /* A command that never left may hold a secret. */
-  pop3_wipe(c->session, pop3_session_size(&c->options.engine));
+  pop3_session_wipe(c->client.session);
   pop3_session_init(c->session, &c->options.engine);
   pop3_session_poison(c->client.session, POP3_E_CLOSED);
   pop3_fail(&c->failure, POP3_E_CLOSED, NULL); /* for a call that is running */
@@ -403,11 +403,10 @@ static double attempt_deadline(const pop3_conn *c) {
   return c->now + left / addresses;
 }
 
-static pop3_step connected(pop3_conn *c) {
+static pop3_step connected(pop3_conn *c, bool loopback) {
   pop3_lookup_release(c->lookup);
   c->lookup = NULL;
-  c->client.cleartext_allowed =
-      c->options.allow_cleartext || pop3_socket_is_loopback(c->stream.fd);
+  c->client.cleartext_allowed = c->options.allow_cleartext || loopback;
   c->stream.active = c->now;
   c->stream.asked = true; /* the greeting takes a moment */
   c->phase = PHASE_OPEN;
@@ -443,8 +442,9 @@ static pop3_step resolve(pop3_conn *c) {
 
 static pop3_step connect_on(pop3_conn *c) {
   int system = ETIMEDOUT;
-  pop3_error error = pop3_socket_finish(c->stream.fd, &system);
-  if (error == POP3_E_OK) return connected(c);
+  bool loopback = false;
+  pop3_error error = pop3_socket_finish(c->stream.fd, &loopback, &system);
+  if (error == POP3_E_OK) return connected(c, loopback);
   bool late = c->next != NULL && c->now >= c->attempt;
   if (error == POP3_E_AGAIN && !late)
     return wait_for(c, c->stream.fd, false, true);

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "buffers.h"
 #include "client.h"
 #include "failure.h"
 #include "interest.h"
@@ -44,7 +45,8 @@ typedef struct pop3_conn_options {
   pop3_tls_mode tls;
   bool allow_cleartext; /* login in clear to a peer that is not this host */
   pop3_pipelining pipelining;
-  pop3_config engine; /* limits and framing; require_tls follows `tls` */
+  pop3_config engine;    /* limits and framing; require_tls follows `tls` */
+  pop3_buffers *buffers; /* retained; NULL: none are kept */
 } pop3_conn_options;
 
 /* 60 s, 30 s, none; no TLS; the engine's defaults. */

@@ -38,8 +38,9 @@ typedef struct pop3_delivery {
   pop3_delivery_mode asked; /* by the method */
   pop3_delivery_mode mode;  /* of the message at hand */
   bool lf;                  /* line ends are LF for the receiver */
-  uint64_t limit;           /* octets of a message; 0: none */
-  char hash[32];            /* the digest's name, "" for none */
+  bool watched;   /* somebody wants to know what the server announces */
+  uint64_t limit; /* octets of a message; 0: none */
+  char hash[32];  /* the digest's name, "" for none */
 
   uint64_t octets;    /* of the message, handed out so far */
   uint64_t announced; /* what the server said it would be; 0: nothing */

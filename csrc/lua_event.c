@@ -150,12 +150,16 @@ static void start_listing(lua_State *L, pop3_connection *u,
   if (event->command == POP3_UIDL) u->listing->has_uids = true;
 }
 
+static uint64_t announced(const pop3_delivery *d, const pop3_event *event) {
+  return d->watched ? pop3_parse_announced(event->text) : 0;
+}
+
 /* A message or a list of lines follows. [-0, +n, m] */
 static int start_body(lua_State *L, pop3_connection *u,
                       const pop3_event *event) {
   bool message = event->command == POP3_RETR || event->command == POP3_TOP;
   pop3_failure failure;
-  if (pop3_delivery_start(&u->delivery, pop3_parse_announced(event->text),
+  if (pop3_delivery_start(&u->delivery, announced(&u->delivery, event),
                           &failure) != POP3_E_OK)
     pop3_condemn(u, &failure);
   if (u->delivery.mode == POP3_TO_TABLE || !message) {
@@ -166,10 +170,10 @@ static int start_body(lua_State *L, pop3_connection *u,
     lua_replace(L, POP3_AT_LINES);
     return 0;
   }
-  bool announced = u->delivery.mode == POP3_TO_SINKS ||
-                   u->method->mode == POP3_TO_LINES ||
-                   u->method->mode == POP3_TO_LUA;
-  if (!announced) return 0;
+  bool said = u->delivery.mode == POP3_TO_SINKS ||
+              u->method->mode == POP3_TO_LINES ||
+              u->method->mode == POP3_TO_LUA;
+  if (!said) return 0;
   lua_pushliteral(L, "open");
   return 1;
 }

@@ -363,6 +363,14 @@ static void take_digest(lua_State *L, call *c, const char *name) {
   pop3_option_error(L, c->method->label, "hash", failure.text);
 }
 
+static bool is_given(lua_State *L, int index, const char *key) {
+  lua_pushstring(L, key);
+  lua_rawget(L, index);
+  bool given = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return given;
+}
+
 static unsigned with_what(const call_options *options) {
   return (options->stat ? POP3_WITH_STAT : 0u) |
          (options->listing ? POP3_WITH_LISTING : 0u) |
@@ -381,6 +389,7 @@ static void take_options(lua_State *L, call *c, int argument) {
   c->request->unanswered = !options.wait;
   c->connection->delivery.lf = options.eol == 1;
   c->connection->delivery.limit = options.max_octets;
+  c->connection->delivery.watched = is_given(L, index, "progress");
   if (options.hash != NULL) take_digest(L, c, options.hash);
   if (c->method->options & TAKES_SINK) take_top(L, c, index);
 }

@@ -92,6 +92,16 @@ static int begin(lua_State *L, pop3_connection *u,
   return refuse_call(L, label, failure);
 }
 
+/* What the cache knows, and what a login may learn for it. [-0, +0, m] */
+static void use_cache(lua_State *L, pop3_connection *u, pop3_request *request) {
+  pop3_cache_recall(L, u, AT_TABLE);
+  if (request->operation != POP3_OP_LOGIN) return;
+  request->remembered = pop3_cache_is_given(L, AT_TABLE);
+  bool worth = request->remembered || request->with != 0;
+  request->learning = worth && !(request->with & POP3_WITH_QUIT) &&
+                      pop3_cache_lacks_login(L, u, AT_TABLE);
+}
+
 int pop3_lua_begin(lua_State *L) {
   pop3_request request = {0};
   pop3_failure failure;
@@ -104,7 +114,7 @@ int pop3_lua_begin(lua_State *L) {
   pop3_take_arguments(L, u, method, &request, AT_TABLE);
   lua_settop(L, AT_TABLE);
   pop3_events_begin(u);
-  pop3_cache_recall(L, u, AT_TABLE);
+  use_cache(L, u, &request);
   u->method = method;
   if (pop3_delivery_open(L, u, AT_TABLE, &failure) != POP3_E_OK) {
     pop3_connection_drop_secret(u);

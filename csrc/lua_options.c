@@ -214,18 +214,19 @@ static const value_reader readers[] = {
 
 /* [-0, +0, v] the value is on top */
 static bool read_option(lua_State *L, const char *method, const char *key,
-                        const pop3_option_set *set) {
+                        pop3_option_set *set) {
   for (size_t i = 0; i < set->count; i++) {
     const pop3_option *row = &set->rows[i];
     if (strcmp(row->key, key) != 0) continue;
+    set->used = true;
     readers[row->type](L, method, row, (char *)set->target + row->offset);
     return true;
   }
   return false;
 }
 
-static void read_pair(lua_State *L, const char *method,
-                      const pop3_option_set *sets, size_t count) {
+static void read_pair(lua_State *L, const char *method, pop3_option_set *sets,
+                      size_t count) {
   if (lua_type(L, -2) != LUA_TSTRING) {
     luaL_where(L, CALLER);
     lua_pushfstring(L, "options of '%s' have names (string expected, got %s)",
@@ -241,7 +242,7 @@ static void read_pair(lua_State *L, const char *method,
 }
 
 void pop3_options_read(lua_State *L, int index, const char *method,
-                       const pop3_option_set *sets, size_t count) {
+                       pop3_option_set *sets, size_t count) {
   if (index < 0) index = lua_gettop(L) + 1 + index;
   lua_pushnil(L);
   while (lua_next(L, index)) {

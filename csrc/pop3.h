@@ -116,9 +116,13 @@ size_t pop3_session_size(const pop3_config *config);
 
 /*
  * Make a session in `memory`, which the caller owns and may free at any time:
- * there is nothing to release. Wipe it first if secrets were sent.
+ * there is nothing to release.
  */
 pop3_session *pop3_session_init(void *memory, const pop3_config *config);
+
+/* Overwrite commands that were queued and never left: they may hold secrets.
+ * What left was overwritten then. For a session that has ended. */
+void pop3_session_wipe(pop3_session *session);
 
 enum {
   POP3_AS_LINES = 1 << 0,  /* deliver a message as LINE events, not DATA */

@@ -15,9 +15,11 @@
 
 /* ------------------------------------------------------------ life */
 
-void pop3_stream_init(pop3_stream *s, const pop3_allocator *allocator) {
+void pop3_stream_init(pop3_stream *s, const pop3_allocator *allocator,
+                      pop3_buffers *buffers) {
   memset(s, 0, sizeof *s);
   s->allocator = *allocator;
+  s->buffers = pop3_buffers_retain(buffers);
   s->fd = -1;
 }
 
@@ -28,7 +30,11 @@ void pop3_stream_close_socket(pop3_stream *s) {
 
 static void free_buffer(pop3_stream *s) {
   if (s->tls != NULL) pop3_tls_rest(s->tls);
-  pop3_release(&s->allocator, s->data, s->room);
+  if (s->room == POP3_BUFFER_SIZE) {
+    pop3_buffers_give(s->buffers, &s->allocator, s->data);
+  } else {
+    pop3_release(&s->allocator, s->data, s->room);
+  }
   s->data = NULL;
   s->room = 0;
   s->kept_start = s->kept_end = s->start = s->end = 0;
@@ -38,6 +44,8 @@ void pop3_stream_close(pop3_stream *s) {
   free_buffer(s);
   pop3_tls_free(s->tls);
   s->tls = NULL;
+  pop3_buffers_release(s->buffers);
+  s->buffers = NULL;
   pop3_stream_close_socket(s);
 }
 
@@ -52,6 +60,12 @@ static bool resize(pop3_stream *s, size_t room) {
   return true;
 }
 
+static bool take_buffer(pop3_stream *s) {
+  s->data = pop3_buffers_take(s->buffers, &s->allocator);
+  s->room = s->data != NULL ? POP3_BUFFER_SIZE : 0;
+  return s->data != NULL;
+}
+
 /* By a half: a large message's pages are touched once, however often its
  * block is resized, and little is reserved in vain. */
 static size_t larger(size_t room) {
@@ -61,7 +75,7 @@ static size_t larger(size_t room) {
 /* Everything was consumed: make room for a receive behind what is kept. */
 static bool make_room(pop3_stream *s) {
   size_t kept = s->kept_end - s->kept_start;
-  if (s->data == NULL && !resize(s, POP3_BUFFER_SIZE)) return false;
+  if (s->data == NULL && !take_buffer(s)) return false;
   if (s->kept_start > 0 && s->room - s->kept_end < POP3_BUFFER_SIZE) {
     if (kept > 0) memmove(s->data, s->data + s->kept_start, kept);
     s->kept_start = 0;

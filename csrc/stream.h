@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "buffers.h"
 #include "failure.h"
 #include "memory.h"
 #include "pop3.h"
@@ -22,15 +23,13 @@
 
 #pragma GCC visibility push(hidden)
 
-/* The buffer's usual size; it grows only for a message that is kept. A receive
- * has at least this room. */
-#define POP3_BUFFER_SIZE 65536
-
 typedef struct pop3_stream {
   pop3_allocator allocator;
-  int fd;        /* -1: none */
-  pop3_tls *tls; /* NULL in clear */
-  char *data;    /* NULL while nothing flows */
+  pop3_buffers *buffers; /* retained, or NULL */
+  int fd;                /* -1: none */
+  pop3_tls *tls;         /* NULL in clear */
+  char *data; /* NULL while nothing flows; larger than POP3_BUFFER_SIZE
+                 only for a message that is kept */
   size_t room;
   size_t kept_start;
   size_t kept_end;
@@ -42,9 +41,11 @@ typedef struct pop3_stream {
   size_t budget; /* octets that may still be received, set by the caller */
 } pop3_stream;
 
-void pop3_stream_init(pop3_stream *stream, const pop3_allocator *allocator);
+/* `buffers` may be NULL; else it is retained until the stream is closed. */
+void pop3_stream_init(pop3_stream *stream, const pop3_allocator *allocator,
+                      pop3_buffers *buffers);
 
-/* Close and free everything; nothing is sent. May be used again. */
+/* Close and free everything; nothing is sent. It stays closed. */
 void pop3_stream_close(pop3_stream *stream);
 void pop3_stream_close_socket(pop3_stream *stream);
 

@@ -52,6 +52,7 @@ build = {
     ["pop3.core"] = {
       sources = {
         "csrc/body.c",
+        "csrc/buffers.c",
         "csrc/caps.c",
         "csrc/client.c",
         "csrc/column.c",

@@ -20,7 +20,7 @@ end
 local cache = {} -- what the server can: CAPA is asked once a process
 
 local function connect(more)
-  local given = { cache = cache }
+  local given = { cache = cache, max_octets = 0 } -- 2 GiB are a job, too
   for name, value in pairs(more or {}) do given[name] = value end
   if not options.ca then
     return pop3.POP3("127.0.0.1", number "port", given)
@@ -29,8 +29,8 @@ local function connect(more)
   return pop3.POP3_SSL("127.0.0.1", number "port", given)
 end
 
-local function open(more)
-  local conn = connect(more)
+local function open()
+  local conn = connect()
   conn:login("u", "p")
   return conn
 end
@@ -88,8 +88,7 @@ local verbs = {}
 function verbs.start() return "{}" end
 
 function verbs.fetch()
-  local most = options.deliver == "lines" and { max_octets = 0 } or nil
-  local conn = open(most)
+  local conn = open()
   for _ = 1, number("rounds", 1) do
     deliver[options.deliver](conn, 1, number("messages", 1))
   end
