@@ -212,7 +212,7 @@ static int take_status(lua_State *L, pop3_connection *u,
     start_listing(L, u, event);
     return 0;
   }
-  if (login && event->command == POP3_USER) /* PASS outdates them */
+  if (login && event->command == POP3_USER) /* QUIT may close before the end */
     pop3_cache_remember(L, u, POP3_AT_ANCHORS);
   if (login && event->command != POP3_PASS) return 0;
   lua_pushlstring(L, event->text.data, event->text.size);

@@ -235,7 +235,8 @@ local function check(options)
     error("bad option 'order' to 'messages' (\"oldest\" or \"newest\" "
       .. "expected, got " .. order .. ")", 3)
   end
-  if options.ahead and not (options.ahead >= 0) then
+  local ahead = options.ahead
+  if ahead and (ahead < 0 or ahead ~= ahead) then
     error("bad option 'ahead' to 'messages' (octets, 0 or more, expected)", 3)
   end
 end

@@ -102,7 +102,8 @@ local function with_closer(reader) return reader, nil, nil, reader end
 local function made(conn, on, opened, ...)
   if not opened then return opened, ... end
   local safe = core.is_safe(conn)
-  return with_closer(setmetatable({ conn = conn, on = on, safe = safe }, Reader))
+  local reader = { conn = conn, on = on, safe = safe }
+  return with_closer(setmetatable(reader, Reader))
 end
 
 --- Wait until a message, whose command was begun, begins.
