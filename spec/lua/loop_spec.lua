@@ -67,7 +67,8 @@ describe("pop3.loop.poll", function()
     local s = start()
     local loop, order = Loop.new(), {}
     loop:spawn(function()
-      local conn, message = pop3.safe.POP3(dead.host, dead.port, { loop = loop, connect_timeout = 0.6 })
+      local conn, message = pop3.safe.POP3(dead.host, dead.port,
+        { loop = loop, connect_timeout = 0.6 })
       assert.is_nil(conn)
       order[#order + 1] = message
     end)
@@ -320,7 +321,8 @@ describe("A slow sink in a loop", function()
   local function slow_pipe()
     local gate, out = sinks.path(), sinks.path()
     assert(os.execute("mkfifo -m 600 " .. files.quote(gate)))
-    local pipe = io.popen(("read x < %s; cat > %s"):format(files.quote(gate), files.quote(out)), "w")
+    local pipe = io.popen(("read x < %s; cat > %s"):format(files.quote(gate),
+      files.quote(out)), "w")
     return pipe, function()
       local file = assert(io.open(gate, "w"))
       file:write("go\n")

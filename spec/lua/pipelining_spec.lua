@@ -117,7 +117,7 @@ describe("pipelining", function()
       conn:capabilities()
       conn:noop()
     end, { pipelining = "auto" })
-    assert.same({ "CAPA", "USER me", "PASS x", "STAT", "CAPA", "NOOP" }, seen.commands)
+    assert.same({ "CAPA", "USER me", "PASS x", "CAPA", "STAT", "NOOP" }, seen.commands)
 
     seen = server.talk({ { { mailbox = {
       messages = mails, capa = { "PIPELINING" }, stls = certificates.server "exact",
@@ -126,7 +126,7 @@ describe("pipelining", function()
       conn:stls { cafile = certificates.cafile, servername = certificates.name }
       conn:login("me", "x", { stat = true })
     end)
-    assert.same({ "CAPA", "CAPA", "STLS", "CAPA", "USER me", "PASS x", "STAT" },
+    assert.same({ "CAPA", "CAPA", "STLS", "CAPA", "USER me", "PASS x", "CAPA", "STAT" },
       seen.commands)
   end)
 
@@ -140,34 +140,38 @@ end)
 
 describe("cache", function()
   it("saves another connection the question, before login and after it", function()
-    local cache, seen = {}, {}
+    local cache = {}
     local s = server.start { connections = { box { open = false } }, accepts = 3 }
-    for i = 1, 3 do
+    for _ = 1, 3 do
       local conn = connect(s, { cache = cache })
       conn:login("me", "x", { stat = true, listing = true })
       conn:retr_many({ 1, 2 }, function() end)
       conn:quit()
-      seen[i] = true
     end
     local report = s:report()
-    local login = { "USER me", "PASS x", "STAT", "LIST", "UIDL" }
-    local rest = { "RETR 1", "RETR 2", "QUIT" }
-    local function all(...)
-      local list = {}
-      for _, part in ipairs { ... } do
-        for _, line in ipairs(part) do list[#list + 1] = line end
-      end
-      return list
+    assert.same({ "CAPA", "USER me", "PASS x", "CAPA", "STAT", "LIST", "UIDL", "RETR 1",
+      "RETR 2", "QUIT" }, report.connections[1].commands)
+    for i = 2, 3 do
+      assert.same({ "USER me", "PASS x", "STAT", "LIST", "UIDL", "RETR 1", "RETR 2", "QUIT" },
+        report.connections[i].commands)
     end
-    assert.same(all({ "CAPA" }, login, { "CAPA" }, rest), report.connections[1].commands)
-    assert.same(all(login, rest), report.connections[2].commands)
-    assert.same(all(login, rest), report.connections[3].commands)
+  end)
+
+  it("does so, too, where QUIT rides behind the login", function()
+    local cache = {}
+    local s = server.start { connections = { box { open = false } }, accepts = 2 }
+    for _ = 1, 2 do
+      connect(s, { cache = cache }):login("me", "x", { stat = true, quit = true })
+    end
+    local report = s:report()
+    assert.same({ "CAPA", "USER me", "PASS x", "STAT", "QUIT" }, report.connections[1].commands)
+    assert.same({ "USER me", "PASS x", "STAT", "QUIT" }, report.connections[2].commands)
   end)
 
   it("has an entry for each host, port, TLS, and side of the login", function()
     local cache = {}
-    local s = server.start { connections = { box { open = false, stls = certificates.server "exact" } },
-      accepts = 2 }
+    local s = server.start { accepts = 2, connections = {
+      box { open = false, stls = certificates.server "exact" } } }
     local tls = { cache = cache, tls = "starttls", cafile = certificates.cafile,
       servername = certificates.name }
     for _, options in ipairs { { cache = cache }, tls } do
@@ -312,7 +316,8 @@ for _, pipelining in ipairs { true, false } do
       local seen = server.talk({ box() }, function(conn)
         conn:dele(1)
         for _, list in ipairs { { 2, 3 }, {} } do
-          local err = claims.fails("state", "order", conn.retr_many, conn, list, error, { quit = true })
+          local err = claims.fails("state", "order", conn.retr_many, conn, list, error,
+            { quit = true })
           assert.truthy(tostring(err):find("deletion", 1, true), tostring(err))
         end
         conn:rset()
@@ -501,10 +506,12 @@ describe("listing", function()
   end)
 
   it("cut in its middle is no listing", function()
-    for _, cut in ipairs { "+OK\r\n1 10\r\n", "+OK\r\n1 10\r\n.\r\n", "+OK\r\n1 10\r\n.\r\n+OK\r\n1 a\r\n.\r" } do
-      server.talk(script({ "C: LIST", "C: UIDL", { send = cut }, { shutdown = true } }), function(conn)
-        claims.fails("closed", "eof", conn.listing, conn)
-      end, { pipelining = true })
+    for _, cut in ipairs { "+OK\r\n1 10\r\n", "+OK\r\n1 10\r\n.\r\n",
+      "+OK\r\n1 10\r\n.\r\n+OK\r\n1 a\r\n.\r" } do
+      server.talk(script({ "C: LIST", "C: UIDL", { send = cut }, { shutdown = true } }),
+        function(conn)
+          claims.fails("closed", "eof", conn.listing, conn)
+        end, { pipelining = true })
     end
   end)
 end)
@@ -560,8 +567,7 @@ describe("A QUIT that is not answered", function()
       server.talk({ box { answers = { { "QUIT", { ending, { eof = true } } } } } }, function(conn)
         conn:dele_many { 1, 2 }
         local err = claims.failure(conn.quit, conn)
-        assert.truthy(tostring(err):find("may or may not have been deleted", 1, true), tostring(err))
-        assert.truthy(tostring(err):find("(2)", 1, true))
+        assert.truthy(tostring(err):find("(2) may or may not have been deleted", 1, true))
       end)
     end
   end)

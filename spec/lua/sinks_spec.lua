@@ -74,7 +74,8 @@ end
 
 local whole = {
   { name = "in one segment", steps = with_again { "C: RETR 1", { send = WIRE } } },
-  { name = "octet by octet", steps = with_again { "C: RETR 1", { chop = 1 }, { send = WIRE }, { chop = 0 } } },
+  { name = "octet by octet",
+    steps = with_again { "C: RETR 1", { chop = 1 }, { send = WIRE }, { chop = 0 } } },
   { name = "empty", mail = "", steps = with_again { "C: RETR 1", { send = "+OK\r\n.\r\n" } } },
 }
 
@@ -177,7 +178,8 @@ for _, sink in ipairs(sinks.all) do
           { name = "exactly", limit = #MAIL, whole = true, usable = true,
             steps = with_again { "C: RETR 1", { send = WIRE } } },
           { name = "far over", limit = 1000,
-            steps = { "C: RETR 1", "S: +OK", { send = ("x"):rep(65534) .. "\r\n", times = 20 }, "S: .", { eof = true } } },
+            steps = { "C: RETR 1", "S: +OK",
+              { send = ("x"):rep(65534) .. "\r\n", times = 20 }, "S: .", { eof = true } } },
         }, function(case, conn)
           local seen = sink.receive(conn, 1, { max_octets = case.limit })
           assert.equal(case.whole or false, seen.complete or false)

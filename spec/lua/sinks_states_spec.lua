@@ -399,7 +399,7 @@ describe("An iterator", function()
 
       it("that is left by break in Lua 5.4 closes itself", function()
         if _VERSION ~= "Lua 5.4" then return pending("only Lua 5.4 does") end
-        for _ in conn[method](conn, 1) do break end
+        for _ in conn[method](conn, 1) do break end -- luacheck: ignore
         usable(conn)
         pcall(function() for _ in conn[method](conn, 1) do error("out") end end)
         usable(conn)

@@ -199,7 +199,8 @@ describe("A server that", function()
 
   it("falls silent in the middle meets the deadline; what came is whole", function()
     local mails = make(20)
-    local s = start(mails, { answers = { { "RETR 8", { { send = "+OK\r\nhal" }, { eof = true } } } } })
+    local s = start(mails, { answers = {
+      { "RETR 8", { { send = "+OK\r\nhal" }, { eof = true } } } } })
     local seen = 0
     local conn = connect(s, { timeout = 0.3 })
     claims.fails("timeout", "idle", conn.retr_many, conn, numbers(20), function(n, text)
@@ -220,8 +221,8 @@ describe("A server that", function()
 
   it("sends a refusal too many: what is behind is not ours any more", function()
     local mails = make(10)
-    local s = start(mails, { answers = { { "RETR 5", { "-ERR an extra one\r\n", { own = true } } } },
-      burst = true })
+    local s = start(mails, { burst = true, answers = {
+      { "RETR 5", { "-ERR an extra one\r\n", { own = true } } } } })
     local conn = connect(s)
     pcall(conn.retr_many, conn, numbers(10), function() end)
     -- One reply is left over. It answers nothing, least of all a DELE.
