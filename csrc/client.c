@@ -59,14 +59,15 @@ static void plan(pop3_client *c, pop3_command command) {
   c->plan[c->plan_size++] = command;
 }
 
-static bool has_no_messages(const pop3_request *r) {
+/* There may be no messages at all. */
+static bool is_empty(const pop3_request *r) {
   return r->operation == POP3_OP_MANY && r->tokens.size == 0;
 }
 
 /* One command only, and nothing behind it? Then there is nothing to gain. */
 static bool is_lonely(const pop3_request *r) {
   if (r->operation == POP3_OP_LOGIN) return r->with == 0 && !r->remembered;
-  if (has_no_messages(r)) return true;
+  if (is_empty(r)) return true;
   if (r->operation != POP3_OP_MANY || r->with != 0) return false;
   const char *end = memchr(r->tokens.data, '\n', r->tokens.size);
   return end == r->tokens.data + r->tokens.size - 1;
@@ -84,7 +85,7 @@ static void make_plan(pop3_client *c) {
   const pop3_command *row = plans[r->operation].commands;
   c->plan_size = c->step = c->token = c->outstanding = 0;
   if (must_ask(c)) plan(c, POP3_CAPA);
-  if (*row == POP3_OTHER && !has_no_messages(r)) plan(c, r->command);
+  if (*row == POP3_OTHER && !is_empty(r)) plan(c, r->command);
   for (; *row != POP3_OTHER; row++) plan(c, *row);
   if (r->learning && c->pipelining == POP3_PIPELINING_AUTO) plan(c, POP3_CAPA);
   if (r->with & POP3_WITH_STAT) plan(c, POP3_STAT);
@@ -296,7 +297,7 @@ static pop3_error prepare(pop3_client *c, pop3_failure *failure) {
 /* Nothing to do: the answer is known, or there are no messages and no QUIT. */
 static bool is_idle(const pop3_client *c, const pop3_request *r) {
   if (r->operation == POP3_OP_CAPABILITIES) return c->caps.known;
-  return has_no_messages(r) && r->with == 0;
+  return is_empty(r) && r->with == 0;
 }
 
 pop3_error pop3_client_begin(pop3_client *c, const pop3_request *request,

@@ -142,6 +142,8 @@ pop3_span pop3_conn_kept(const pop3_conn *c) {
   return pop3_stream_kept(&c->stream);
 }
 
+char *pop3_conn_detach(pop3_conn *c) { return pop3_stream_detach(&c->stream); }
+
 void pop3_conn_drop(pop3_conn *c) { pop3_stream_drop(&c->stream); }
 
 void pop3_conn_use_context(pop3_conn *c, pop3_tls_context *context) {

@@ -114,6 +114,13 @@ pop3_error pop3_conn_keep(pop3_conn *conn, const pop3_span *lead,
 pop3_span pop3_conn_kept(const pop3_conn *conn);
 void pop3_conn_drop(pop3_conn *conn);
 
+/*
+ * What is kept, as a block of its size and a NUL, which is the caller's now, of
+ * the connection's allocator; NULL, and nothing happened, if it cannot be given
+ * away.
+ */
+char *pop3_conn_detach(pop3_conn *conn);
+
 /* End what runs for a reason of the caller's, and the connection with it. */
 void pop3_conn_abort(pop3_conn *conn, const pop3_failure *failure);
 

@@ -54,6 +54,20 @@ static inline void *compat_testudata(lua_State *L, int index,
 #endif
 
 /*
+ * A string made of a block of `size` octets and a NUL, which was allocated by
+ * the allocator and is Lua's now, copied or not. [-0, +1, m]
+ */
+#if LUA_VERSION_NUM >= 505
+#define compat_has_external_strings 1
+#define compat_pushexternal(L, block, size, resize, state) \
+  ((void)lua_pushexternalstring(L, block, size, resize, state))
+#else
+#define compat_has_external_strings 0
+#define compat_pushexternal(L, block, size, resize, state) \
+  ((void)(resize), (void)(state), (void)lua_pushlstring(L, block, size))
+#endif
+
+/*
  * The stream of an open Lua file at `index`, or NULL for a closed one or for
  * anything else. [-0, +0, m]
  */

@@ -44,6 +44,7 @@ void pop3_condemn(pop3_connection *u, const pop3_failure *failure) {
   }
   *u->verdict = *failure;
   pop3_delivery_abandon(&u->delivery);
+  pop3_conn_drop(u->conn);
   pop3_client_curtail(pop3_conn_client(u->conn));
 }
 
@@ -297,9 +298,21 @@ static int take_line(lua_State *L, pop3_connection *u,
 
 /* ------------------------------------------------------------ messages */
 
-/* The whole message is where it was received. [-0, +1, m] */
+/* From this size on a string that is not copied is worth its bookkeeping. */
+#define LEAST_DETACHED 65536
+
+/* The whole message is where it was received; Lua 5.5 can have the block.
+ * [-0, +1, m] */
 static void push_kept(lua_State *L, pop3_connection *u) {
   pop3_span kept = pop3_conn_kept(u->conn);
+  if (compat_has_external_strings && kept.size >= LEAST_DETACHED) {
+    char *block = pop3_conn_detach(u->conn);
+    if (block != NULL) {
+      compat_pushexternal(L, block, kept.size, u->allocator.resize,
+                          u->allocator.state);
+      return;
+    }
+  }
   lua_pushlstring(L, kept.data, kept.size);
   pop3_conn_drop(u->conn);
 }

@@ -169,6 +169,36 @@ void pop3_stream_drop(pop3_stream *s) {
   }
 }
 
+/* A copy of what is unread, as a buffer of its own; false without memory. */
+static bool save_unread(const pop3_stream *s, pop3_stream *rest) {
+  size_t size = s->end - s->start;
+  rest->data = NULL;
+  rest->room = rest->kept_start = rest->kept_end = rest->start = rest->end = 0;
+  if (size == 0) return true;
+  size_t room = size > POP3_BUFFER_SIZE ? size : POP3_BUFFER_SIZE;
+  rest->data = pop3_allocate(&s->allocator, room);
+  if (rest->data == NULL) return false;
+  memcpy(rest->data, s->data + s->start, size);
+  rest->room = room;
+  rest->end = size;
+  return true;
+}
+
+char *pop3_stream_detach(pop3_stream *s) {
+  size_t size = s->kept_end;
+  pop3_stream rest = *s;
+  /* A message that the buffer grew for begins at its front. */
+  if (s->kept_start > 0 || size == 0 || !save_unread(s, &rest)) return NULL;
+  if (!resize(s, size + 1)) {
+    pop3_release(&s->allocator, rest.data, rest.room);
+    return NULL;
+  }
+  char *block = s->data;
+  block[size] = '\0';
+  *s = rest;
+  return block;
+}
+
 void pop3_stream_rest(pop3_stream *s) {
   if (s->start == s->end && s->kept_start == s->kept_end) free_buffer(s);
 }

@@ -96,6 +96,9 @@ pop3_span pop3_stream_kept(const pop3_stream *stream);
 /* Let go of the message; what is unread stays. */
 void pop3_stream_drop(pop3_stream *stream);
 
+/* As pop3_conn_detach. */
+char *pop3_stream_detach(pop3_stream *stream);
+
 /* Free the buffer if nothing is in it. */
 void pop3_stream_rest(pop3_stream *stream);
 
