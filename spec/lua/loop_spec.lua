@@ -9,6 +9,10 @@ local sinks = require "spec.support.sinks"
 
 local Loop = require "pop3.loop.poll"
 
+-- PUC 5.1 cannot yield through pcall, nor in a for's iterator: tasks here use
+-- pop3.safe where they expect errors.
+local PUC51 = _VERSION == "Lua 5.1" and not rawget(_G, "jit")
+
 after_each(server.stop_all)
 
 local mails = {}
@@ -138,6 +142,27 @@ describe("pop3.loop.poll", function()
     assert.equal(mails[1], table.concat(got))
   end)
 
+  it("may iterate with for, but in PUC 5.1", function()
+    if PUC51 then return pending("it cannot yield in an iterator") end
+    local s = start()
+    local loop, done = Loop.new(), 0
+    for _ = 1, 2 do
+      loop:spawn(function()
+        local conn = pop3.POP3(s.host, s.port, { loop = loop })
+        conn:login("me", "x")
+        local octets = 0
+        for line in conn:retr_lines(1) do octets = octets + #line + 2 end
+        assert.equal(#mails[1], octets)
+        for m in conn:messages() do assert.equal(mails[m.number], m:text()) end
+        local ok = pcall(conn.retr_string, conn, 99)
+        assert.is_false(ok)
+        done = done + 1
+      end)
+    end
+    claims.within(20, loop.run, loop)
+    assert.equal(2, done)
+  end)
+
   it("gives way where a task yields by itself", function()
     local loop, order = Loop.new(), {}
     for _, name in ipairs { "a", "b" } do
@@ -195,8 +220,8 @@ describe("pop3.loop.poll", function()
     local quiet = server.start { connections = { { "S: +OK", { eof = true } } }, accepts = 0 }
     local loop, conn, err = Loop.new(), nil, nil
     loop:spawn(function()
-      conn = pop3.POP3(quiet.host, quiet.port, { loop = loop, timeout = 30 })
-      err = claims.failure(conn.noop, conn)
+      conn = pop3.safe.POP3(quiet.host, quiet.port, { loop = loop, timeout = 30 })
+      err = select(3, conn:noop())
     end)
     loop:spawn(function()
       while not (conn and conn:info().fd) do coroutine.yield() end
@@ -369,10 +394,12 @@ describe("A slow sink in a loop", function()
       local pipe, open_gate, out = slow_pipe()
       local loop = Loop.new()
       local function fetch()
-        local conn = pop3.POP3(slow.host, slow.port, {
+        local conn = pop3.safe.POP3(slow.host, slow.port, {
           loop = how == "in a loop" and loop or nil, total_timeout = 0.5 })
         conn:login("me", "x")
-        claims.fails("timeout", "total", conn.retr_to, conn, 1, pipe)
+        local octets, message, err = conn:retr_to(1, pipe)
+        assert.is_nil(octets)
+        assert.same({ "timeout", "total" }, { message, err.name })
         assert.is_true(conn:info().closed)
       end
       claims.within(10, function()

@@ -229,6 +229,45 @@ describe("A path in a coroutine that is abandoned", function()
   end)
 end)
 
+describe("A path for a connection that its function closed", function()
+  it("is not left behind", function()
+    local path = sinks.path()
+    local conn = open { pipelining = true }
+    claims.fails("state", "closed", conn.retr_many, conn, { 1, 2, 3 }, {
+      sink = function(n)
+        if n == 2 then
+          conn:close()
+          return { path = path }
+        end
+      end,
+    })
+    assert.is_nil(io.open(path))
+  end)
+end)
+
+describe("A Lua file that is closed while the server is waited for", function()
+  it("ends the call; nothing goes into the next file with its number", function()
+    local path, other = sinks.path(), sinks.path()
+    local s = server.start { { { mailbox = { messages = mails, open = true } } } }
+    local blocking = require("pop3.loop.poll").new()
+    local file, intruder
+    local conn = connect(s, { wait = function(_, interests, deadline)
+      if file then
+        file:close()
+        file, intruder = nil, assert(io.open(other, "wb"))
+      end
+      blocking:wait(interests, deadline)
+    end })
+    file = assert(io.open(path, "wb"))
+    local err = claims.failure(conn.retr_to, conn, 1, file)
+    assert.is_truthy(err.kind == "io", err.kind)
+    intruder:close()
+    assert.equal("", sinks.take(other))
+    assert.equal("", sinks.take(path))
+    conn:close()
+  end)
+end)
+
 -- ------------------------------------------------------------ what is read out
 
 describe("A call that is ended early", function()
