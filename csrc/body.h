@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "pop3.h"
+#include "scan.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -31,8 +32,10 @@ typedef enum pop3_body_state {
 typedef struct pop3_body {
   pop3_body_state state;
   bool lenient;
+  bool in_place;   /* the owner sets it: close up data inside the input */
   bool part;       /* a part of the current line was handed out */
   uint64_t octets; /* handed out, line ends included: poplib's count */
+  const pop3_scan *scan;
 } pop3_body;
 
 /* A piece of a body: `text` points into the input or to static memory. */
@@ -53,6 +56,11 @@ void pop3_body_init_line(pop3_body *body);
  * used up or the body is at its end (body->state). The first hands out spans
  * with line ends, as large as the input allows; the second lines or parts of
  * lines without. One body is read by one of them.
+ *
+ * Data `in_place`: the input has to be writable, and one span is everything up
+ * to the end of the input or the terminator. Octets move only over removed
+ * dots, and none that is not consumed with them. (A CR that ended an input
+ * behind a dot comes as a span of its own: it is no longer at hand.)
  */
 bool pop3_body_data(pop3_body *body, pop3_span *input, pop3_piece *piece);
 bool pop3_body_line(pop3_body *body, pop3_span *input, pop3_piece *piece);

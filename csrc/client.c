@@ -13,11 +13,13 @@ void pop3_client_init(pop3_client *c, pop3_session *session,
   c->session = session;
   c->allocator = *allocator;
   pop3_caps_init(&c->caps, allocator);
+  pop3_caps_init(&c->before, allocator);
 }
 
 void pop3_client_free(pop3_client *c) {
   pop3_client_stop(c);
   pop3_caps_clear(&c->caps);
+  pop3_caps_clear(&c->before);
   pop3_release(&c->allocator, c->welcome, c->welcome_size);
   c->welcome = NULL;
   c->welcome_size = 0;
@@ -57,9 +59,14 @@ static void plan(pop3_client *c, pop3_command command) {
   c->plan[c->plan_size++] = command;
 }
 
+/* There may be no messages at all. */
+static bool is_empty(const pop3_request *r) {
+  return r->operation == POP3_OP_MANY && r->tokens.size == 0;
+}
+
 /* One command only, and nothing behind it? Then there is nothing to gain. */
 static bool is_lonely(const pop3_request *r) {
-  if (r->operation == POP3_OP_LOGIN) return r->with == 0;
+  if (r->operation == POP3_OP_LOGIN) return r->with == 0 && !r->remembered;
   if (r->operation != POP3_OP_MANY || r->with != 0) return false;
   const char *end = memchr(r->tokens.data, '\n', r->tokens.size);
   return end == r->tokens.data + r->tokens.size - 1;
@@ -77,8 +84,9 @@ static void make_plan(pop3_client *c) {
   const pop3_command *row = plans[r->operation].commands;
   c->plan_size = c->step = c->token = c->outstanding = 0;
   if (must_ask(c)) plan(c, POP3_CAPA);
-  if (*row == POP3_OTHER) plan(c, r->command);
+  if (*row == POP3_OTHER && !is_empty(r)) plan(c, r->command);
   for (; *row != POP3_OTHER; row++) plan(c, *row);
+  if (r->learning && c->pipelining == POP3_PIPELINING_AUTO) plan(c, POP3_CAPA);
   if (r->with & POP3_WITH_STAT) plan(c, POP3_STAT);
   if (r->with & POP3_WITH_LISTING) {
     plan(c, POP3_LIST);
@@ -191,9 +199,18 @@ static bool is_window_worth(const pop3_client *c) {
   return c->outstanding <= pop3_session_window(c->session) / 2;
 }
 
+/* What costs a round trip of its own is asked when it is needed. */
+static bool is_afterthought(const pop3_client *c) {
+  return c->request.learning && c->step > 0 && c->plan[c->step] == POP3_CAPA;
+}
+
 static pop3_error push(pop3_client *c, pop3_failure *failure) {
   bool pipelined = is_pipelined(c);
   while (is_planned(c) && (c->outstanding == 0 || pipelined)) {
+    if (is_afterthought(c) && c->outstanding == 0) {
+      c->step++;
+      continue;
+    }
     pop3_error error = send_step(c, failure);
     if (error == POP3_E_AGAIN) return POP3_E_OK;
     if (error != POP3_E_OK) return error;
@@ -279,7 +296,7 @@ static pop3_error prepare(pop3_client *c, pop3_failure *failure) {
 /* Nothing to do: the answer is known, or there are no messages. */
 static bool is_idle(const pop3_client *c, const pop3_request *r) {
   if (r->operation == POP3_OP_CAPABILITIES) return c->caps.known;
-  return r->operation == POP3_OP_MANY && r->tokens.size == 0;
+  return is_empty(r) && r->with == 0;
 }
 
 pop3_error pop3_client_begin(pop3_client *c, const pop3_request *request,
@@ -355,7 +372,9 @@ static void observe(pop3_client *c, const pop3_event *event) {
   if (event->command == POP3_RSET) c->deletions = 0;
   if (!(flags & POP3_F_LOGIN) || event->command == POP3_USER) return;
   /* Login may change what the server offers (RFC 2449 5): ask again then. */
-  c->caps.known = false;
+  pop3_caps_clear(&c->before);
+  c->before = c->caps;
+  pop3_caps_init(&c->caps, &c->allocator);
   c->capa_refused = false;
   c->authenticated = true;
 }
@@ -486,6 +505,7 @@ void pop3_client_secured(pop3_client *c) {
   c->handshake = false;
   if (c->welcome == NULL) return; /* implicit TLS: nothing was in clear */
   pop3_caps_clear(&c->caps);
+  pop3_caps_clear(&c->before);
   c->capa_refused = false;
   c->timestamp_trusted = false;
   pop3_client_stop(c); /* STLS is the last step of every plan that has it */

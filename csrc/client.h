@@ -57,13 +57,15 @@ typedef struct pop3_request {
   unsigned flags;       /* POP3_AS_... */
   unsigned with;        /* POP3_WITH_... */
   bool unanswered;      /* QUIT whose reply nobody waits for */
+  bool remembered;      /* OP_LOGIN: what CAPA says is worth a question */
+  bool learning;        /* OP_LOGIN: ask again after the login, in its flight */
   size_t count;
   pop3_span arguments[2]; /* OP_LINE: the line; OP_APOP, OP_LOGIN: user,
                              secret; OP_MANY with TOP: the lines of the body */
   pop3_span tokens;       /* OP_MANY: the numbers, an LF behind each */
 } pop3_request;
 
-/* GREETING or CAPA, USER, PASS, STAT, LIST, UIDL, QUIT */
+/* CAPA, USER, PASS, CAPA, STAT, LIST, UIDL, QUIT */
 #define POP3_PLAN_STEPS 8
 
 typedef struct pop3_client {
@@ -71,6 +73,7 @@ typedef struct pop3_client {
   pop3_allocator allocator;
   pop3_tracer tracer;
   pop3_caps caps;
+  pop3_caps before;       /* what they were before the login */
   bool cleartext_allowed; /* OP_LOGIN may send a secret in clear */
 
   char *welcome; /* the greeting, owned; it holds APOP's timestamp */

@@ -43,6 +43,7 @@ struct pop3_conn {
   pop3_client client;
   pop3_tls_context *context; /* retained, or NULL */
   pop3_stream stream;
+  pop3_span resumable; /* a session to offer; the caller's */
   phase phase;
   bool broken; /* closed by a failure, which every later call repeats */
 
@@ -83,7 +84,7 @@ pop3_conn *pop3_conn_init(void *memory, const pop3_conn_options *options,
   c->allocator = *allocator;
   c->options = *options;
   c->options.engine.require_tls = options->tls == POP3_TLS_STARTTLS;
-  pop3_stream_init(&c->stream, allocator);
+  pop3_stream_init(&c->stream, allocator, options->buffers);
   pop3_client_init(
       &c->client, pop3_session_init(c->session, &c->options.engine), allocator);
   c->client.pipelining = options->pipelining;
@@ -108,7 +109,7 @@ void pop3_conn_close(pop3_conn *c) {
   c->broken = false;
   pop3_client_free(&c->client);
   /* A command that never left may hold a secret. */
-  pop3_wipe(c->session, pop3_session_size(&c->options.engine));
+  pop3_session_wipe(c->client.session);
   pop3_session_init(c->session, &c->options.engine);
   pop3_session_poison(c->client.session, POP3_E_CLOSED);
   pop3_fail(&c->failure, POP3_E_CLOSED, NULL); /* for a call that is running */
@@ -126,19 +127,37 @@ const pop3_failure *pop3_conn_failure(const pop3_conn *c) {
   return &c->failure;
 }
 
-pop3_error pop3_conn_keep(pop3_conn *c, pop3_span text) {
-  return pop3_stream_keep(&c->stream, text);
+pop3_error pop3_conn_keep(pop3_conn *c, const pop3_span *lead,
+                          const pop3_span *text) {
+  pop3_span moved = *text;
+  if (lead->size > 0 &&
+      pop3_stream_insert(&c->stream, *lead, &moved) != POP3_E_OK)
+    return POP3_E_MEMORY;
+  return pop3_stream_keep(&c->stream, moved);
 }
 
 pop3_span pop3_conn_kept(const pop3_conn *c) {
   return pop3_stream_kept(&c->stream);
 }
 
+char *pop3_conn_detach(pop3_conn *c) { return pop3_stream_detach(&c->stream); }
+
 void pop3_conn_drop(pop3_conn *c) { pop3_stream_drop(&c->stream); }
 
 void pop3_conn_use_context(pop3_conn *c, pop3_tls_context *context) {
   pop3_tls_context_release(c->context);
   c->context = pop3_tls_context_retain(context);
+}
+
+void pop3_conn_use_session(pop3_conn *c, const char *octets, size_t size) {
+  c->resumable.data = octets;
+  c->resumable.size = size;
+}
+
+pop3_error pop3_conn_export_session(const pop3_conn *c, char *octets,
+                                    size_t room, size_t *size) {
+  if (c->stream.tls == NULL) return POP3_E_AGAIN;
+  return pop3_tls_session_export(c->stream.tls, octets, room, size);
 }
 
 void pop3_conn_describe(const pop3_conn *c, pop3_conn_info *info) {
@@ -374,12 +393,12 @@ static double attempt_deadline(const pop3_conn *c) {
   return c->now + left / addresses;
 }
 
-static pop3_step connected(pop3_conn *c) {
+static pop3_step connected(pop3_conn *c, bool loopback) {
   pop3_lookup_release(c->lookup);
   c->lookup = NULL;
-  c->client.cleartext_allowed =
-      c->options.allow_cleartext || pop3_socket_is_loopback(c->stream.fd);
+  c->client.cleartext_allowed = c->options.allow_cleartext || loopback;
   c->stream.active = c->now;
+  c->stream.asked = true; /* the greeting takes a moment */
   c->phase = PHASE_OPEN;
   if (c->options.tls != POP3_TLS_IMPLICIT) return STEP_ON;
   c->client.handshake = true;
@@ -394,10 +413,9 @@ static pop3_step connect_next(pop3_conn *c) {
     c->next = address->ai_next;
     c->attempt = attempt_deadline(c);
     pop3_error error = pop3_socket_connect(address, &c->stream.fd, &system);
-    if (error == POP3_E_OK) return connected(c);
-    if (error != POP3_E_AGAIN) continue;
+    if (error != POP3_E_OK && error != POP3_E_AGAIN) continue;
     c->phase = PHASE_CONNECTING;
-    return wait_for(c, c->stream.fd, false, true);
+    return STEP_ON; /* to a peer on this host it is done already */
   }
   return fail_system(c, system);
 }
@@ -414,8 +432,9 @@ static pop3_step resolve(pop3_conn *c) {
 
 static pop3_step connect_on(pop3_conn *c) {
   int system = ETIMEDOUT;
-  pop3_error error = pop3_socket_finish(c->stream.fd, &system);
-  if (error == POP3_E_OK) return connected(c);
+  bool loopback = false;
+  pop3_error error = pop3_socket_finish(c->stream.fd, &loopback, &system);
+  if (error == POP3_E_OK) return connected(c, loopback);
   bool late = c->next != NULL && c->now >= c->attempt;
   if (error == POP3_E_AGAIN && !late)
     return wait_for(c, c->stream.fd, false, true);
@@ -439,10 +458,12 @@ static pop3_step end_of_stream(pop3_conn *c, pop3_error error, int system) {
 /* ------------------------------------------------------------ TLS */
 
 static pop3_step start_handshake(pop3_conn *c) {
-  bool after_stls = c->client.welcome != NULL;
+  const pop3_tls_peer peer = {c->host,           strlen(c->host),
+                              c->port,           c->client.welcome != NULL,
+                              c->resumable.data, c->resumable.size};
   c->client.handshake = false;
-  pop3_error error = pop3_tls_new(c->context, c->host, strlen(c->host),
-                                  after_stls, &c->stream.tls, &c->failure);
+  pop3_error error =
+      pop3_tls_new(c->context, &peer, &c->stream.tls, &c->failure);
   if (error != POP3_E_OK) {
     pop3_session_poison(c->client.session, error);
     return failed(c);
@@ -473,7 +494,7 @@ static pop3_step shake_hands(pop3_conn *c) {
     bool stuck = error == POP3_E_AGAIN;
     if (verdict == POP3_E_OK) return wait_for(c, c->stream.fd, false, true);
     if (c->stream.budget == 0) return POP3_STEP_AGAIN;
-    error = pop3_stream_feed_handshake(&c->stream, &system, &c->failure);
+    error = pop3_stream_feed(&c->stream, &system, &c->failure);
     if (error == POP3_E_AGAIN) return wait_for(c, c->stream.fd, true, stuck);
     if (error != POP3_E_OK) return end_of_stream(c, error, system);
   }

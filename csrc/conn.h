@@ -16,8 +16,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "buffers.h"
 #include "client.h"
 #include "failure.h"
+#include "interest.h"
 #include "memory.h"
 #include "pop3.h"
 #include "tls.h"
@@ -43,7 +45,8 @@ typedef struct pop3_conn_options {
   pop3_tls_mode tls;
   bool allow_cleartext; /* login in clear to a peer that is not this host */
   pop3_pipelining pipelining;
-  pop3_config engine; /* limits and framing; require_tls follows `tls` */
+  pop3_config engine;    /* limits and framing; require_tls follows `tls` */
+  pop3_buffers *buffers; /* retained; NULL: none are kept */
 } pop3_conn_options;
 
 /* 60 s, 30 s, none; no TLS; the engine's defaults. */
@@ -78,6 +81,14 @@ pop3_error pop3_conn_begin(pop3_conn *conn, const pop3_request *request,
 /* The context that POP3_OP_STLS will use; retained. */
 void pop3_conn_use_context(pop3_conn *conn, pop3_tls_context *context);
 
+/* A session to offer at the handshake, as pop3_conn_export_session gave it;
+ * the caller keeps the octets until the connection is secure or closed. */
+void pop3_conn_use_session(pop3_conn *conn, const char *octets, size_t size);
+
+/* As pop3_tls_session_export; AGAIN without TLS, too. */
+pop3_error pop3_conn_export_session(const pop3_conn *conn, char *octets,
+                                    size_t room, size_t *size);
+
 typedef enum pop3_step {
   POP3_STEP_DONE,   /* the operation is complete */
   POP3_STEP_FAILED, /* it failed: pop3_conn_failure */
@@ -95,23 +106,26 @@ const pop3_event *pop3_conn_event(const pop3_conn *conn);
 /*
  * Keep `text`, a DATA event's or a part of it, in the receive buffer, where the
  * pieces of a message become one span; that lives until the next step, keep or
- * drop. An operation that begins drops what is kept. MEMORY.
+ * drop. `lead`, which is elsewhere and mostly empty, comes before it. An
+ * operation that begins drops what is kept. MEMORY.
  */
-pop3_error pop3_conn_keep(pop3_conn *conn, pop3_span text);
+pop3_error pop3_conn_keep(pop3_conn *conn, const pop3_span *lead,
+                          const pop3_span *text);
 pop3_span pop3_conn_kept(const pop3_conn *conn);
 void pop3_conn_drop(pop3_conn *conn);
+
+/*
+ * What is kept, as a block of its size and a NUL, which is the caller's now, of
+ * the connection's allocator; NULL, and nothing happened, if it cannot be given
+ * away.
+ */
+char *pop3_conn_detach(pop3_conn *conn);
 
 /* End what runs for a reason of the caller's, and the connection with it. */
 void pop3_conn_abort(pop3_conn *conn, const pop3_failure *failure);
 
 /* Of the last FAILED or of an error returned; lives until the next call. */
 const pop3_failure *pop3_conn_failure(const pop3_conn *conn);
-
-typedef struct pop3_interest {
-  int fd;
-  bool readable;
-  bool writable;
-} pop3_interest;
 
 /* What to wait for after WAIT, at most three; valid until the next step. */
 #define POP3_INTERESTS 3

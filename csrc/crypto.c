@@ -57,6 +57,53 @@ bool pop3_random(void *octets, size_t size) {
   return good;
 }
 
+static bool has_length(const EVP_MD *md) {
+  return EVP_MD_get_size(md) > 0 && !(EVP_MD_get_flags(md) & EVP_MD_FLAG_XOF);
+}
+
+pop3_error pop3_digest_new(const char *name, pop3_digest **digest,
+                           pop3_failure *failure) {
+  EVP_MD *md = EVP_MD_fetch(NULL, name, NULL);
+  bool known = md && has_length(md);
+  EVP_MD_CTX *context = known ? EVP_MD_CTX_new() : NULL;
+  bool made = context && EVP_DigestInit_ex(context, md, NULL) == 1;
+  EVP_MD_free(md); /* the context has its own reference */
+  ERR_clear_error();
+  if (!known)
+    return pop3_fail(failure, POP3_E_ARGUMENT,
+                     "OpenSSL offers no digest \"%.64s\" here; \"sha256\" is "
+                     "one that it does",
+                     name);
+  if (!made) {
+    EVP_MD_CTX_free(context);
+    return pop3_fail(failure, POP3_E_MEMORY, NULL);
+  }
+  *digest = context;
+  return POP3_E_OK;
+}
+
+pop3_error pop3_digest_update(pop3_digest *digest, const void *octets,
+                              size_t size) {
+  if (EVP_DigestUpdate(digest, octets, size) == 1) return POP3_E_OK;
+  ERR_clear_error();
+  return POP3_E_MEMORY;
+}
+
+pop3_error pop3_digest_finish(pop3_digest *digest, char hex[POP3_DIGEST_HEX],
+                              size_t *length) {
+  unsigned char octets[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  if (EVP_DigestFinal_ex(digest, octets, &size) != 1) {
+    ERR_clear_error();
+    return POP3_E_MEMORY;
+  }
+  write_hex(octets, size, hex);
+  *length = (size_t)size * 2;
+  return POP3_E_OK;
+}
+
+void pop3_digest_free(pop3_digest *digest) { EVP_MD_CTX_free(digest); }
+
 bool pop3_equal(const void *a, const void *b, size_t size) {
   return CRYPTO_memcmp(a, b, size) == 0;
 }
@@ -104,38 +151,4 @@ pop3_error pop3_base64_decode(const char *text, size_t size, void *out,
   }
   *got = size / 4 * 3 - padding;
   return POP3_E_OK;
-}
-
-/* STUB */
-#include <stdlib.h>
-struct pop3_digest {
-  EVP_MD_CTX *ctx;
-};
-pop3_error pop3_digest_new(const char *name, pop3_digest **digest) {
-  const EVP_MD *md = EVP_get_digestbyname(name);
-  if (!md) return POP3_E_ARGUMENT;
-  pop3_digest *d = malloc(sizeof *d);
-  d->ctx = EVP_MD_CTX_new();
-  EVP_DigestInit_ex(d->ctx, md, NULL);
-  *digest = d;
-  return POP3_E_OK;
-}
-void pop3_digest_update(pop3_digest *d, const void *o, size_t n) {
-  EVP_DigestUpdate(d->ctx, o, n);
-}
-void pop3_digest_finish(pop3_digest *d, char *hex) {
-  unsigned char md[64];
-  unsigned n;
-  EVP_DigestFinal_ex(d->ctx, md, &n);
-  for (unsigned i = 0; i < n; i++) {
-    hex[2 * i] = "0123456789abcdef"[md[i] >> 4];
-    hex[2 * i + 1] = "0123456789abcdef"[md[i] & 15];
-  }
-  hex[2 * n] = 0;
-}
-void pop3_digest_free(pop3_digest *d) {
-  if (d) {
-    EVP_MD_CTX_free(d->ctx);
-    free(d);
-  }
 }

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "errors.h"
+#include "failure.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -19,6 +20,30 @@ pop3_error pop3_apop_digest(const char *timestamp, size_t timestamp_size,
 
 /* Octets that nobody can foretell; false when there are none. */
 bool pop3_random(void *octets, size_t size);
+/*
+ * A digest of what passes by, in pieces: new, update as often as you like,
+ * finish once, free. It is OpenSSL's own object under another name.
+ */
+typedef struct evp_md_ctx_st pop3_digest;
+
+#define POP3_DIGEST_HEX 129 /* the longest are 64 octets, and a NUL */
+
+/* `name` is OpenSSL's ("sha256", "SHA2-256", "blake2s256", ...), in any case.
+ * Errors: ARGUMENT (no such digest here, or one without a length of its own,
+ * as SHAKE), MEMORY; each with a text. */
+pop3_error pop3_digest_new(const char *name, pop3_digest **digest,
+                           pop3_failure *failure);
+
+/* MEMORY: OpenSSL could not; the digest is of no use any more. */
+pop3_error pop3_digest_update(pop3_digest *digest, const void *octets,
+                              size_t size);
+
+/* Lower-case hex and a NUL; `*length` without the NUL. Errors as update. */
+pop3_error pop3_digest_finish(pop3_digest *digest, char hex[POP3_DIGEST_HEX],
+                              size_t *length);
+
+/* At any moment; NULL is allowed. */
+void pop3_digest_free(pop3_digest *digest);
 
 /* Constant-time comparison of `size` octets. */
 bool pop3_equal(const void *a, const void *b, size_t size);
@@ -34,13 +59,6 @@ size_t pop3_base64_encode(const void *octets, size_t size, char *out);
  * are written to `out`, which has room for size / 4 * 3. MALFORMED. */
 pop3_error pop3_base64_decode(const char *text, size_t size, void *out,
                               size_t *got);
-
-#define POP3_DIGEST_HEX 129
-typedef struct pop3_digest pop3_digest;
-pop3_error pop3_digest_new(const char *name, pop3_digest **digest);
-void pop3_digest_update(pop3_digest *digest, const void *octets, size_t size);
-void pop3_digest_finish(pop3_digest *digest, char *hex);
-void pop3_digest_free(pop3_digest *digest);
 
 #pragma GCC visibility pop
 

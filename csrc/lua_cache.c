@@ -5,18 +5,38 @@
 
 /* The cache, or nil. [-0, +1, m] */
 static bool push_cache(lua_State *L, int anchors) {
-  lua_getfield(L, anchors, "cache");
+  lua_rawgeti(L, anchors, POP3_SLOT_CACHE);
   return lua_istable(L, -1);
 }
 
 /* "host:port tls after login" [-0, +1, m] */
-static void push_key(lua_State *L, const pop3_connection *u) {
-  const pop3_client *client = pop3_conn_client(u->conn);
+static void push_key(lua_State *L, const pop3_connection *u, bool after) {
   pop3_conn_info info;
   pop3_conn_describe(u->conn, &info);
   lua_pushfstring(L, "%s:%d %s%s", info.host, (int)info.port,
-                  info.secure ? "tls" : "clear",
-                  client->authenticated ? " after login" : "");
+                  info.secure ? "tls" : "clear", after ? " after login" : "");
+}
+
+static bool is_after(const pop3_connection *u) {
+  return pop3_conn_client(u->conn)->authenticated;
+}
+
+bool pop3_cache_is_given(lua_State *L, int anchors) {
+  bool given = push_cache(L, anchors);
+  lua_pop(L, 1);
+  return given;
+}
+
+bool pop3_cache_lacks_login(lua_State *L, pop3_connection *u, int anchors) {
+  if (!push_cache(L, anchors)) {
+    lua_pop(L, 1);
+    return true;
+  }
+  push_key(L, u, true);
+  lua_rawget(L, -2);
+  bool lacks = lua_isnil(L, -1);
+  lua_pop(L, 2);
+  return lacks;
 }
 
 /* One line after the other, by the rules for what a server sends. */
@@ -32,7 +52,7 @@ void pop3_cache_recall(lua_State *L, pop3_connection *u, int anchors) {
   size_t size;
   if (caps->known) return;
   if (push_cache(L, anchors)) {
-    push_key(L, u);
+    push_key(L, u, is_after(u));
     lua_rawget(L, -2);
     if (lua_type(L, -1) == LUA_TSTRING) {
       const char *text = lua_tolstring(L, -1, &size);
@@ -43,14 +63,22 @@ void pop3_cache_recall(lua_State *L, pop3_connection *u, int anchors) {
   lua_pop(L, 1);
 }
 
+/* The cache is on the top. [-0, +0, m] */
+static void remember(lua_State *L, const pop3_connection *u,
+                     const pop3_caps *caps, bool after) {
+  if (!caps->known) return;
+  push_key(L, u, after);
+  lua_pushlstring(L, caps->text.size > 0 ? caps->text.data : "",
+                  caps->text.size);
+  lua_rawset(L, -3);
+}
+
 void pop3_cache_remember(lua_State *L, pop3_connection *u, int anchors) {
-  const pop3_caps *caps = &pop3_conn_client(u->conn)->caps;
-  if (!caps->known || pop3_conn_is_closed(u->conn)) return;
+  const pop3_client *client = pop3_conn_client(u->conn);
+  if (pop3_conn_is_closed(u->conn)) return; /* a closed one is not secure */
   if (push_cache(L, anchors)) {
-    push_key(L, u);
-    lua_pushlstring(L, caps->text.size > 0 ? caps->text.data : "",
-                    caps->text.size);
-    lua_rawset(L, -3);
+    remember(L, u, &client->caps, client->authenticated);
+    remember(L, u, &client->before, false);
   }
   lua_pop(L, 1);
 }

@@ -16,6 +16,11 @@
  * [-0, +0, m] */
 void pop3_cache_recall(lua_State *L, pop3_connection *connection, int anchors);
 
+/* Is there a cache? Does it lack what is said after a login? [-0, +0, m] */
+bool pop3_cache_is_given(lua_State *L, int anchors);
+bool pop3_cache_lacks_login(lua_State *L, pop3_connection *connection,
+                            int anchors);
+
 /* Let the cache know what we know. [-0, +0, m] */
 void pop3_cache_remember(lua_State *L, pop3_connection *connection,
                          int anchors);

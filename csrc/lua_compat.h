@@ -11,6 +11,8 @@
 #include <limits.h>
 #include <lua.h>
 #include <lualib.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 #if LUA_VERSION_NUM < 502
 
@@ -52,6 +54,20 @@ static inline void *compat_testudata(lua_State *L, int index,
 #endif
 
 /*
+ * A string made of a block of `size` octets and a NUL, which was allocated by
+ * the allocator and is Lua's now, copied or not. [-0, +1, m]
+ */
+#if LUA_VERSION_NUM >= 505
+#define compat_has_external_strings 1
+#define compat_pushexternal(L, block, size, resize, state) \
+  ((void)lua_pushexternalstring(L, block, size, resize, state))
+#else
+#define compat_has_external_strings 0
+#define compat_pushexternal(L, block, size, resize, state) \
+  ((void)(resize), (void)(state), (void)lua_pushlstring(L, block, size))
+#endif
+
+/*
  * The stream of an open Lua file at `index`, or NULL for a closed one or for
  * anything else. [-0, +0, m]
  */
@@ -63,6 +79,16 @@ static inline FILE *compat_testfile(lua_State *L, int index) {
   luaL_Stream *stream = luaL_testudata(L, index, LUA_FILEHANDLE);
   return stream != NULL && stream->closef != NULL ? stream->f : NULL;
 #endif
+}
+
+/*
+ * Somebody else has written to the stream's descriptor: let the stream know
+ * where it is now, as POSIX wants it before the stream is used again. Nothing
+ * for what cannot seek.
+ */
+static inline void compat_resync(FILE *file) {
+  off_t at = lseek(fileno(file), 0, SEEK_CUR);
+  if (at >= 0) (void)fseeko(file, at, SEEK_SET);
 }
 
 /* Is the number at `index` an integer by type? Before 5.3 none is. */

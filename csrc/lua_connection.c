@@ -11,11 +11,25 @@
 #include "lua_operation.h"
 #include "lua_options.h"
 #include "lua_secret.h"
+#include "lua_session.h"
 
 #define CONNECTION_TYPE "pop3.connection"
+#define BUFFERS_TYPE "pop3.buffers"
 
 /* The block's second part begins where malloc's alignment allows any type. */
 #define CONN_OFFSET ((sizeof(pop3_connection) + 15) / 16 * 16)
+
+/* The state's receive buffers; its address is the key in the registry. */
+static const char buffers_key = 0;
+
+/* [-0, +0, -] */
+static pop3_buffers *find_buffers(lua_State *L) {
+  lua_pushlightuserdata(L, (void *)(size_t)&buffers_key);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  pop3_buffers **buffers = lua_touserdata(L, -1);
+  lua_pop(L, 1);
+  return *buffers;
+}
 
 /* ------------------------------------------------------------ the userdata */
 
@@ -108,7 +122,7 @@ int pop3_lua_is_safe(lua_State *L) {
 int pop3_lua_welcome(lua_State *L) {
   pop3_connection_check(L, 1, "getwelcome");
   compat_getuservalue(L, 1);
-  lua_getfield(L, -1, "welcome");
+  lua_rawgeti(L, -1, POP3_SLOT_WELCOME);
   return 1;
 }
 
@@ -131,12 +145,13 @@ static void set_integer(lua_State *L, const char *key, lua_Integer value) {
 
 /* [-0, +0, m] the table is on top */
 static void set_tls_info(lua_State *L, const pop3_tls_info *tls) {
-  lua_createtable(L, 0, 5);
+  lua_createtable(L, 0, 6);
   set_string(L, "version", tls->version);
   set_string(L, "cipher", tls->cipher);
   set_string(L, "group", tls->group);
   set_string(L, "alpn", tls->alpn);
   set_boolean(L, "verified", tls->verified);
+  set_boolean(L, "resumed", tls->resumed);
   lua_setfield(L, -2, "tls");
 }
 
@@ -163,7 +178,33 @@ static const luaL_Reg metamethods[] = {
     {NULL, NULL},
 };
 
+/* [-0, +0, -] */
+static int buffers_gc(lua_State *L) {
+  pop3_buffers **buffers = compat_testudata(L, 1, BUFFERS_TYPE);
+  if (buffers == NULL) return 0;
+  pop3_buffers_release(*buffers);
+  *buffers = NULL;
+  return 0;
+}
+
+/* Connections retain them: whichever is finalised last frees them.
+ * [-0, +0, m] */
+static void open_buffers(lua_State *L) {
+  pop3_allocator allocator;
+  allocator.resize = lua_getallocf(L, &allocator.state);
+  lua_pushlightuserdata(L, (void *)(size_t)&buffers_key);
+  pop3_buffers **buffers = lua_newuserdata(L, sizeof *buffers);
+  *buffers = NULL;
+  luaL_newmetatable(L, BUFFERS_TYPE);
+  lua_pushcfunction(L, buffers_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  *buffers = pop3_buffers_new(&allocator); /* NULL: every call allocates */
+  lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
 void pop3_open_connections(lua_State *L) {
+  open_buffers(L);
   luaL_newmetatable(L, CONNECTION_TYPE);
   compat_setfuncs(L, metamethods);
   set_string(L, "__name", CONNECTION_TYPE);
@@ -185,6 +226,7 @@ typedef struct connect_options {
   int framing;
   bool allow_cleartext;
   int pipelining;
+  pop3_span session;
   pop3_config engine;
 } connect_options;
 
@@ -209,6 +251,7 @@ static const pop3_option option_rows[] = {
     {"pipelining", POP3_OPTION_ANY, 0, NULL}, /* by read_pipelining */
     {"wait", POP3_OPTION_FUNCTION, 0, NULL},
     {"cache", POP3_OPTION_TABLE, 0, NULL},
+    OPTION(session, OCTETS, NULL),
     POP3_LIMITS(LIMIT_OPTION)};
 
 static void connect_options_init(connect_options *options, bool implicit) {
@@ -243,7 +286,8 @@ static pop3_tls_context *context_of_table(lua_State *L, int index,
                                           pop3_failure *failure) {
   pop3_tls_options tls;
   pop3_tls_options_init(&tls);
-  pop3_option_set set = {pop3_tls_option_rows, pop3_tls_option_count, &tls};
+  pop3_option_set set = {pop3_tls_option_rows, pop3_tls_option_count, &tls,
+                         false};
   pop3_options_read(L, index, method, &set, 1);
   return pop3_lua_context_for(L, &tls, failure);
 }
@@ -277,14 +321,15 @@ static int wrong_argument(lua_State *L, const char *class, int argument,
 
 /* A zeroed connection with a metatable and a user value. [-0, +1, m] */
 static pop3_connection *new_connection(lua_State *L,
-                                       const pop3_conn_options *options) {
+                                       pop3_conn_options *options) {
+  options->buffers = find_buffers(L);
   size_t size = CONN_OFFSET + pop3_conn_size(options);
   pop3_connection *u = lua_newuserdata(L, size);
   memset(u, 0, sizeof *u);
   u->allocator.resize = lua_getallocf(L, &u->allocator.state);
   luaL_getmetatable(L, CONNECTION_TYPE);
   lua_setmetatable(L, -2);
-  lua_newtable(L);
+  lua_createtable(L, POP3_SLOTS, 0);
   compat_setuservalue(L, -2);
   pop3_octets_init(&u->partial, &u->allocator);
   pop3_octets_init(&u->trace, &u->allocator);
@@ -327,15 +372,16 @@ static int read_pipelining(lua_State *L, const char *class) {
   return pipelining;
 }
 
-/* Read all options, TLS's too, so that a typo in either is found. */
-static void read_options(lua_State *L, const char *class,
+/* Read all options, TLS's too, so that a typo in either is found. True: there
+ * are some of TLS's. */
+static bool read_options(lua_State *L, const char *class,
                          connect_options *options, pop3_tls_options *tls) {
   bool implicit = strcmp(class, "POP3_SSL") == 0;
   connect_options_init(options, implicit);
   pop3_tls_options_init(tls);
   pop3_option_set sets[2] = {
-      {option_rows, sizeof option_rows / sizeof *option_rows, options},
-      {pop3_tls_option_rows, pop3_tls_option_count, tls},
+      {option_rows, sizeof option_rows / sizeof *option_rows, options, false},
+      {pop3_tls_option_rows, pop3_tls_option_count, tls, false},
   };
   pop3_options_read(L, AT_OPTIONS, class, sets, 2);
   options->pipelining = read_pipelining(L, class);
@@ -343,6 +389,7 @@ static void read_options(lua_State *L, const char *class,
     pop3_argument_error(L, class, 3,
                         "POP3_SSL is tls = \"implicit\"; use "
                         "POP3 for the others");
+  return sets[1].used;
 }
 
 /* The `context` option, or one of the other TLS options. [-0, +0, v] */
@@ -360,20 +407,12 @@ static pop3_error take_context(lua_State *L, const char *class,
   return POP3_E_OK;
 }
 
-static bool is_given(lua_State *L, const char *key) {
-  lua_getfield(L, AT_OPTIONS, key);
-  bool given = !lua_isnil(L, -1);
-  lua_pop(L, 1);
-  return given;
-}
-
 /* TLS now, or options that are meant for stls() later. */
 static bool needs_context(lua_State *L, const connect_options *options) {
-  if (options->tls != POP3_TLS_NONE || is_given(L, "context")) return true;
-  for (size_t i = 0; i < pop3_tls_option_count; i++) {
-    if (is_given(L, pop3_tls_option_rows[i].key)) return true;
-  }
-  return false;
+  lua_getfield(L, AT_OPTIONS, "context");
+  bool given = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return given || options->tls != POP3_TLS_NONE;
 }
 
 static pop3_error open_connection(lua_State *L, const char *class,
@@ -392,10 +431,19 @@ static void take_values(lua_State *L, pop3_connection *u) {
   compat_getuservalue(L, AT_CONNECTION);
   lua_getfield(L, AT_OPTIONS, "wait");
   u->waits_outside = !lua_isnil(L, -1);
-  lua_setfield(L, -2, "wait");
+  lua_rawseti(L, -2, POP3_SLOT_WAIT);
   lua_getfield(L, AT_OPTIONS, "cache");
-  lua_setfield(L, -2, "cache");
+  lua_rawseti(L, -2, POP3_SLOT_CACHE);
   lua_pop(L, 1);
+}
+
+/* The `session` option. [-0, +0, v] */
+static pop3_error take_session(lua_State *L, pop3_failure *failure) {
+  lua_getfield(L, AT_OPTIONS, "session");
+  pop3_error error =
+      pop3_connection_use_session(L, AT_CONNECTION, lua_gettop(L), failure);
+  lua_pop(L, 1);
+  return error;
 }
 
 int pop3_lua_connect(lua_State *L) {
@@ -407,15 +455,17 @@ int pop3_lua_connect(lua_State *L) {
   lua_settop(L, AT_OPTIONS);
   check_host(L, class);
   check_port(L, class);
-  read_options(L, class, &options, &tls);
+  bool tls_given = read_options(L, class, &options, &tls);
   conn_options_from(&options, &conn_options);
   pop3_connection *u = new_connection(L, &conn_options);
   u->class = strcmp(class, "POP3_SSL") == 0 ? "POP3_SSL" : "POP3";
   take_values(L, u);
   u->safe = lua_toboolean(L, AT_SAFE) != 0;
   pop3_error error = POP3_E_OK;
-  if (needs_context(L, &options))
+  if (tls_given || needs_context(L, &options))
     error = take_context(L, class, u, &tls, &failure);
+  if (error == POP3_E_OK && options.session.data != NULL)
+    error = take_session(L, &failure);
   if (error == POP3_E_OK) error = open_connection(L, class, u, &failure);
   if (error == POP3_E_ARGUMENT)
     return pop3_argument_error(L, class, 1, "%s", failure.text);

@@ -17,12 +17,26 @@
 
 typedef struct pop3_method pop3_method;
 
-/*
- * The userdata; the connection's memory follows in the same block. Its user
- * value is a table of what has to stay alive: the running call's arguments from
- * 1 on, "top" and "sink", its results "status", "lines", "value", "digest",
- * "listing" and "extras"; "debug" and "wait", the functions; "cache".
- */
+/* The connection's table, its user value, holds what has to stay alive. */
+enum pop3_slot {
+  POP3_SLOT_ARGUMENTS = 1, /* three of them: of the running call */
+  POP3_SLOT_TOP = 4,
+  POP3_SLOT_SINK,
+  POP3_SLOT_STATUS, /* its results so far */
+  POP3_SLOT_LINES,
+  POP3_SLOT_VALUE,
+  POP3_SLOT_DIGEST,
+  POP3_SLOT_LISTING,
+  POP3_SLOT_EXTRAS,
+  POP3_SLOT_CALL = POP3_SLOT_EXTRAS, /* up to here: emptied after each call */
+  POP3_SLOT_WELCOME,
+  POP3_SLOT_DEBUG, /* functions */
+  POP3_SLOT_WAIT,
+  POP3_SLOT_CACHE,
+  POP3_SLOTS = POP3_SLOT_CACHE
+};
+
+/* The userdata; the connection's memory follows in the same block. */
 typedef struct pop3_connection {
   pop3_conn *conn; /* NULL until its options are known */
   pop3_allocator allocator;

@@ -25,7 +25,7 @@ const pop3_option pop3_tls_option_rows[] = {
     OPTION(min_version, STRING), OPTION(max_version, STRING),
     OPTION(ciphers, STRING),     OPTION(ciphersuites, STRING),
     OPTION(groups, STRING),      OPTION(security_level, LEVEL),
-    OPTION(alpn, BOOLEAN),
+    OPTION(alpn, BOOLEAN),       OPTION(resume, BOOLEAN),
 };
 const size_t pop3_tls_option_count =
     sizeof pop3_tls_option_rows / sizeof *pop3_tls_option_rows;
@@ -176,7 +176,8 @@ pop3_tls_context *pop3_lua_context_for(lua_State *L,
 int pop3_lua_context(lua_State *L) {
   pop3_tls_options options;
   pop3_failure failure = {0};
-  pop3_option_set set = {pop3_tls_option_rows, pop3_tls_option_count, &options};
+  pop3_option_set set = {pop3_tls_option_rows, pop3_tls_option_count, &options,
+                         false};
   pop3_tls_options_init(&options);
   if (!lua_isnoneornil(L, 1) && !lua_istable(L, 1))
     return pop3_argument_error(L, "context", 1, "option table expected, got %s",

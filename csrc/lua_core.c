@@ -11,6 +11,7 @@
 #include "lua_method.h"
 #include "lua_operation.h"
 #include "lua_secret.h"
+#include "lua_session.h"
 
 /* Names are resolved in Lua for the function only that Lua looks up. */
 #if defined(__GNUC__)
@@ -48,6 +49,7 @@ static const luaL_Reg functions[] = {
     {"close", pop3_lua_close},
     {"trace", pop3_lua_trace},
     {"info", pop3_lua_describe},
+    {"session_export", pop3_lua_session_export},
     {"welcome", pop3_lua_welcome},
     {"is_safe", pop3_lua_is_safe},
     {"context", pop3_lua_context},

@@ -22,11 +22,9 @@ pop3_error pop3_delivery_use_hash(pop3_delivery *d, const char *name,
                                   pop3_failure *failure) {
   if (strlen(name) >= sizeof d->hash)
     return pop3_fail(failure, POP3_E_ARGUMENT, "OpenSSL knows no such digest");
-  pop3_error error = pop3_digest_new(name, &d->digest);
-  if (error != POP3_E_OK)
-    return pop3_fail(failure, error, "OpenSSL knows no digest \"%s\"", name);
-  memcpy(d->hash, name, strlen(name) + 1);
-  return POP3_E_OK;
+  pop3_error error = pop3_digest_new(name, &d->digest, failure);
+  if (error == POP3_E_OK) memcpy(d->hash, name, strlen(name) + 1);
+  return error;
 }
 
 /* ------------------------------------------------------------ aiming */
@@ -59,8 +57,9 @@ bool pop3_delivery_aim(lua_State *L, pop3_delivery *d, int index, int anchors) {
   if (!file && lua_type(L, index) != LUA_TFUNCTION) return false;
   d->mode = file ? POP3_TO_FILE : POP3_TO_LUA;
   d->aimed = file;
+  d->lua_file = lua_isuserdata(L, index);
   lua_pushvalue(L, index);
-  lua_setfield(L, anchors, "sink");
+  lua_rawseti(L, anchors, POP3_SLOT_SINK);
   return true;
 }
 
@@ -77,24 +76,46 @@ static pop3_error open_sink(lua_State *L, pop3_connection *u,
   if (lua_istable(L, -1)) {
     lua_pushliteral(L, "path");
     lua_rawget(L, -2);
-    pop3_error error =
-        pop3_file_open_path(lua_tostring(L, -1), threaded, &d->file, failure);
+    pop3_error error = pop3_file_open_path(&u->allocator, lua_tostring(L, -1),
+                                           threaded, &d->file, failure);
     lua_pop(L, 1);
     return error;
   }
   FILE *file = compat_testfile(L, -1);
   int fd = file != NULL ? descriptor_of_file(file) : (int)lua_tonumber(L, -1);
-  return pop3_file_use_fd(fd, threaded, &d->file, failure);
+  return pop3_file_use_fd(&u->allocator, fd, threaded, &d->file, failure);
 }
 
 pop3_error pop3_delivery_open(lua_State *L, pop3_connection *u, int anchors,
                               pop3_failure *failure) {
   if (!u->delivery.aimed) return POP3_E_OK;
   u->delivery.aimed = false;
-  lua_getfield(L, anchors, "sink");
+  lua_rawgeti(L, anchors, POP3_SLOT_SINK);
   pop3_error error = open_sink(L, u, failure);
   lua_pop(L, 1);
   return error;
+}
+
+/* The Lua file that was aimed at and is open, or NULL. [-0, +0, m] */
+static FILE *aimed_file(lua_State *L, int anchors) {
+  lua_rawgeti(L, anchors, POP3_SLOT_SINK);
+  FILE *file = compat_testfile(L, -1);
+  lua_pop(L, 1);
+  return file;
+}
+
+bool pop3_delivery_is_lost(lua_State *L, const pop3_delivery *d, int anchors) {
+  return d->file != NULL && d->lua_file && aimed_file(L, anchors) == NULL;
+}
+
+void pop3_delivery_close(lua_State *L, pop3_delivery *d, int anchors) {
+  FILE *file = d->lua_file ? aimed_file(L, anchors) : NULL;
+  pop3_file_release(d->file);
+  if (file != NULL) compat_resync(file);
+  d->file = NULL;
+  d->lua_file = d->finishing = false;
+  lua_pushnil(L);
+  lua_rawseti(L, anchors, POP3_SLOT_SINK);
 }
 
 /* Write all of it, and make it durable; for hosts that wait. */
@@ -115,10 +136,15 @@ int pop3_lua_save(lua_State *L) {
   pop3_failure failure;
   size_t size;
   const char *path = luaL_checkstring(L, 1);
+  luaL_argcheck(L, strlen(path) == compat_rawlen(L, 1), 1,
+                "a path without NUL");
   const char *octets = luaL_checklstring(L, 2, &size);
-  pop3_error error = pop3_file_open_path(path, false, &file, &failure);
+  pop3_allocator allocator;
+  allocator.resize = lua_getallocf(L, &allocator.state);
+  pop3_error error =
+      pop3_file_open_path(&allocator, path, false, &file, &failure);
   if (error == POP3_E_OK) error = write_whole(file, octets, size, &failure);
-  pop3_file_abandon(file);
+  pop3_file_release(file);
   return error == POP3_E_OK ? 0 : pop3_push_error(L, &failure);
 }
 
@@ -126,14 +152,12 @@ int pop3_lua_save(lua_State *L) {
 
 pop3_error pop3_delivery_start(pop3_delivery *d, uint64_t announced,
                                pop3_failure *failure) {
-  pop3_error error = POP3_E_OK;
   if (d->asked == POP3_TO_SINKS) d->mode = POP3_TO_SINKS;
   d->octets = 0;
   d->announced = announced;
-  memset(&d->eol, 0, sizeof d->eol);
-  if (d->hash[0] != '\0' && d->digest == NULL)
-    error = pop3_digest_new(d->hash, &d->digest);
-  return error == POP3_E_OK ? error : pop3_fail(failure, error, NULL);
+  d->eol.held = false;
+  if (d->hash[0] == '\0' || d->digest != NULL) return POP3_E_OK;
+  return pop3_digest_new(d->hash, &d->digest, failure);
 }
 
 static pop3_error exceeds(const pop3_delivery *d, pop3_failure *failure) {
@@ -144,9 +168,13 @@ static pop3_error exceeds(const pop3_delivery *d, pop3_failure *failure) {
       pop3_error_text(POP3_E_OCTETS), (unsigned long long)d->limit, advice);
 }
 
-static pop3_error count(pop3_delivery *d, size_t octets,
-                        pop3_failure *failure) {
-  d->octets += octets;
+/* Octets that the receiver gets: into the digest, and into the count. */
+static pop3_error account(pop3_delivery *d, pop3_span text,
+                          pop3_failure *failure) {
+  if (d->digest != NULL && text.size > 0 &&
+      pop3_digest_update(d->digest, text.data, text.size) != POP3_E_OK)
+    return pop3_fail(failure, POP3_E_MEMORY, NULL);
+  d->octets += text.size;
   if (d->limit > 0 && d->octets > d->limit) return exceeds(d, failure);
   return POP3_E_OK;
 }
@@ -160,39 +188,43 @@ static char *writable(pop3_span text) {
   return pointer.to;
 }
 
-pop3_error pop3_delivery_take(pop3_delivery *d, pop3_span *text,
+/* What the receiver gets of a piece. */
+pop3_error pop3_delivery_take(pop3_delivery *d, pop3_pieces *pieces,
                               pop3_failure *failure) {
-  if (d->lf) text->size = pop3_eol_lf(&d->eol, writable(*text), text->size);
-  if (d->digest != NULL) pop3_digest_update(d->digest, text->data, text->size);
-  return count(d, text->size, failure);
+  pop3_span *text = &pieces->text;
+  bool lead = false;
+  if (d->lf)
+    text->size = pop3_eol_lf(&d->eol, writable(*text), text->size, &lead);
+  pieces->lead.data = "\r";
+  pieces->lead.size = lead;
+  pop3_error error = account(d, pieces->lead, failure);
+  return error == POP3_E_OK ? account(d, *text, failure) : error;
 }
 
 pop3_error pop3_delivery_take_line(pop3_delivery *d, const pop3_event *event,
                                    pop3_failure *failure) {
-  const char *eol = d->lf ? "\n" : "\r\n";
-  size_t eol_size = event->last ? strlen(eol) : 0;
-  if (d->digest != NULL) {
-    pop3_digest_update(d->digest, event->text.data, event->text.size);
-    pop3_digest_update(d->digest, eol, eol_size);
-  }
-  return count(d, event->text.size + eol_size, failure);
+  pop3_span eol = {d->lf ? "\n" : "\r\n", d->lf ? 1 : 2};
+  pop3_error error = account(d, event->text, failure);
+  if (error != POP3_E_OK || !event->last) return error;
+  return account(d, eol, failure);
 }
 
-bool pop3_delivery_finish_digest(pop3_delivery *d, char *hex) {
+bool pop3_delivery_finish_digest(pop3_delivery *d, char hex[POP3_DIGEST_HEX]) {
+  size_t length;
   if (d->digest == NULL) return false;
-  pop3_digest_finish(d->digest, hex);
+  bool made = pop3_digest_finish(d->digest, hex, &length) == POP3_E_OK;
   pop3_digest_free(d->digest);
   d->digest = NULL;
-  return true;
+  return made;
 }
 
 void pop3_delivery_abandon(pop3_delivery *d) {
-  pop3_file_abandon(d->file);
+  pop3_file_release(d->file);
   pop3_digest_free(d->digest);
   d->file = NULL;
   d->digest = NULL;
   d->hash[0] = '\0';
-  d->writing.size = 0;
+  d->writing.lead.size = d->writing.text.size = 0;
   d->finishing = d->aimed = false;
   d->mode = POP3_TO_NOWHERE;
 }

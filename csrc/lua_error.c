@@ -37,9 +37,19 @@
   X(ENOENT)              \
   X(ENOTDIR)             \
   X(EISDIR)              \
+  X(EEXIST)              \
+  X(EBUSY)               \
+  X(ELOOP)               \
+  X(ENAMETOOLONG)        \
+  X(EROFS)               \
+  X(ENXIO)               \
+  X(ENODEV)              \
+  X(ESTALE)              \
   X(ENOSPC)              \
+  X(EDQUOT)              \
   X(EBADF)               \
   X(EFBIG)               \
+  X(ECANCELED)           \
   X(ENOTCONN)
 
 typedef struct system_error {

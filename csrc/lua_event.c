@@ -23,18 +23,12 @@ static int no_memory(lua_State *L) {
 
 /* ------------------------------------------------------------ beginning */
 
-void pop3_events_begin(lua_State *L, pop3_connection *u, int anchors) {
-  static const char *const names[] = {"status", "lines",   "value",
-                                      "digest", "listing", "extras"};
+void pop3_events_begin(pop3_connection *u) {
   u->lines = 0;
   u->octets = 0;
   u->drained = 0;
   u->partial.size = 0;
   u->listing = NULL;
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    lua_pushnil(L);
-    lua_setfield(L, anchors, names[i]);
-  }
 }
 
 /* ------------------------------------------------------------ ending early */
@@ -49,6 +43,7 @@ void pop3_condemn(pop3_connection *u, const pop3_failure *failure) {
   }
   *u->verdict = *failure;
   pop3_delivery_abandon(&u->delivery);
+  pop3_conn_drop(u->conn);
   pop3_client_curtail(pop3_conn_client(u->conn));
 }
 
@@ -61,14 +56,15 @@ static int drain(pop3_connection *u, const pop3_event *event) {
 
 /* ------------------------------------------------------------ status lines */
 
-/* A table of the connection's, made when it is needed. [-0, +1, m] */
-static void push_table(lua_State *L, const char *key) {
-  lua_getfield(L, POP3_AT_ANCHORS, key);
+/* The table of what rides behind a login, made when it is needed.
+ * [-0, +1, m] */
+static void push_extras(lua_State *L) {
+  lua_rawgeti(L, POP3_AT_ANCHORS, POP3_SLOT_EXTRAS);
   if (!lua_isnil(L, -1)) return;
   lua_pop(L, 1);
   lua_newtable(L);
   lua_pushvalue(L, -1);
-  lua_setfield(L, POP3_AT_ANCHORS, key);
+  lua_rawseti(L, POP3_AT_ANCHORS, POP3_SLOT_EXTRAS);
 }
 
 /* The server's refusal as an error object. [-0, +1, m] */
@@ -81,7 +77,7 @@ static void push_refusal(lua_State *L, const pop3_event *event) {
 
 /* extras.errors[name] = error [-1, +0, m] */
 static void keep_error(lua_State *L, const char *name) {
-  push_table(L, "extras");
+  push_extras(L);
   lua_getfield(L, -1, "errors");
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
@@ -103,7 +99,7 @@ static void keep_stat(lua_State *L, const pop3_event *event) {
     keep_error(L, "stat");
     return;
   }
-  push_table(L, "extras");
+  push_extras(L);
   lua_createtable(L, 0, 2);
   lua_pushvalue(L, -4);
   lua_setfield(L, -2, "count");
@@ -129,7 +125,7 @@ static void take_extra(lua_State *L, const pop3_event *event) {
   } else if (event->command == POP3_STAT) {
     keep_stat(L, event);
   } else if (event->command == POP3_QUIT) {
-    push_table(L, "extras");
+    push_extras(L);
     lua_pushlstring(L, event->text.data, event->text.size);
     lua_setfield(L, -2, name);
     lua_pop(L, 1);
@@ -142,9 +138,9 @@ static void start_listing(lua_State *L, pop3_connection *u,
   if (u->listing == NULL) {
     u->listing = pop3_push_listing(L);
     lua_pushvalue(L, -1);
-    lua_setfield(L, POP3_AT_ANCHORS, "listing");
+    lua_rawseti(L, POP3_AT_ANCHORS, POP3_SLOT_LISTING);
     if (u->method->operation == POP3_OP_LOGIN) {
-      push_table(L, "extras");
+      push_extras(L);
       lua_pushvalue(L, -2);
       lua_setfield(L, -2, "listing");
       lua_pop(L, 1);
@@ -154,26 +150,30 @@ static void start_listing(lua_State *L, pop3_connection *u,
   if (event->command == POP3_UIDL) u->listing->has_uids = true;
 }
 
+static uint64_t announced(const pop3_delivery *d, const pop3_event *event) {
+  return d->watched ? pop3_parse_announced(event->text) : 0;
+}
+
 /* A message or a list of lines follows. [-0, +n, m] */
 static int start_body(lua_State *L, pop3_connection *u,
                       const pop3_event *event) {
   bool message = event->command == POP3_RETR || event->command == POP3_TOP;
   pop3_failure failure;
-  if (pop3_delivery_start(&u->delivery, pop3_parse_announced(event->text),
+  if (pop3_delivery_start(&u->delivery, announced(&u->delivery, event),
                           &failure) != POP3_E_OK)
     pop3_condemn(u, &failure);
   if (u->delivery.mode == POP3_TO_TABLE || !message) {
     u->lines = 0;
     lua_newtable(L);
     lua_pushvalue(L, -1);
-    lua_setfield(L, POP3_AT_ANCHORS, "lines");
+    lua_rawseti(L, POP3_AT_ANCHORS, POP3_SLOT_LINES);
     lua_replace(L, POP3_AT_LINES);
     return 0;
   }
-  bool announced = u->delivery.mode == POP3_TO_SINKS ||
-                   u->method->mode == POP3_TO_LINES ||
-                   u->method->mode == POP3_TO_LUA;
-  if (!announced) return 0;
+  bool said = u->delivery.mode == POP3_TO_SINKS ||
+              u->method->mode == POP3_TO_LINES ||
+              u->method->mode == POP3_TO_LUA;
+  if (!said) return 0;
   lua_pushliteral(L, "open");
   return 1;
 }
@@ -214,7 +214,7 @@ static int take_status(lua_State *L, pop3_connection *u,
   }
   if (login && event->command != POP3_PASS) return 0;
   lua_pushlstring(L, event->text.data, event->text.size);
-  lua_setfield(L, POP3_AT_ANCHORS, "status");
+  lua_rawseti(L, POP3_AT_ANCHORS, POP3_SLOT_STATUS);
   return event->more ? start_body(L, u, event) : 0;
 }
 
@@ -256,7 +256,7 @@ int pop3_flush_lines(lua_State *L, pop3_connection *u) {
   lua_pushnil(L);
   lua_replace(L, POP3_AT_LINES);
   lua_pushnil(L);
-  lua_setfield(L, POP3_AT_ANCHORS, "lines");
+  lua_rawseti(L, POP3_AT_ANCHORS, POP3_SLOT_LINES);
   return 3;
 }
 
@@ -264,7 +264,7 @@ int pop3_flush_lines(lua_State *L, pop3_connection *u) {
 static void renew_lines(lua_State *L) {
   lua_createtable(L, LINES_AT_ONCE, 0);
   lua_pushvalue(L, -1);
-  lua_setfield(L, POP3_AT_ANCHORS, "lines");
+  lua_rawseti(L, POP3_AT_ANCHORS, POP3_SLOT_LINES);
   lua_replace(L, POP3_AT_LINES);
 }
 
@@ -295,9 +295,21 @@ static int take_line(lua_State *L, pop3_connection *u,
 
 /* ------------------------------------------------------------ messages */
 
-/* The whole message is where it was received. [-0, +1, m] */
+/* From this size on a string that is not copied is worth its bookkeeping. */
+#define LEAST_DETACHED 65536
+
+/* The whole message is where it was received; Lua 5.5 can have the block.
+ * [-0, +1, m] */
 static void push_kept(lua_State *L, pop3_connection *u) {
   pop3_span kept = pop3_conn_kept(u->conn);
+  if (compat_has_external_strings && kept.size >= LEAST_DETACHED) {
+    char *block = pop3_conn_detach(u->conn);
+    if (block != NULL) {
+      compat_pushexternal(L, block, kept.size, u->allocator.resize,
+                          u->allocator.state);
+      return;
+    }
+  }
   lua_pushlstring(L, kept.data, kept.size);
   pop3_conn_drop(u->conn);
 }
@@ -331,31 +343,46 @@ static int complete_message(lua_State *L, pop3_connection *u) {
     lua_insert(L, -3);
     return 3;
   }
-  lua_setfield(L, POP3_AT_ANCHORS, "digest");
-  lua_setfield(L, POP3_AT_ANCHORS, "value");
+  lua_rawseti(L, POP3_AT_ANCHORS, POP3_SLOT_DIGEST);
+  lua_rawseti(L, POP3_AT_ANCHORS, POP3_SLOT_VALUE);
   return pop3_flush_lines(L, u);
+}
+
+/* "chunk", string [-0, +n, m] */
+static int push_chunk(lua_State *L, const pop3_pieces *pieces) {
+  if (pieces->lead.size + pieces->text.size == 0) return 0;
+  lua_pushliteral(L, "chunk");
+  lua_pushlstring(L, pieces->text.data, pieces->text.size);
+  if (pieces->lead.size == 0) return 2;
+  lua_pushlstring(L, pieces->lead.data, pieces->lead.size);
+  lua_insert(L, -2);
+  lua_concat(L, 2);
+  return 2;
+}
+
+/* [-0, +0, m] */
+static void keep(lua_State *L, pop3_connection *u, const pop3_pieces *pieces) {
+  if (pop3_conn_keep(u->conn, &pieces->lead, &pieces->text) != POP3_E_OK)
+    no_memory(L);
 }
 
 /* [-0, +n, m] */
 static int take_data(lua_State *L, pop3_connection *u,
                      const pop3_event *event) {
   pop3_failure failure;
-  pop3_span text = event->text;
-  if (pop3_delivery_take(&u->delivery, &text, &failure) != POP3_E_OK) {
+  pop3_pieces pieces = {{NULL, 0}, event->text};
+  if (pop3_delivery_take(&u->delivery, &pieces, &failure) != POP3_E_OK) {
     pop3_condemn(u, &failure);
     return 0;
   }
   switch (u->delivery.mode) {
     case POP3_TO_STRING:
-      if (pop3_conn_keep(u->conn, text) != POP3_E_OK) no_memory(L);
+      keep(L, u, &pieces);
       return 0;
     case POP3_TO_LUA:
-      if (text.size == 0) return 0;
-      lua_pushliteral(L, "chunk");
-      lua_pushlstring(L, text.data, text.size);
-      return 2;
+      return push_chunk(L, &pieces);
     case POP3_TO_FILE:
-      u->delivery.writing = text;
+      u->delivery.writing = pieces;
       return 0;
     default:
       return 0;
@@ -375,22 +402,35 @@ static int take_end(lua_State *L, pop3_connection *u, const pop3_event *event) {
 
 /* ------------------------------------------------------------ files */
 
-/* Write what is to be written. AGAIN: the file takes no more now. */
-static pop3_error write_on(pop3_delivery *d, pop3_failure *failure) {
-  while (d->writing.size > 0) {
+/* AGAIN: the file takes no more now. */
+static pop3_error write_span(pop3_file *file, pop3_span *span,
+                             pop3_failure *failure) {
+  while (span->size > 0) {
     size_t written = 0;
-    pop3_error error = pop3_file_write(d->file, d->writing.data,
-                                       d->writing.size, &written, failure);
+    pop3_error error =
+        pop3_file_write(file, span->data, span->size, &written, failure);
     if (error != POP3_E_OK) return error;
-    d->writing.data += written;
-    d->writing.size -= written;
+    span->data += written;
+    span->size -= written;
   }
-  return d->finishing ? pop3_file_finish(d->file, failure) : POP3_E_OK;
+  return POP3_E_OK;
+}
+
+static pop3_error write_on(pop3_delivery *d, pop3_failure *failure) {
+  pop3_error error = write_span(d->file, &d->writing.lead, failure);
+  if (error == POP3_E_OK)
+    error = write_span(d->file, &d->writing.text, failure);
+  if (error != POP3_E_OK || !d->finishing) return error;
+  return pop3_file_finish(d->file, failure);
+}
+
+static bool is_writing(const pop3_delivery *d) {
+  return d->finishing || d->writing.lead.size + d->writing.text.size > 0;
 }
 
 /* The file is complete; the next message has another one. */
 static void close_file(pop3_delivery *d) {
-  pop3_file_abandon(d->file);
+  pop3_file_release(d->file);
   d->file = NULL;
   d->finishing = false;
 }
@@ -399,10 +439,10 @@ int pop3_continue_event(lua_State *L, pop3_connection *u,
                         pop3_interest *blocked) {
   pop3_delivery *d = &u->delivery;
   pop3_failure failure;
-  if (d->writing.size == 0 && !d->finishing) return 0;
+  if (!is_writing(d)) return 0;
   pop3_error error = write_on(d, &failure);
   if (error == POP3_E_AGAIN) {
-    pop3_file_interest(d->file, blocked);
+    *blocked = pop3_file_interest(d->file);
     return 0;
   }
   if (error != POP3_E_OK) {

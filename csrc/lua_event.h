@@ -9,9 +9,8 @@
 
 #pragma GCC visibility push(hidden)
 
-/* A new operation finds nothing of the one before; the table is at `anchors`.
- * [-0, +0, m] */
-void pop3_events_begin(lua_State *L, pop3_connection *connection, int anchors);
+/* A new operation counts from 0. */
+void pop3_events_begin(pop3_connection *connection);
 
 /* Take the event of the last step. The words of turn for the face, or 0 if it
  * concerns nobody yet. [-0, +n, m] */

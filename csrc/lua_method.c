@@ -347,7 +347,7 @@ static void take_top(lua_State *L, call *c, int index) {
                         "lines of the body expected, a whole number from 0");
     lua_pushstring(L, digits);
     lines.data = lua_tolstring(L, -1, &lines.size);
-    lua_setfield(L, c->anchors, "top");
+    lua_rawseti(L, c->anchors, POP3_SLOT_TOP);
     add_argument(c, lines);
     c->request->command = POP3_TOP;
   }
@@ -361,6 +361,14 @@ static void take_digest(lua_State *L, call *c, const char *name) {
   if (error == POP3_E_OK) return;
   if (error == POP3_E_MEMORY) luaL_error(L, "not enough memory");
   pop3_option_error(L, c->method->label, "hash", failure.text);
+}
+
+static bool is_given(lua_State *L, int index, const char *key) {
+  lua_pushstring(L, key);
+  lua_rawget(L, index);
+  bool given = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return given;
 }
 
 static unsigned with_what(const call_options *options) {
@@ -381,6 +389,7 @@ static void take_options(lua_State *L, call *c, int argument) {
   c->request->unanswered = !options.wait;
   c->connection->delivery.lf = options.eol == 1;
   c->connection->delivery.limit = options.max_octets;
+  c->connection->delivery.watched = is_given(L, index, "progress");
   if (options.hash != NULL) take_digest(L, c, options.hash);
   if (c->method->options & TAKES_SINK) take_top(L, c, index);
 }
@@ -429,15 +438,16 @@ static size_t find_taker(char letter) {
 static void anchor_arguments(lua_State *L, int anchors) {
   for (int i = 0; i < POP3_MOST_ARGUMENTS; i++) {
     lua_pushvalue(L, POP3_FIRST_ARGUMENT + i);
-    lua_rawseti(L, anchors, i + 1);
+    lua_rawseti(L, anchors, POP3_SLOT_ARGUMENTS + i);
   }
 }
 
-/* Lines where lines are wanted; else octets, which the delivery counts. */
+/* Lines where lines are wanted; else octets, in the receive buffer, which is
+ * ours to write. All but tables are counted by the delivery. */
 static unsigned delivery_flags(const pop3_method *method) {
-  bool lines = method->mode == POP3_TO_TABLE || method->mode == POP3_TO_LINES;
-  unsigned flags = lines ? POP3_AS_LINES : 0;
-  return method->mode == POP3_TO_TABLE ? flags : flags | POP3_UNLIMITED;
+  if (method->mode == POP3_TO_TABLE) return POP3_AS_LINES;
+  if (method->mode == POP3_TO_LINES) return POP3_AS_LINES | POP3_UNLIMITED;
+  return POP3_IN_PLACE | POP3_UNLIMITED;
 }
 
 void pop3_take_arguments(lua_State *L, pop3_connection *u,

@@ -93,6 +93,16 @@ static int begin(lua_State *L, pop3_connection *u,
   return refuse_call(L, label, failure);
 }
 
+/* What the cache knows, and what a login may learn for it. [-0, +0, m] */
+static void use_cache(lua_State *L, pop3_connection *u, pop3_request *request) {
+  pop3_cache_recall(L, u, AT_TABLE);
+  if (request->operation != POP3_OP_LOGIN) return;
+  request->remembered = pop3_cache_is_given(L, AT_TABLE);
+  bool worth = request->remembered || request->with != 0;
+  request->learning = worth && !(request->with & POP3_WITH_QUIT) &&
+                      pop3_cache_lacks_login(L, u, AT_TABLE);
+}
+
 int pop3_lua_begin(lua_State *L) {
   pop3_request request = {0};
   pop3_failure failure;
@@ -104,8 +114,8 @@ int pop3_lua_begin(lua_State *L) {
   compat_getuservalue(L, 1);
   pop3_take_arguments(L, u, method, &request, AT_TABLE);
   lua_settop(L, AT_TABLE);
-  pop3_events_begin(L, u, AT_TABLE);
-  pop3_cache_recall(L, u, AT_TABLE);
+  pop3_events_begin(u);
+  use_cache(L, u, &request);
   u->method = method;
   if (pop3_delivery_open(L, u, AT_TABLE, &failure) != POP3_E_OK) {
     pop3_connection_drop_secret(u);
@@ -165,10 +175,9 @@ static void end_operation(lua_State *L, pop3_connection *u) {
   pop3_delivery_abandon(&u->delivery);
   pop3_octets_clear(&u->partial);
   pop3_octets_clear(&u->tokens);
-  pop3_events_begin(L, u, POP3_AT_ANCHORS);
-  for (int i = 1; i <= POP3_MOST_ARGUMENTS; i++) {
+  for (int slot = 1; slot <= POP3_SLOT_CALL; slot++) {
     lua_pushnil(L);
-    lua_rawseti(L, POP3_AT_ANCHORS, i);
+    lua_rawseti(L, POP3_AT_ANCHORS, slot);
   }
 }
 
@@ -200,7 +209,7 @@ static int turn_trace(lua_State *L, pop3_connection *u) {
   lua_pushliteral(L, "trace");
   lua_pushlstring(L, u->trace.data, u->trace.size);
   pop3_octets_clear(&u->trace);
-  lua_getfield(L, POP3_AT_ANCHORS, "debug");
+  lua_rawgeti(L, POP3_AT_ANCHORS, POP3_SLOT_DEBUG);
   return 3;
 }
 
@@ -263,7 +272,7 @@ static void push_interest(lua_State *L, const pop3_interest *interest) {
 static int turn_wait(lua_State *L, const pop3_interest *interests, size_t count,
                      double deadline) {
   lua_pushliteral(L, "wait");
-  lua_getfield(L, POP3_AT_ANCHORS, "wait");
+  lua_rawgeti(L, POP3_AT_ANCHORS, POP3_SLOT_WAIT);
   lua_createtable(L, (int)count, 0);
   for (size_t i = 0; i < count; i++) {
     push_interest(L, &interests[i]);
@@ -329,7 +338,7 @@ static int turn(lua_State *L) {
   pop3_connection *u = lua_touserdata(L, 1);
   lua_settop(L, 1);
   compat_getuservalue(L, 1);
-  lua_getfield(L, POP3_AT_ANCHORS, "lines");
+  lua_rawgeti(L, POP3_AT_ANCHORS, POP3_SLOT_LINES);
   if (u->trace.size > 0) return turn_trace(L, u);
   return is_settled(u) ? turn_settled(L, u) : advance(L, u);
 }

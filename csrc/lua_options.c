@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "pop3.h"
+
 /* Option names are short; a longer one is compared no further. */
 #define NAME_MAX_COMPARED 32
 
@@ -104,6 +106,14 @@ static void read_string(lua_State *L, const char *method,
   *(const char **)field = string;
 }
 
+static void read_octets(lua_State *L, const char *method,
+                        const pop3_option *row, void *field) {
+  pop3_span *octets = field;
+  if (lua_type(L, -1) != LUA_TSTRING)
+    option_error(L, method, row->key, "string", luaL_typename(L, -1));
+  octets->data = lua_tolstring(L, -1, &octets->size);
+}
+
 static void read_boolean(lua_State *L, const char *method,
                          const pop3_option *row, void *field) {
   if (lua_type(L, -1) != LUA_TBOOLEAN)
@@ -189,6 +199,7 @@ typedef void (*value_reader)(lua_State *, const char *, const pop3_option *,
 
 static const value_reader readers[] = {
     [POP3_OPTION_STRING] = read_string,
+    [POP3_OPTION_OCTETS] = read_octets,
     [POP3_OPTION_BOOLEAN] = read_boolean,
     [POP3_OPTION_SECONDS] = read_seconds,
     [POP3_OPTION_COUNT] = read_count,
@@ -203,18 +214,19 @@ static const value_reader readers[] = {
 
 /* [-0, +0, v] the value is on top */
 static bool read_option(lua_State *L, const char *method, const char *key,
-                        const pop3_option_set *set) {
+                        pop3_option_set *set) {
   for (size_t i = 0; i < set->count; i++) {
     const pop3_option *row = &set->rows[i];
     if (strcmp(row->key, key) != 0) continue;
+    set->used = true;
     readers[row->type](L, method, row, (char *)set->target + row->offset);
     return true;
   }
   return false;
 }
 
-static void read_pair(lua_State *L, const char *method,
-                      const pop3_option_set *sets, size_t count) {
+static void read_pair(lua_State *L, const char *method, pop3_option_set *sets,
+                      size_t count) {
   if (lua_type(L, -2) != LUA_TSTRING) {
     luaL_where(L, CALLER);
     lua_pushfstring(L, "options of '%s' have names (string expected, got %s)",
@@ -230,7 +242,7 @@ static void read_pair(lua_State *L, const char *method,
 }
 
 void pop3_options_read(lua_State *L, int index, const char *method,
-                       const pop3_option_set *sets, size_t count) {
+                       pop3_option_set *sets, size_t count) {
   if (index < 0) index = lua_gettop(L) + 1 + index;
   lua_pushnil(L);
   while (lua_next(L, index)) {

@@ -8,6 +8,7 @@
 #ifndef POP3_LUA_OPTIONS_H
 #define POP3_LUA_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lua_compat.h"
@@ -16,6 +17,7 @@
 
 typedef enum pop3_option_type {
   POP3_OPTION_STRING,   /* const char *; owned by the option table */
+  POP3_OPTION_OCTETS,   /* pop3_span, NULs allowed; as above */
   POP3_OPTION_BOOLEAN,  /* bool */
   POP3_OPTION_SECONDS,  /* double, more than 0 */
   POP3_OPTION_COUNT,    /* uint64_t, a whole number from 0 */
@@ -38,6 +40,7 @@ typedef struct pop3_option_set {
   const pop3_option *rows;
   size_t count;
   void *target;
+  bool used; /* out: one of its rows was there */
 } pop3_option_set;
 
 /*
@@ -46,7 +49,7 @@ typedef struct pop3_option_set {
  * [-0, +0, v]
  */
 void pop3_options_read(lua_State *L, int index, const char *method,
-                       const pop3_option_set *sets, size_t count);
+                       pop3_option_set *sets, size_t count);
 
 /* "where: bad argument #N to 'METHOD' (text)"; does not return. [-0, +0, v] */
 #if defined(__GNUC__)

@@ -65,8 +65,8 @@ static int push_capabilities(lua_State *L, const pop3_connection *u) {
 
 /* status[, lines, octets] [-0, +n, m] */
 static int push_listing(lua_State *L, const pop3_connection *u) {
-  lua_getfield(L, POP3_AT_ANCHORS, "status");
-  lua_getfield(L, POP3_AT_ANCHORS, "lines");
+  lua_rawgeti(L, POP3_AT_ANCHORS, POP3_SLOT_STATUS);
+  lua_rawgeti(L, POP3_AT_ANCHORS, POP3_SLOT_LINES);
   if (lua_isnil(L, -1)) {
     lua_pop(L, 1);
     return 1;
@@ -79,21 +79,21 @@ static int push_listing(lua_State *L, const pop3_connection *u) {
 static int push_self(lua_State *L, const pop3_connection *u) {
   const pop3_client *client = pop3_conn_client(u->conn);
   lua_pushlstring(L, client->welcome, client->welcome_size);
-  lua_setfield(L, POP3_AT_ANCHORS, "welcome");
+  lua_rawseti(L, POP3_AT_ANCHORS, POP3_SLOT_WELCOME);
   lua_pushvalue(L, POP3_AT_SELF);
   return 1;
 }
 
 /* [-0, +1, m] */
-static int push_field(lua_State *L, const char *key) {
-  lua_getfield(L, POP3_AT_ANCHORS, key);
+static int push_slot(lua_State *L, int slot) {
+  lua_rawgeti(L, POP3_AT_ANCHORS, slot);
   return 1;
 }
 
 /* One value, and another one if it is there. [-0, +n, m] */
-static int push_pair(lua_State *L, const char *key, const char *other) {
-  push_field(L, key);
-  push_field(L, other);
+static int push_pair(lua_State *L, int slot, int other) {
+  push_slot(L, slot);
+  push_slot(L, other);
   if (!lua_isnil(L, -1)) return 2;
   lua_pop(L, 1);
   return 1;
@@ -101,9 +101,9 @@ static int push_pair(lua_State *L, const char *key, const char *other) {
 
 /* text, octets[, digest] [-0, +n, m] */
 static int push_text(lua_State *L, const pop3_connection *u) {
-  push_field(L, "value");
+  push_slot(L, POP3_SLOT_VALUE);
   lua_pushinteger(L, (lua_Integer)u->delivery.octets);
-  push_field(L, "digest");
+  push_slot(L, POP3_SLOT_DIGEST);
   if (!lua_isnil(L, -1)) return 3;
   lua_pop(L, 1);
   return 2;
@@ -118,19 +118,19 @@ int pop3_push_results(lua_State *L, pop3_connection *u, pop3_failure *failure) {
     case POP3_RESULT_CAPS:
       return push_capabilities(L, u);
     case POP3_RESULT_STAT:
-      push_field(L, "status");
+      push_slot(L, POP3_SLOT_STATUS);
       return pop3_push_stat(L, failure);
     case POP3_RESULT_TEXT:
       return push_text(L, u);
     case POP3_RESULT_OCTETS:
-      return push_pair(L, "value", "digest");
+      return push_pair(L, POP3_SLOT_VALUE, POP3_SLOT_DIGEST);
     case POP3_RESULT_ROWS:
-      return push_field(L, "listing");
+      return push_slot(L, POP3_SLOT_LISTING);
     case POP3_RESULT_LOGIN:
-      return push_pair(L, "status", "extras");
+      return push_pair(L, POP3_SLOT_STATUS, POP3_SLOT_EXTRAS);
     case POP3_RESULT_NOTHING:
       return 0;
     default:
-      return push_field(L, "status");
+      return push_slot(L, POP3_SLOT_STATUS);
   }
 }

@@ -51,7 +51,7 @@ int pop3_lua_trace(lua_State *L) {
   lua_settop(L, 3);
   compat_getuservalue(L, 1);
   lua_insert(L, 3);
-  lua_setfield(L, 3, "debug");
+  lua_rawseti(L, 3, POP3_SLOT_DEBUG);
   tracer->show = show_trace;
   tracer->state = u;
   tracer->level = (lua_tonumber(L, 2) >= 1) + (lua_tonumber(L, 2) >= 2);

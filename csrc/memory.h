@@ -2,8 +2,8 @@
  * memory.h - the one allocator of everything but the engine (which needs
  * none): the shape of lua_Alloc, so that a Lua state's own can be used.
  *
- * Exceptions, and their reasons: what must outlive a Lua state (resolver jobs,
- * resolve.h) uses malloc; what OpenSSL allocates, and TLS contexts and filters
+ * Exceptions, and their reasons: what must outlive a Lua state (jobs.h) uses
+ * malloc; what OpenSSL allocates, and TLS contexts and filters
  * (tls.h), which several states may share, use OpenSSL's own.
  */
 #ifndef POP3_MEMORY_H

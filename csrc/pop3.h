@@ -116,14 +116,28 @@ size_t pop3_session_size(const pop3_config *config);
 
 /*
  * Make a session in `memory`, which the caller owns and may free at any time:
- * there is nothing to release. Wipe it first if secrets were sent.
+ * there is nothing to release.
  */
 pop3_session *pop3_session_init(void *memory, const pop3_config *config);
 
+/* Overwrite commands that were queued and never left: they may hold secrets.
+ * What left was overwritten then. For a session that has ended. */
+void pop3_session_wipe(pop3_session *session);
+
 enum {
-  POP3_AS_LINES = 1 << 0, /* deliver a message as LINE events, not DATA */
-  POP3_AS_LONG = 1 << 1,  /* by hand: a listing follows the status line */
-  POP3_UNLIMITED = 1 << 3 /* a message: the caller counts, not max_octets */
+  POP3_AS_LINES = 1 << 0,  /* deliver a message as LINE events, not DATA */
+  POP3_AS_LONG = 1 << 1,   /* by hand: a listing follows the status line */
+  POP3_UNLIMITED = 1 << 3, /* a message: the caller counts, not max_octets */
+
+  /*
+   * A message's octets may be closed up inside the caller's own input, which
+   * has to be writable until the message's END: one DATA event for each input,
+   * instead of one for each stuffed dot. What was consumed is then no longer
+   * what arrived; what was not is untouched. (Only a CR that an input ended
+   * with, behind a dot, comes as an event of its own.) Ignored with
+   * POP3_AS_LINES.
+   */
+  POP3_IN_PLACE = 1 << 2
 };
 
 /*

@@ -47,6 +47,7 @@ static bool begins_with_ok(pop3_span line) {
 static void start_body(pop3_session *s, const framing *next) {
   bool lenient = next->reading != READ_MESSAGE || s->config.lenient;
   pop3_body_init(&s->body, lenient);
+  s->body.in_place = (pop3_flight_front(s)->delivery & POP3_IN_PLACE) != 0;
   s->reading = next->reading;
   s->lines = 0;
   s->line_raw = 0;

@@ -1,12 +1,7 @@
 /*
- * resolve.h - host names to addresses without waiting: getaddrinfo runs on
- * helper threads, at most POP3_RESOLVE_THREADS in a process, the rest queue.
- *
- * The threads end when there is nothing left to look up. They run with all
- * signals blocked, touch nothing of any Lua state, and outlive the module's
- * users: before the first one starts, the code pins itself in memory. A forked
- * child starts with a pool of its own; lookups that its parent had begun fail
- * there.
+ * resolve.h - host names to addresses without waiting: getaddrinfo as a job on
+ * a helper thread (jobs.h), at most POP3_RESOLVE_THREADS at a time, the rest
+ * queue. Lookups that a parent had begun fail in a forked child.
  */
 #ifndef POP3_RESOLVE_H
 #define POP3_RESOLVE_H
@@ -18,9 +13,7 @@
 
 struct addrinfo;
 
-#define POP3_RESOLVE_THREADS 4
-#define POP3_RESOLVE_STACK (256 * 1024) /* glibc's resolver needs 70 KiB */
-#define POP3_HOST_MAX 255               /* octets of a name, RFC 1035 2.3.4 */
+#define POP3_HOST_MAX 255 /* octets of a name, RFC 1035 2.3.4 */
 
 /* One name being looked up. Its owner is one thread at a time. */
 typedef struct pop3_lookup pop3_lookup;

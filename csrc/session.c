@@ -3,9 +3,16 @@
  * See pop3.h; reply.c reads what comes back. Nothing here allocates, waits or
  * calls back.
  */
+#include <stddef.h>
 #include <string.h>
 
 #include "session_internal.h"
+
+/* Not memset: a compiler may drop one whose result nobody reads. */
+static void wipe(char *octets, size_t size) {
+  volatile char *at = octets;
+  while (size-- > 0) *at++ = 0;
+}
 
 /* ------------------------------------------------------------ life */
 
@@ -57,7 +64,9 @@ void pop3_flight_pop(pop3_session *s) {
 
 pop3_session *pop3_session_init(void *memory, const pop3_config *config) {
   pop3_session *s = memory;
-  memset(s, 0, sizeof *s);
+  /* The output buffer behind is written before it is read. */
+  memset(s, 0, offsetof(pop3_session, output));
+  s->line_size = 0;
   s->config = *config;
   push_flight(s)->command = POP3_GREETING;
   return s;
@@ -77,6 +86,11 @@ pop3_error pop3_session_error(const pop3_session *s) { return s->error; }
 bool pop3_session_is_secure(const pop3_session *s) { return s->secure; }
 
 bool pop3_session_is_over(const pop3_session *s) { return s->over; }
+
+void pop3_session_wipe(pop3_session *s) {
+  wipe(s->output + s->output_start, s->output_end - s->output_start);
+  s->output_start = s->output_end = 0;
+}
 
 bool pop3_session_is_leaving(const pop3_session *s) { return s->leaving; }
 
@@ -99,12 +113,6 @@ pop3_error pop3_session_eof(pop3_session *s) {
 }
 
 /* ------------------------------------------------------------ output */
-
-/* Not memset: a compiler may drop one whose result nobody reads. */
-static void wipe(char *octets, size_t size) {
-  volatile char *at = octets;
-  while (size-- > 0) *at++ = 0;
-}
 
 static bool line_pending(const pop3_session *s) {
   return s->part < s->part_count;

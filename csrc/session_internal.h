@@ -18,7 +18,7 @@
 #define OUTPUT_SIZE 8192
 
 /* Flags of a command that say how its message is delivered. */
-#define DELIVERY (POP3_AS_LINES | POP3_UNLIMITED)
+#define DELIVERY (POP3_AS_LINES | POP3_IN_PLACE | POP3_UNLIMITED)
 
 /* AUTH's and the others' longest form: name, blank, two arguments, CRLF. */
 #define LINE_PARTS 6

@@ -41,13 +41,46 @@ pop3_error pop3_socket_connect(const struct addrinfo *address, int *fd,
   return POP3_E_IO;
 }
 
-pop3_error pop3_socket_finish(int fd, int *system) {
+typedef union peer {
+  struct sockaddr any;
+  struct sockaddr_in in;
+  struct sockaddr_in6 in6;
+  struct sockaddr_storage room;
+} peer;
+
+static bool get_peer(int fd, peer *p, socklen_t *size) {
+  *size = sizeof *p;
+  return fd >= 0 && getpeername(fd, &p->any, size) == 0;
+}
+
+static bool is_loopback(const peer *p) {
+  static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+  if (p->any.sa_family == AF_INET)
+    return (ntohl(p->in.sin_addr.s_addr) >> 24) == 127;
+  if (p->any.sa_family != AF_INET6) return false;
+  const unsigned char *a = p->in6.sin6_addr.s6_addr;
+  if (memcmp(a, mapped, sizeof mapped) == 0) return a[12] == 127;
+  return IN6_IS_ADDR_LOOPBACK(&p->in6.sin6_addr);
+}
+
+static pop3_error find_peer(int fd, bool *loopback) {
+  peer p;
+  socklen_t size;
+  if (!get_peer(fd, &p, &size)) return POP3_E_AGAIN;
+  *loopback = is_loopback(&p);
+  return POP3_E_OK;
+}
+
+/* A peer is there when the connection is; the error is asked for only when poll
+ * says that the attempt has ended. */
+pop3_error pop3_socket_finish(int fd, bool *loopback, int *system) {
   struct pollfd ready = {fd, POLLOUT, 0};
   int error = 0;
   socklen_t size = sizeof error;
+  if (find_peer(fd, loopback) == POP3_E_OK) return POP3_E_OK;
   if (poll(&ready, 1, 0) <= 0) return POP3_E_AGAIN;
   if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
-  if (error == 0) return POP3_E_OK;
+  if (error == 0) return find_peer(fd, loopback);
   *system = error;
   return POP3_E_IO;
 }
@@ -73,18 +106,6 @@ pop3_error pop3_socket_send(int fd, const char *octets, size_t size,
   return POP3_E_OK;
 }
 
-typedef union peer {
-  struct sockaddr any;
-  struct sockaddr_in in;
-  struct sockaddr_in6 in6;
-  struct sockaddr_storage room;
-} peer;
-
-static bool get_peer(int fd, peer *p, socklen_t *size) {
-  *size = sizeof *p;
-  return fd >= 0 && getpeername(fd, &p->any, size) == 0;
-}
-
 void pop3_socket_peer(int fd, char *address, size_t room) {
   peer p;
   socklen_t size;
@@ -93,17 +114,4 @@ void pop3_socket_peer(int fd, char *address, size_t room) {
   if (getnameinfo(&p.any, size, address, (socklen_t)room, NULL, 0,
                   NI_NUMERICHOST) != 0)
     address[0] = '\0';
-}
-
-bool pop3_socket_is_loopback(int fd) {
-  static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
-  peer p;
-  socklen_t size;
-  if (!get_peer(fd, &p, &size)) return false;
-  if (p.any.sa_family == AF_INET)
-    return (ntohl(p.in.sin_addr.s_addr) >> 24) == 127;
-  if (p.any.sa_family != AF_INET6) return false;
-  const unsigned char *a = p.in6.sin6_addr.s6_addr;
-  if (memcmp(a, mapped, sizeof mapped) == 0) return a[12] == 127;
-  return IN6_IS_ADDR_LOOPBACK(&p.in6.sin6_addr);
 }

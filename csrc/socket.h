@@ -22,8 +22,9 @@ struct addrinfo;
 pop3_error pop3_socket_connect(const struct addrinfo *address, int *fd,
                                int *system);
 
-/* How the attempt ended: OK, AGAIN, or IO with *system. */
-pop3_error pop3_socket_finish(int fd, int *system);
+/* How the attempt ended: OK, AGAIN, or IO with *system. Is the peer this host?
+ * The address decides, never the name. */
+pop3_error pop3_socket_finish(int fd, bool *loopback, int *system);
 
 /* Move what can be moved now. AGAIN; EOF (receive only); IO. */
 pop3_error pop3_socket_receive(int fd, char *octets, size_t room, size_t *got,
@@ -31,10 +32,8 @@ pop3_error pop3_socket_receive(int fd, char *octets, size_t room, size_t *got,
 pop3_error pop3_socket_send(int fd, const char *octets, size_t size,
                             size_t *sent, int *system);
 
-/* The peer's numeric address, "" if there is none. Is it this host? The
- * address decides, never the name. */
+/* The peer's numeric address, "" if there is none. */
 void pop3_socket_peer(int fd, char *address, size_t room);
-bool pop3_socket_is_loopback(int fd);
 
 #pragma GCC visibility pop
 

@@ -3,6 +3,7 @@
  */
 #include "stream.h"
 
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,9 +15,11 @@
 
 /* ------------------------------------------------------------ life */
 
-void pop3_stream_init(pop3_stream *s, const pop3_allocator *allocator) {
+void pop3_stream_init(pop3_stream *s, const pop3_allocator *allocator,
+                      pop3_buffers *buffers) {
   memset(s, 0, sizeof *s);
   s->allocator = *allocator;
+  s->buffers = pop3_buffers_retain(buffers);
   s->fd = -1;
 }
 
@@ -26,16 +29,23 @@ void pop3_stream_close_socket(pop3_stream *s) {
 }
 
 static void free_buffer(pop3_stream *s) {
-  pop3_release(&s->allocator, s->data, s->room);
+  if (s->tls != NULL) pop3_tls_rest(s->tls);
+  if (s->room == POP3_BUFFER_SIZE) {
+    pop3_buffers_give(s->buffers, &s->allocator, s->data);
+  } else {
+    pop3_release(&s->allocator, s->data, s->room);
+  }
   s->data = NULL;
   s->room = 0;
   s->kept_start = s->kept_end = s->start = s->end = 0;
 }
 
 void pop3_stream_close(pop3_stream *s) {
+  free_buffer(s);
   pop3_tls_free(s->tls);
   s->tls = NULL;
-  free_buffer(s);
+  pop3_buffers_release(s->buffers);
+  s->buffers = NULL;
   pop3_stream_close_socket(s);
 }
 
@@ -50,6 +60,12 @@ static bool resize(pop3_stream *s, size_t room) {
   return true;
 }
 
+static bool take_buffer(pop3_stream *s) {
+  s->data = pop3_buffers_take(s->buffers, &s->allocator);
+  s->room = s->data != NULL ? POP3_BUFFER_SIZE : 0;
+  return s->data != NULL;
+}
+
 /* By a half: a large message's pages are touched once, however often its
  * block is resized, and little is reserved in vain. */
 static size_t larger(size_t room) {
@@ -59,7 +75,7 @@ static size_t larger(size_t room) {
 /* Everything was consumed: make room for a receive behind what is kept. */
 static bool make_room(pop3_stream *s) {
   size_t kept = s->kept_end - s->kept_start;
-  if (s->data == NULL && !resize(s, POP3_BUFFER_SIZE)) return false;
+  if (s->data == NULL && !take_buffer(s)) return false;
   if (s->kept_start > 0 && s->room - s->kept_end < POP3_BUFFER_SIZE) {
     if (kept > 0) memmove(s->data, s->data + s->kept_start, kept);
     s->kept_start = 0;
@@ -81,21 +97,27 @@ void pop3_stream_consume(pop3_stream *s, size_t size) { s->start += size; }
 /* ------------------------------------------------------------ a message */
 
 static bool in_buffer(const pop3_stream *s, const char *at) {
-  return s->data != NULL && at >= s->data && at < s->data + s->room;
+  uintptr_t first = (uintptr_t)s->data;
+  return s->data != NULL && (uintptr_t)at >= first &&
+         (uintptr_t)at < first + s->room;
 }
 
-/* One octet that was held back has lost its place: move what is unread. A
- * receive leaves room for it. */
-static pop3_error keep_static(pop3_stream *s, pop3_span text) {
-  if (s->kept_end == s->kept_start) s->kept_start = s->kept_end = s->start;
-  if (s->start - s->kept_end < text.size) {
-    size_t size = s->end - s->start;
-    if (s->room - s->end < text.size && !resize(s, larger(s->room)))
-      return POP3_E_MEMORY;
-    memmove(s->data + s->start + text.size, s->data + s->start, size);
-    s->start += text.size;
-    s->end += text.size;
-  }
+/* Move everything from `at` on up by `size` octets. */
+static pop3_error open_gap(pop3_stream *s, size_t at, size_t size) {
+  if (s->room - s->end < size && !resize(s, larger(s->room)))
+    return POP3_E_MEMORY;
+  memmove(s->data + at + size, s->data + at, s->end - at);
+  s->start += size;
+  s->end += size;
+  return POP3_E_OK;
+}
+
+/* Octets that are not in the buffer, to a place before `at`, which is made if
+ * there is none: one octet that was held back has lost its own. */
+static pop3_error keep_foreign(pop3_stream *s, pop3_span text, size_t at) {
+  if (s->kept_end == s->kept_start) s->kept_start = s->kept_end = at;
+  if (at - s->kept_end < text.size && open_gap(s, at, text.size) != POP3_E_OK)
+    return POP3_E_MEMORY;
   memcpy(s->data + s->kept_end, text.data, text.size);
   s->kept_end += text.size;
   return POP3_E_OK;
@@ -103,13 +125,22 @@ static pop3_error keep_static(pop3_stream *s, pop3_span text) {
 
 pop3_error pop3_stream_keep(pop3_stream *s, pop3_span text) {
   if (text.size == 0) return POP3_E_OK;
-  if (!in_buffer(s, text.data)) return keep_static(s, text);
+  if (!in_buffer(s, text.data)) return keep_foreign(s, text, s->start);
   if (s->kept_end == s->kept_start)
     s->kept_start = s->kept_end = (size_t)(text.data - s->data);
   char *to = s->data + s->kept_end;
   if (to != text.data) memmove(to, text.data, text.size);
   s->kept_end += text.size;
   return POP3_E_OK;
+}
+
+pop3_error pop3_stream_insert(pop3_stream *s, pop3_span lead, pop3_span *text) {
+  if (!in_buffer(s, text->data)) return keep_foreign(s, lead, s->start);
+  size_t at = (size_t)(text->data - s->data);
+  size_t before = s->start;
+  pop3_error error = keep_foreign(s, lead, at);
+  text->data = s->data + at + (s->start - before);
+  return error;
 }
 
 pop3_span pop3_stream_kept(const pop3_stream *s) {
@@ -138,6 +169,36 @@ void pop3_stream_drop(pop3_stream *s) {
   }
 }
 
+/* A copy of what is unread, as a buffer of its own; false without memory. */
+static bool save_unread(const pop3_stream *s, pop3_stream *rest) {
+  size_t size = s->end - s->start;
+  rest->data = NULL;
+  rest->room = rest->kept_start = rest->kept_end = rest->start = rest->end = 0;
+  if (size == 0) return true;
+  size_t room = size > POP3_BUFFER_SIZE ? size : POP3_BUFFER_SIZE;
+  rest->data = pop3_allocate(&s->allocator, room);
+  if (rest->data == NULL) return false;
+  memcpy(rest->data, s->data + s->start, size);
+  rest->room = room;
+  rest->end = size;
+  return true;
+}
+
+char *pop3_stream_detach(pop3_stream *s) {
+  size_t size = s->kept_end;
+  pop3_stream rest = *s;
+  /* A message that the buffer grew for begins at its front. */
+  if (s->kept_start > 0 || size == 0 || !save_unread(s, &rest)) return NULL;
+  if (!resize(s, size + 1)) {
+    pop3_release(&s->allocator, rest.data, rest.room);
+    return NULL;
+  }
+  char *block = s->data;
+  block[size] = '\0';
+  *s = rest;
+  return block;
+}
+
 void pop3_stream_rest(pop3_stream *s) {
   if (s->start == s->end && s->kept_start == s->kept_end) free_buffer(s);
 }
@@ -149,26 +210,31 @@ static size_t room_left(const pop3_stream *s) {
   return room < MOST_RECEIVED ? room : MOST_RECEIVED;
 }
 
-static pop3_error read_socket(pop3_stream *s, size_t *got, int *system) {
-  pop3_error error =
-      pop3_socket_receive(s->fd, s->data + s->end, room_left(s), got, system);
+/* What has just been sent is not answered yet: looking would be in vain. */
+static pop3_error read_socket(pop3_stream *s, char *octets, size_t room,
+                              size_t *got, int *system) {
+  if (s->asked) {
+    s->asked = false;
+    return POP3_E_AGAIN;
+  }
+  pop3_error error = pop3_socket_receive(s->fd, octets, room, got, system);
   if (error != POP3_E_OK) return error;
   s->active = s->now;
   s->budget -= *got < s->budget ? *got : s->budget;
   return POP3_E_OK;
 }
 
-/* Ciphertext into the filter; its place in the buffer is free then. */
-static pop3_error feed_tls(pop3_stream *s, int *system, pop3_failure *failure) {
-  size_t got = 0;
-  pop3_error error = read_socket(s, &got, system);
+pop3_error pop3_stream_feed(pop3_stream *s, int *system,
+                            pop3_failure *failure) {
+  size_t room, got = 0;
+  char *octets = pop3_tls_room(s->tls, &room);
+  if (octets == NULL) return pop3_fail(failure, POP3_E_MEMORY, NULL);
+  pop3_error error = read_socket(s, octets, room, &got, system);
   if (error == POP3_E_EOF) {
     pop3_tls_eof(s->tls);
     return POP3_E_OK;
   }
-  if (error != POP3_E_OK) return error;
-  error = pop3_tls_feed(s->tls, s->data + s->end, got);
-  if (error != POP3_E_OK) pop3_fail(failure, error, NULL);
+  if (error == POP3_E_OK) pop3_tls_received(s->tls, got);
   return error;
 }
 
@@ -191,7 +257,7 @@ pop3_error pop3_stream_receive(pop3_stream *s, int *system,
   pop3_error error;
   if (!make_room(s)) return pop3_fail(failure, POP3_E_MEMORY, NULL);
   if (s->tls == NULL) {
-    error = read_socket(s, &got, system);
+    error = read_socket(s, s->data + s->end, room_left(s), &got, system);
     s->end += got;
     return error;
   }
@@ -199,15 +265,9 @@ pop3_error pop3_stream_receive(pop3_stream *s, int *system,
     error = read_tls(s, failure);
     if (error != POP3_E_AGAIN) return error;
     if (s->budget == 0) return POP3_E_OK;
-    error = feed_tls(s, system, failure);
+    error = pop3_stream_feed(s, system, failure);
     if (error != POP3_E_OK) return error;
   }
-}
-
-pop3_error pop3_stream_feed_handshake(pop3_stream *s, int *system,
-                                      pop3_failure *failure) {
-  if (!make_room(s)) return pop3_fail(failure, POP3_E_MEMORY, NULL);
-  return feed_tls(s, system, failure);
 }
 
 /* ------------------------------------------------------------ writing */
@@ -221,6 +281,7 @@ static pop3_span outgoing(pop3_stream *s, pop3_session *session) {
 
 static void gone(pop3_stream *s, pop3_session *session, size_t size) {
   s->active = s->now;
+  s->asked = true;
   if (s->tls == NULL) {
     pop3_session_sent(session, size);
   } else {

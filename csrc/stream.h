@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "buffers.h"
 #include "failure.h"
 #include "memory.h"
 #include "pop3.h"
@@ -22,15 +23,13 @@
 
 #pragma GCC visibility push(hidden)
 
-/* The buffer's usual size; it grows only for a message that is kept. A receive
- * has at least this room. */
-#define POP3_BUFFER_SIZE 65536
-
 typedef struct pop3_stream {
   pop3_allocator allocator;
-  int fd;        /* -1: none */
-  pop3_tls *tls; /* NULL in clear */
-  char *data;    /* NULL while nothing flows */
+  pop3_buffers *buffers; /* retained, or NULL */
+  int fd;                /* -1: none */
+  pop3_tls *tls;         /* NULL in clear */
+  char *data; /* NULL while nothing flows; larger than POP3_BUFFER_SIZE
+                 only for a message that is kept */
   size_t room;
   size_t kept_start;
   size_t kept_end;
@@ -38,12 +37,15 @@ typedef struct pop3_stream {
   size_t end;
   double now;    /* by the caller's clock, set before each use */
   double active; /* when octets last moved, either way */
+  bool asked;    /* something was sent since the last receive */
   size_t budget; /* octets that may still be received, set by the caller */
 } pop3_stream;
 
-void pop3_stream_init(pop3_stream *stream, const pop3_allocator *allocator);
+/* `buffers` may be NULL; else it is retained until the stream is closed. */
+void pop3_stream_init(pop3_stream *stream, const pop3_allocator *allocator,
+                      pop3_buffers *buffers);
 
-/* Close and free everything; nothing is sent. May be used again. */
+/* Close and free everything; nothing is sent. It stays closed. */
 void pop3_stream_close(pop3_stream *stream);
 void pop3_stream_close_socket(pop3_stream *stream);
 
@@ -55,9 +57,10 @@ void pop3_stream_close_socket(pop3_stream *stream);
 pop3_error pop3_stream_receive(pop3_stream *stream, int *system,
                                pop3_failure *failure);
 
-/* Ciphertext of a handshake into the filter. Errors as above. */
-pop3_error pop3_stream_feed_handshake(pop3_stream *stream, int *system,
-                                      pop3_failure *failure);
+/* Ciphertext into the filter, for a handshake; the end of the stream is OK,
+ * too, and the filter's to judge. Errors as above. */
+pop3_error pop3_stream_feed(pop3_stream *stream, int *system,
+                            pop3_failure *failure);
 
 /* What was received and not consumed; valid until the next receive. */
 pop3_span pop3_stream_unread(const pop3_stream *stream);
@@ -82,11 +85,19 @@ bool pop3_stream_is_clogged(pop3_stream *stream);
  */
 pop3_error pop3_stream_keep(pop3_stream *stream, pop3_span text);
 
+/* Add octets from elsewhere in front of `text`, which is not kept yet and may
+ * move. MEMORY. */
+pop3_error pop3_stream_insert(pop3_stream *stream, pop3_span lead,
+                              pop3_span *text);
+
 /* The message so far; valid until the next receive, keep or drop. */
 pop3_span pop3_stream_kept(const pop3_stream *stream);
 
 /* Let go of the message; what is unread stays. */
 void pop3_stream_drop(pop3_stream *stream);
+
+/* As pop3_conn_detach. */
+char *pop3_stream_detach(pop3_stream *stream);
 
 /* Free the buffer if nothing is in it. */
 void pop3_stream_rest(pop3_stream *stream);

@@ -1,7 +1,6 @@
 /* tls.c - see tls.h: the filter. */
 #include "tls.h"
 
-#include <limits.h>
 #include <openssl/bio.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -119,13 +118,13 @@ pop3_error pop3_tls_fail(pop3_failure *failure, pop3_error error,
 /* --- making -------------------------------------------------------------- */
 
 static bool make_pipes(pop3_tls *tls) {
-  tls->in = BIO_new(BIO_s_mem());
+  BIO *in = pop3_tls_input_new(tls);
   tls->out = BIO_new(BIO_s_mem());
-  if (tls->in && tls->out) {
-    SSL_set_bio(tls->ssl, tls->in, tls->out);
+  if (in && tls->out) {
+    SSL_set_bio(tls->ssl, in, tls->out);
     return true;
   }
-  BIO_free(tls->in);
+  BIO_free(in);
   BIO_free(tls->out);
   return false;
 }
@@ -137,25 +136,30 @@ static bool make_ssl(pop3_tls *tls) {
   return pop3_tls_expect_peer(tls) == POP3_E_OK;
 }
 
-pop3_error pop3_tls_new(pop3_tls_context *context, const char *host,
-                        size_t host_size, bool after_stls, pop3_tls **tls,
-                        pop3_failure *failure) {
+static pop3_error prepare(pop3_tls *tls, const pop3_tls_peer *peer,
+                          pop3_failure *failure) {
+  const char *name = tls->context->servername;
+  pop3_error error =
+      name ? pop3_tls_read_name(tls, name, strlen(name), failure)
+           : pop3_tls_read_name(tls, peer->host, peer->host_size, failure);
+  ERR_clear_error();
+  if (error == POP3_E_OK && !make_ssl(tls))
+    error = pop3_fail(failure, POP3_E_MEMORY, NULL);
+  ERR_clear_error();
+  if (error == POP3_E_OK) error = pop3_tls_offer_session(tls, peer, failure);
+  return error;
+}
+
+pop3_error pop3_tls_new(pop3_tls_context *context, const pop3_tls_peer *peer,
+                        pop3_tls **tls, pop3_failure *failure) {
   pop3_tls *t = OPENSSL_zalloc(sizeof *t);
-  pop3_error error;
   if (!t) {
     ERR_clear_error();
     return pop3_fail(failure, POP3_E_MEMORY, NULL);
   }
   t->context = pop3_tls_context_retain(context);
-  t->after_stls = after_stls;
-  error = context->servername
-              ? pop3_tls_read_name(t, context->servername,
-                                   strlen(context->servername), failure)
-              : pop3_tls_read_name(t, host, host_size, failure);
-  ERR_clear_error();
-  if (error == POP3_E_OK && !make_ssl(t))
-    error = pop3_fail(failure, POP3_E_MEMORY, NULL);
-  ERR_clear_error();
+  t->after_stls = peer->after_stls;
+  pop3_error error = prepare(t, peer, failure);
   if (error != POP3_E_OK) {
     pop3_tls_free(t);
     return error;
@@ -164,42 +168,23 @@ pop3_error pop3_tls_new(pop3_tls_context *context, const char *host,
   return POP3_E_OK;
 }
 
+/* A handshake that came to nothing, or octets that were not the peer's: a full
+ * handshake is next. An end without close_notify is no such thing. */
+static bool is_spoiled(const pop3_tls *tls) {
+  return tls->secure ? tls->dead == POP3_E_TLS_DATA : tls->offered;
+}
+
 void pop3_tls_free(pop3_tls *tls) {
   if (!tls) return;
+  if (is_spoiled(tls)) pop3_tls_forget_sessions(tls);
   SSL_free(tls->ssl);
+  OPENSSL_free(tls->input.octets);
   X509_free(tls->culprit);
   pop3_tls_context_release(tls->context);
   OPENSSL_free(tls);
 }
 
-/* --- ciphertext ---------------------------------------------------------- */
-
-static void keep_opening(pop3_tls *tls, const char *octets, size_t size) {
-  size_t room = sizeof tls->opening - tls->opening_size;
-  if (size > room) size = room;
-  if (size > 0) memcpy(tls->opening + tls->opening_size, octets, size);
-  tls->opening_size += size;
-}
-
-pop3_error pop3_tls_feed(pop3_tls *tls, const char *octets, size_t size) {
-  if (!tls->secure) keep_opening(tls, octets, size);
-  ERR_clear_error();
-  while (size > 0) {
-    int piece = size < INT_MAX ? (int)size : INT_MAX;
-    if (BIO_write(tls->in, octets, piece) != piece) {
-      ERR_clear_error();
-      return POP3_E_MEMORY;
-    }
-    octets += piece;
-    size -= (size_t)piece;
-  }
-  return POP3_E_OK;
-}
-
-void pop3_tls_eof(pop3_tls *tls) {
-  /* an empty input now means its end instead of "later" */
-  (void)BIO_set_mem_eof_return(tls->in, 0);
-}
+/* --- ciphertext that leaves ---------------------------------------------- */
 
 const char *pop3_tls_output(pop3_tls *tls, size_t *size) {
   char *octets = NULL;
@@ -289,6 +274,7 @@ static pop3_error advance(pop3_tls *tls, pop3_failure *failure) {
   }
   pop3_error error = pop3_tls_check_peer(tls, failure);
   if (error != POP3_E_OK) return die(tls, error);
+  pop3_tls_keep_session(tls);
   tls->secure = true;
   return POP3_E_OK;
 }
@@ -373,5 +359,6 @@ void pop3_tls_describe(const pop3_tls *tls, pop3_tls_info *info) {
   info->group = group != NID_undef ? SSL_group_to_name(tls->ssl, group) : NULL;
   info->alpn = size > 0 ? "pop3" : NULL; /* nothing else was let pass */
   info->verified = tls->secure && tls->context->verify;
+  info->resumed = tls->secure && SSL_session_reused(tls->ssl) == 1;
   ERR_clear_error();
 }

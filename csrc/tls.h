@@ -1,13 +1,17 @@
 /*
- * tls.h - TLS as a filter between two byte buffers: OpenSSL over memory BIOs,
+ * tls.h - TLS as a filter between two byte buffers: OpenSSL over its BIOs,
  * one policy for implicit TLS (RFC 8314) and STLS (RFC 2595), no descriptor,
- * no waiting. Ciphertext goes in by pop3_tls_feed and out by pop3_tls_output;
+ * no waiting. Ciphertext goes in by pop3_tls_room and out by pop3_tls_output;
  * plaintext by pop3_tls_read and pop3_tls_write.
  *
  * Policy: chain and host name verified (RFC 9525: subjectAltName only, no
  * partial wildcards), TLS 1.2 or newer, security level 2, no renegotiation,
  * SNI for names and never for addresses, ALPN "pop3" offered and nothing else
  * accepted; after every handshake the name is checked once more by ourselves.
+ *
+ * Sessions are resumed (RFC 8446 2.2, RFC 5077), but only for the very peer,
+ * by the very options, for whom they were verified: OpenSSL alone would resume
+ * them for any other name and without any CA, and say that all is well.
  */
 #ifndef POP3_TLS_H
 #define POP3_TLS_H
@@ -41,6 +45,7 @@ typedef struct pop3_tls_options {
   const char *groups;
   int security_level; /* default 2 */
   bool alpn;          /* offer "pop3"; default true */
+  bool resume;        /* keep sessions and offer them again; default true */
 } pop3_tls_options;
 
 void pop3_tls_options_init(pop3_tls_options *options);
@@ -50,8 +55,10 @@ void pop3_tls_options_init(pop3_tls_options *options);
 pop3_error pop3_tls_check_library(pop3_failure *failure);
 
 /*
- * A context: options made ready, trust loaded; immutable, reference-counted
- * (atomically), shared by any number of filters in any thread.
+ * A context: options made ready, trust loaded; reference-counted (atomically),
+ * shared by any number of filters in any thread. What changes in it is only
+ * the store of sessions, under its lock: at most 64, four of one peer, the
+ * least recently used goes first, all are wiped.
  * Errors: TLS_CONFIG (text names option, file and reason), MEMORY.
  */
 typedef struct pop3_tls_context pop3_tls_context;
@@ -61,25 +68,46 @@ pop3_error pop3_tls_context_new(const pop3_tls_options *options,
 pop3_tls_context *pop3_tls_context_retain(pop3_tls_context *context);
 void pop3_tls_context_release(pop3_tls_context *context);
 
+/* Whom a filter is for, and by which way. All strings are the caller's and
+ * needed only during the call. */
+typedef struct pop3_tls_peer {
+  const char *host; /* a name, an A-label, or an IP literal, brackets allowed
+                       for IPv6 */
+  size_t host_size;
+  unsigned port;
+  bool after_stls;     /* else implicit TLS */
+  const char *session; /* from pop3_tls_session_export, or NULL */
+  size_t session_size;
+} pop3_tls_peer;
+
 /*
- * A filter for one connection to `host` (a name, an A-label, or an IP
- * literal, brackets allowed for IPv6). Retains the context. The name is
- * refused (TLS_CONFIG) when it is empty, non-ASCII, starts with a dot or is
- * otherwise not a host name, unless servername or verification options say
- * that it is not needed. One trailing dot is stripped.
+ * A filter for one connection. Retains the context. The host is refused
+ * (TLS_CONFIG) when it is empty, non-ASCII, starts with a dot or is otherwise
+ * not a host name, unless servername or verification options say that it is
+ * not needed. One trailing dot is stripped.
  * `after_stls` makes plaintext in place of the handshake POP3_E_INJECTION
  * (octets that were meant to be read as POP3), else POP3_E_HANDSHAKE.
+ * `session` is offered to the server if it is bound to this peer and these
+ * options, else the context's newest one for them; TLS_CONFIG when it is not
+ * what an export gave. A server may refuse: then the handshake is a full one.
  */
 typedef struct pop3_tls pop3_tls;
-pop3_error pop3_tls_new(pop3_tls_context *context, const char *host,
-                        size_t host_size, bool after_stls, pop3_tls **tls,
-                        pop3_failure *failure);
+pop3_error pop3_tls_new(pop3_tls_context *context, const pop3_tls_peer *peer,
+                        pop3_tls **tls, pop3_failure *failure);
 
 /* Frees without a word to the peer (no close_notify). NULL is allowed. */
 void pop3_tls_free(pop3_tls *tls);
 
-/* Ciphertext that arrived; all of it is taken. Errors: MEMORY. */
+/*
+ * Ciphertext that arrives. Without a copy: receive at most *room octets at
+ * pop3_tls_room, which is the filter's and NULL for a lack of memory, and say
+ * how many came, before any other call. `feed` takes all of what lies
+ * elsewhere; MEMORY. `rest` gives the buffer back while no octets flow.
+ */
+char *pop3_tls_room(pop3_tls *tls, size_t *room);
+void pop3_tls_received(pop3_tls *tls, size_t size);
 pop3_error pop3_tls_feed(pop3_tls *tls, const char *octets, size_t size);
+void pop3_tls_rest(pop3_tls *tls);
 
 /* The transport ended. */
 void pop3_tls_eof(pop3_tls *tls);
@@ -111,6 +139,25 @@ pop3_error pop3_tls_read(pop3_tls *tls, char *octets, size_t room, size_t *got,
 pop3_error pop3_tls_write(pop3_tls *tls, const char *octets, size_t size,
                           pop3_failure *failure);
 
+/*
+ * The session, for a connection of another process: opaque octets that hold
+ * its secrets, so keep them as you would keep a password. They are good only
+ * for the same host, port, door (implicit or STLS), expected name, CA set,
+ * client certificate and TLS options, and for a day at most.
+ * Writes *size octets, or just *size when `octets` is NULL. POP3_E_AGAIN:
+ * there is none (yet): not verified in chain and name, none offered by the
+ * server, or, in TLS 1.3, nothing read yet. ARGUMENT: `room` is too small.
+ * MEMORY. A ticket of TLS 1.3 leaves the context's store: it is the caller's
+ * to use, and is meant to be used once.
+ */
+pop3_error pop3_tls_session_export(pop3_tls *tls, char *octets, size_t room,
+                                   size_t *size);
+
+/* Are these octets what an export gave, whoever they are for? TLS_CONFIG when
+ * they are not, or were damaged; MEMORY. */
+pop3_error pop3_tls_session_check(const char *octets, size_t size,
+                                  pop3_failure *failure);
+
 /* What was negotiated; strings live as long as the filter. Only after the
  * handshake. */
 typedef struct pop3_tls_info {
@@ -119,6 +166,7 @@ typedef struct pop3_tls_info {
   const char *group; /* key exchange group, or NULL */
   const char *alpn;  /* "pop3" or NULL */
   bool verified;     /* chain and, unless switched off, name */
+  bool resumed;      /* an earlier session, whose verification still holds */
 } pop3_tls_info;
 void pop3_tls_describe(const pop3_tls *tls, pop3_tls_info *info);
 

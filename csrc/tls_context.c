@@ -28,6 +28,7 @@ void pop3_tls_options_init(pop3_tls_options *options) {
   options->check_hostname = true;
   options->security_level = 2;
   options->alpn = true;
+  options->resume = true;
 }
 
 /* Within a major version everything stays, newer ones add. */
@@ -138,13 +139,12 @@ static pop3_error set_protocol(SSL_CTX *ssl, const pop3_tls_options *options,
                      "security_level = %d is not a level from 0 to 5",
                      options->security_level);
   SSL_CTX_set_security_level(ssl, options->security_level);
-  (void)SSL_CTX_set_options(
-      ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
+  (void)SSL_CTX_set_options(ssl,
+                            SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   (void)SSL_CTX_clear_options(
       ssl, SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_LEGACY_SERVER_CONNECT |
-               SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION);
+               SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION | SSL_OP_NO_TICKET);
   (void)SSL_CTX_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
-  (void)SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_max_cert_list(ssl, MAX_CHAIN_OCTETS);
   pop3_error error = set_versions(ssl, options, failure);
   if (error == POP3_E_OK) error = set_lists(ssl, options, failure);
@@ -194,6 +194,11 @@ static const char *from_environment(const char *name, const char *otherwise) {
   return value && *value ? value : otherwise;
 }
 
+const char *pop3_tls_system_directories(void) {
+  return from_environment(X509_get_default_cert_dir_env(),
+                          X509_get_default_cert_dir());
+}
+
 /*
  * The hashed directory is read a certificate at a time when one is needed
  * (0.4 ms), the bundle all at once (34 ms): so the bundle only where there is
@@ -201,8 +206,7 @@ static const char *from_environment(const char *name, const char *otherwise) {
  */
 static pop3_error trust_system(SSL_CTX *ssl, pop3_failure *failure) {
   const char *file = from_environment(X509_get_default_cert_file_env(), NULL);
-  bool hashed = any_hashed(from_environment(X509_get_default_cert_dir_env(),
-                                            X509_get_default_cert_dir()));
+  bool hashed = any_hashed(pop3_tls_system_directories());
   bool loaded = true;
   if (hashed) loaded = SSL_CTX_set_default_verify_dir(ssl) == 1;
   if (loaded && (file || !hashed))
@@ -215,8 +219,7 @@ static pop3_error trust_system(SSL_CTX *ssl, pop3_failure *failure) {
                    "this system has no CA certificates (looked at %s and %s): "
                    "install the package ca-certificates, or name a file with "
                    "cafile = \"...\"",
-                   from_environment(X509_get_default_cert_dir_env(),
-                                    X509_get_default_cert_dir()),
+                   pop3_tls_system_directories(),
                    file ? file : X509_get_default_cert_file());
 }
 
@@ -314,10 +317,13 @@ static pop3_tls_context *make_context(const pop3_tls_options *options) {
   c->verify = options->verify;
   c->check_hostname = options->check_hostname;
   c->alpn = options->alpn;
+  c->resume = options->resume;
   c->lock = CRYPTO_THREAD_lock_new();
+  c->input = pop3_tls_input_method();
   c->ssl = SSL_CTX_new(TLS_client_method());
   if (options->servername) c->servername = OPENSSL_strdup(options->servername);
-  if (c->lock && c->ssl && (c->servername || !options->servername)) return c;
+  if (c->lock && c->input && c->ssl && (c->servername || !options->servername))
+    return c;
   pop3_tls_context_release(c);
   return NULL;
 }
@@ -343,6 +349,9 @@ pop3_error pop3_tls_context_new(const pop3_tls_options *options,
     return pop3_fail(failure, POP3_E_MEMORY, NULL);
   }
   pop3_error error = apply(c->ssl, options, failure);
+  pop3_tls_collect_sessions(c);
+  if (error == POP3_E_OK && !pop3_tls_bind_context(c, options))
+    error = pop3_fail(failure, POP3_E_MEMORY, NULL);
   ERR_clear_error();
   if (error != POP3_E_OK) {
     pop3_tls_context_release(c);
@@ -367,7 +376,9 @@ void pop3_tls_context_release(pop3_tls_context *context) {
     (void)CRYPTO_atomic_add(&context->references, -1, &references,
                             context->lock);
   if (references > 0) return;
+  pop3_tls_free_sessions(context);
   SSL_CTX_free(context->ssl);
+  BIO_meth_free(context->input);
   CRYPTO_THREAD_lock_free(context->lock);
   OPENSSL_free(context->servername);
   OPENSSL_free(context);

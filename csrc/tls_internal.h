@@ -1,11 +1,14 @@
 /*
  * tls_internal.h - what the files of tls.h share: tls_context.c (options made
- * ready), tls.c (the filter), tls_verify.c (whom we talk to, and why not).
+ * ready), tls.c (the filter), tls_verify.c (whom we talk to, and why not),
+ * tls_input.c (ciphertext that arrives),
+ * tls_binding.c (what a session is good for), tls_session.c (sessions kept).
  */
 #ifndef POP3_TLS_INTERNAL_H
 #define POP3_TLS_INTERNAL_H
 
 #include <openssl/ssl.h>
+#include <stdint.h>
 
 #include "tls.h"
 
@@ -17,14 +20,34 @@
 /* What is kept of the peer's first octets, to say what it spoke instead. */
 #define POP3_TLS_OPENING 48
 
+/* A SHA-256 digest of all that a session is bound to. OpenSSL's own context
+ * of a session has exactly its size. */
+#define POP3_TLS_BOUND 32
+
+/* Sessions that a context keeps; some twenty kilooctets each, where they do
+ * not come from the same connection and share its certificates. */
+#define POP3_TLS_KEPT 64
+
+typedef struct pop3_tls_kept {
+  SSL_SESSION *session; /* NULL: a free place */
+  unsigned char bound[POP3_TLS_BOUND];
+  int64_t until; /* when its verification has to be done anew */
+  uint64_t used; /* the store's clock when it came or was last offered */
+} pop3_tls_kept;
+
 struct pop3_tls_context {
   int references; /* guarded by lock, or atomic where OpenSSL can */
   CRYPTO_RWLOCK *lock;
   SSL_CTX *ssl;
-  char *servername; /* own copy, or NULL */
+  BIO_METHOD *input; /* of the filters' BIOs */
+  char *servername;  /* own copy, or NULL */
   bool verify;
   bool check_hostname;
   bool alpn;
+  bool resume;
+  unsigned char bound[POP3_TLS_BOUND]; /* the options' share */
+  pop3_tls_kept kept[POP3_TLS_KEPT];   /* guarded by lock, as is */
+  uint64_t clock;
 };
 
 /* Whom we expect to talk to. */
@@ -34,10 +57,19 @@ typedef enum pop3_tls_name_kind {
   POP3_TLS_ADDRESS
 } pop3_tls_name_kind;
 
+/* Ciphertext that OpenSSL has not taken yet. */
+typedef struct pop3_tls_input {
+  char *octets; /* NULL while no octets flow */
+  size_t room;
+  size_t start, end;
+  bool ended; /* nothing will follow */
+} pop3_tls_input;
+
 struct pop3_tls {
   pop3_tls_context *context;
   SSL *ssl;
-  BIO *in, *out; /* owned by ssl */
+  pop3_tls_input input;
+  BIO *out; /* owned by ssl */
   pop3_tls_name_kind kind;
   char name[POP3_TLS_NAME];
   bool after_stls;
@@ -46,6 +78,10 @@ struct pop3_tls {
   int fault;       /* X509_V_ERR_…: why the chain was refused */
   int fault_depth;
   X509 *culprit; /* the certificate at fault, or NULL */
+  unsigned char bound[POP3_TLS_BOUND];
+  bool offered;    /* a session of this very binding */
+  bool exportable; /* there is one that nobody has used yet, or may again */
+  int64_t until;   /* when its verification has to be done anew */
   size_t opening_size;
   char opening[POP3_TLS_OPENING];
 };
@@ -69,6 +105,39 @@ pop3_error pop3_tls_explain_peer(const pop3_tls *tls, pop3_failure *failure);
  * is ours. CERTIFICATE, HOSTNAME, ALPN, MEMORY.
  */
 pop3_error pop3_tls_check_peer(const pop3_tls *tls, pop3_failure *failure);
+
+/* A BIO that reads the filter's input; NULL: MEMORY. */
+BIO *pop3_tls_input_new(pop3_tls *tls);
+BIO_METHOD *pop3_tls_input_method(void);
+
+/* Are sessions of this context verified in full, so that they may be kept? */
+bool pop3_tls_may_resume(const pop3_tls_context *context);
+
+/* The directories that are trusted where no option says otherwise, as OpenSSL
+ * separates them. */
+const char *pop3_tls_system_directories(void);
+
+/* Digest what a session is bound to, into `bound`. false: MEMORY. */
+bool pop3_tls_bind_context(pop3_tls_context *context,
+                           const pop3_tls_options *options);
+bool pop3_tls_bind(pop3_tls *tls, const pop3_tls_peer *peer);
+
+/* Have OpenSSL hand us its sessions and keep none itself. */
+void pop3_tls_collect_sessions(pop3_tls_context *context);
+
+/* Before the handshake: offer what there is. TLS_CONFIG, MEMORY. */
+pop3_error pop3_tls_offer_session(pop3_tls *tls, const pop3_tls_peer *peer,
+                                  pop3_failure *failure);
+
+/* The peer was checked: until when that holds, and the session of TLS 1.2;
+ * those of TLS 1.3 come with what is read later. */
+void pop3_tls_keep_session(pop3_tls *tls);
+
+/* Drop what is kept for this peer: it was no use, or the stream was damaged. */
+void pop3_tls_forget_sessions(pop3_tls *tls);
+
+/* Wipe and free the store. */
+void pop3_tls_free_sessions(pop3_tls_context *context);
 
 /*
  * Turn OpenSSL's error queue into a failure and empty it: what a row of the

@@ -267,12 +267,13 @@ static const struct verdict {
      "ask the administrator for a stronger one, or lower security_level"},
 };
 
-static pop3_error explain_date(const pop3_tls *tls, const char *whose,
+#define LEAF "the server's certificate"
+
+static pop3_error explain_date(const X509 *x, int fault, const char *whose,
                                pop3_failure *failure) {
   char name[NAME_ROOM], when[32];
-  const X509 *x = tls->culprit;
   (void)show_name(X509_get_subject_name(x), name);
-  if (tls->fault == X509_V_ERR_CERT_NOT_YET_VALID)
+  if (fault == X509_V_ERR_CERT_NOT_YET_VALID)
     return pop3_fail(failure, POP3_E_CERTIFICATE,
                      "%s %s is not yet valid, only from %s on: check this "
                      "computer's clock, else ask the administrator",
@@ -319,8 +320,8 @@ static pop3_error explain_verdict(const pop3_tls *tls, const char *whose,
 }
 
 pop3_error pop3_tls_explain_peer(const pop3_tls *tls, pop3_failure *failure) {
-  const char *whose = tls->fault_depth == 0 ? "the server's certificate"
-                                            : "the server's chain: certificate";
+  const char *whose =
+      tls->fault_depth == 0 ? LEAF : "the server's chain: certificate";
   if (!tls->culprit)
     return pop3_fail(failure, POP3_E_CERTIFICATE,
                      "the server's certificate cannot be trusted (%s)",
@@ -333,7 +334,7 @@ pop3_error pop3_tls_explain_peer(const pop3_tls *tls, pop3_failure *failure) {
       return explain_hostname(tls, tls->culprit, failure);
     case X509_V_ERR_CERT_NOT_YET_VALID:
     case X509_V_ERR_CERT_HAS_EXPIRED:
-      return explain_date(tls, whose, failure);
+      return explain_date(tls->culprit, tls->fault, whose, failure);
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
@@ -345,14 +346,31 @@ pop3_error pop3_tls_explain_peer(const pop3_tls *tls, pop3_failure *failure) {
 
 /* --- checking again ------------------------------------------------------ */
 
-static pop3_error check_chain(const pop3_tls *tls, pop3_failure *failure) {
+/* The chain is not in a session: what is left of it are the dates of the
+ * server's own certificate and the time until which all of it was good. */
+static pop3_error check_dates(const pop3_tls *tls, const X509 *certificate,
+                              pop3_failure *failure) {
+  int fault = X509_V_OK;
+  if (X509_cmp_current_time(X509_get0_notAfter(certificate)) != 1)
+    fault = X509_V_ERR_CERT_HAS_EXPIRED;
+  if (X509_cmp_current_time(X509_get0_notBefore(certificate)) != -1)
+    fault = X509_V_ERR_CERT_NOT_YET_VALID;
+  if (fault != X509_V_OK)
+    return explain_date(certificate, fault, LEAF, failure);
+  if (tls->until > (int64_t)time(NULL)) return POP3_E_OK;
+  return pop3_fail(failure, POP3_E_CERTIFICATE,
+                   "the session was verified too long ago: connect again");
+}
+
+static pop3_error check_chain(const pop3_tls *tls, const X509 *certificate,
+                              pop3_failure *failure) {
+  bool resumed = SSL_session_reused(tls->ssl) == 1;
   if (!tls->context->verify) return POP3_E_OK;
   /* the result alone is X509_V_OK, too, when nothing was verified */
-  if (SSL_get_verify_result(tls->ssl) == X509_V_OK &&
-      sk_X509_num(SSL_get0_verified_chain(tls->ssl)) > 0 &&
-      !SSL_session_reused(tls->ssl))
-    return POP3_E_OK;
-  return pop3_fail(failure, POP3_E_CERTIFICATE, NULL);
+  if (SSL_get_verify_result(tls->ssl) != X509_V_OK ||
+      (!resumed && sk_X509_num(SSL_get0_verified_chain(tls->ssl)) <= 0))
+    return pop3_fail(failure, POP3_E_CERTIFICATE, NULL);
+  return resumed ? check_dates(tls, certificate, failure) : POP3_E_OK;
 }
 
 static pop3_error check_name(const pop3_tls *tls, X509 *certificate,
@@ -389,7 +407,7 @@ pop3_error pop3_tls_check_peer(const pop3_tls *tls, pop3_failure *failure) {
     return pop3_fail(failure, POP3_E_CERTIFICATE,
                      "the server showed no certificate: ask its "
                      "administrator for one");
-  error = check_chain(tls, failure);
+  error = check_chain(tls, certificate, failure);
   if (error == POP3_E_OK) error = check_name(tls, certificate, failure);
   if (error == POP3_E_OK) error = check_alpn(tls, failure);
   return error;

@@ -2,7 +2,7 @@
  * c_session.c - a POP3 client on the engine alone: its own socket, its own
  * loop, no TLS, no Lua. Prints the mailbox's listing and its first message.
  *
- *   cc -Icsrc examples/c_session.c csrc/session.c csrc/reply.c csrc/body.c csrc/tables.c
+ *   cc -Icsrc examples/c_session.c csrc/session.c csrc/reply.c csrc/body.c csrc/scan.c csrc/tables.c
  *   ./a.out HOST PORT USER < file-with-the-password
  *
  * What is sent here goes over the network in clear: for local servers only.

@@ -1,7 +1,8 @@
 /*
  * session_fuzz.c - libFuzzer target for the engine. The input is one
- * conversation; cut in four ways it has to give one log, and the engine may
- * break none of the rules that replay.c watches.
+ * conversation; cut in several ways, and with messages closed up in place, it
+ * has to give one log, and the engine may break none of the rules that
+ * replay.c watches.
  *
  * sources: spec/csrc/replay.c
  *
@@ -83,9 +84,12 @@ static void check_rules(const record *log) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t size) {
   static const cutting ways[] = {
-      {{0, 0}, 1, 0}, {{0, 0}, 0, 1}, {{0, 0}, 7, 0}};
-  static const char *const names[] = {"octets", "scrambled", "sevens"};
-  static const cutting whole = {{0, 0}, 0, 0};
+      {{0, 0}, 1, 0, false}, {{0, 0}, 0, 1, false}, {{0, 0}, 7, 0, false},
+      {{0, 0}, 0, 0, true},  {{0, 0}, 0, 1, true},
+  };
+  static const char *const names[] = {"octets", "scrambled", "sevens",
+                                      "in place", "scrambled in place"};
+  static const cutting whole = {{0, 0}, 0, 0, false};
   step steps[MOST_STEPS];
   pop3_config config;
   if (size == 0) return 0;

@@ -108,13 +108,18 @@ function methods:set_debuglevel(level, sink) core.trace(self, level, sink) end
 
 --- What the connection is: `host`, `port`, `address` (the peer's), `fd`,
 -- `secure`, `closed`, `tls` (`version`, `cipher`, `group`, `alpn`,
--- `verified`).
+-- `verified`, `resumed`).
 -- @treturn table
 function methods:info() return core.info(self) end
 
 --- The socket's descriptor, or nil when closed; for polling only.
 -- @treturn ?number
 function methods:fd() return core.info(self).fd end
+
+--- The TLS session, for the option `session` of a later connection, in another
+-- process, too; it holds secrets. See docs/options.md.
+-- @treturn ?string nil when there is nothing to resume (yet)
+function methods:session_export() return core.session_export(self) end
 
 --- Close without `QUIT`: deletions are lost. As often as you like.
 function methods:close() core.close(self) end

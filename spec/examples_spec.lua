@@ -3,7 +3,7 @@
 
 local server = require "spec.support.server"
 
-local ENGINE = "csrc/session.c csrc/body.c csrc/tables.c"
+local ENGINE = "csrc/session.c csrc/reply.c csrc/body.c csrc/scan.c csrc/tables.c"
 
 local read = require("spec.support.files").read
 local write = require("spec.support.files").write

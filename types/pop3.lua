@@ -74,10 +74,12 @@ function Listing:octets() end
 ---@field groups? string
 ---@field security_level? integer 0 to 5, default 2
 ---@field alpn? boolean default true
+---@field resume? boolean keep sessions and offer them again, default true
 
 ---@class pop3.Options: pop3.TlsOptions
 ---@field tls? "none"|"starttls"|"opportunistic"|"implicit"
 ---@field context? pop3.Context|pop3.TlsOptions
+---@field session? string from session_export
 ---@field timeout? number seconds without an octet, default 60
 ---@field connect_timeout? number seconds, default 30
 ---@field total_timeout? number seconds for each call
@@ -243,8 +245,11 @@ function Connection:stls(context) end
 ---@return integer? octets
 function Connection:command(line, multiline) end
 
----@return {class: string, host: string, port: integer, address?: string, fd?: integer, closed: boolean, secure: boolean, tls?: {version: string, cipher: string, group?: string, alpn?: string, verified: boolean}}
+---@return {class: string, host: string, port: integer, address?: string, fd?: integer, closed: boolean, secure: boolean, tls?: {version: string, cipher: string, group?: string, alpn?: string, verified: boolean, resumed: boolean}}
 function Connection:info() end
+
+---@return string? session nil when there is nothing to resume (yet)
+function Connection:session_export() end
 
 ---@return integer?
 function Connection:fd() end

@@ -24,6 +24,14 @@ def engine(quick, _clients, _started):
             "text": done.stdout}
 
 
+def filter_alone(quick, _clients, _started):
+    """The TLS filter alone, beside its cipher; and handshakes."""
+    done = subprocess.run((built("tls"), "32" if quick else "256"),
+                          stdout=subprocess.PIPE, text=True, check=True)
+    return {"title": "the TLS filter alone, beside its cipher; handshakes",
+            "text": done.stdout}
+
+
 # ------------------------------------------------------------- idle
 
 
@@ -100,4 +108,4 @@ def linear(quick, clients, started):
     }
 
 
-JOBS = {"linear": linear, "idle": idle, "engine": engine}
+JOBS = {"linear": linear, "idle": idle, "engine": engine, "filter": filter_alone}

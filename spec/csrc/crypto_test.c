@@ -43,6 +43,55 @@ static void test_apop(void) {
   check(ERR_peek_error() == 0, "APOP: leaves OpenSSL's error queue empty");
 }
 
+/* --- streaming digests --------------------------------------------------- */
+
+static const struct {
+  const char *name, *of_abc;
+} digests[] = {
+    /* RFC 1321 A.5, FIPS 180-4 */
+    {"md5", "900150983cd24fb0d6963f7d28e17f72"},
+    {"sha1", "a9993e364706816aba3e25717850c26c9cd0d89d"},
+    {"SHA256",
+     "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+    {"sha512",
+     "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+     "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"},
+};
+
+static void test_digests(void) {
+  for (size_t i = 0; i < sizeof digests / sizeof digests[0]; i++) {
+    pop3_digest *digest = NULL;
+    pop3_failure failure;
+    char hex[POP3_DIGEST_HEX], name[64];
+    size_t length = 0;
+    (void)snprintf(name, sizeof name, "digest: %s in pieces", digests[i].name);
+    check(!pop3_digest_new(digests[i].name, &digest, &failure) &&
+              !pop3_digest_update(digest, "a", 1) &&
+              !pop3_digest_update(digest, "", 0) &&
+              !pop3_digest_update(digest, "bc", 2) &&
+              !pop3_digest_finish(digest, hex, &length) &&
+              same(hex, digests[i].of_abc) && length == strlen(hex),
+          name);
+    pop3_digest_free(digest);
+  }
+  pop3_digest_free(NULL);
+}
+
+static void test_digest_refusals(void) {
+  static const char *const names[] = {"", "sha257", "shake128", "null"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    pop3_digest *digest = NULL;
+    pop3_failure failure;
+    char name[64], quoted[32];
+    (void)snprintf(name, sizeof name, "digest: refuses \"%s\"", names[i]);
+    (void)snprintf(quoted, sizeof quoted, "\"%s\"", names[i]);
+    check(pop3_digest_new(names[i], &digest, &failure) == POP3_E_ARGUMENT &&
+              !digest && strstr(failure.text, quoted) &&
+              strstr(failure.text, "sha256") && ERR_peek_error() == 0,
+          name);
+  }
+}
+
 /* --- base64 -------------------------------------------------------------- */
 
 static const struct {
@@ -169,6 +218,8 @@ static void test_failure(void) {
 
 int main(void) {
   test_apop();
+  test_digests();
+  test_digest_refusals();
   test_base64_vectors();
   test_base64_refusals();
   test_base64_pieces();

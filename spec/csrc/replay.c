@@ -105,6 +105,7 @@ typedef struct play {
   bool in_body;  /* a status line promised more */
   bool secured;  /* a `secure` that was not logged yet */
   uint64_t body; /* octets of this body by our own count */
+  size_t spans;  /* DATA events of this input and message, in place */
 
   uint32_t expected[TAGS]; /* tags, in the order of the commands */
   size_t first;
@@ -140,6 +141,7 @@ static void on_status(play *p, const pop3_event *e) {
   record_line(p->log, name, e->text.data, e->text.size);
   p->in_body = e->more;
   p->body = 0;
+  p->spans = 0;
 }
 
 static void on_text(play *p, const pop3_event *e) {
@@ -153,7 +155,14 @@ static void on_text(play *p, const pop3_event *e) {
   if (e->last) flush_text(p, challenge ? "challenge" : "line");
 }
 
+/* In place an input is one event, but for a CR kept back from the last one. */
+static void check_span(play *p, const pop3_event *e) {
+  bool kept = p->spans == 0 && e->text.size == 1 && e->text.data[0] == '\r';
+  if (!kept && p->spans++ > 0) complain(p, "more than one event of an input");
+}
+
 static void on_data(play *p, const pop3_event *e) {
+  if (p->how.in_place) check_span(p, e);
   if (!p->in_body) complain(p, "data outside a body");
   if (e->text.size == 0) complain(p, "empty data");
   p->body += e->text.size;
@@ -260,9 +269,12 @@ static size_t next_piece(play *p, size_t left) {
   return size;
 }
 
-/* Everything that one read brought, until the engine wants more. */
-static void feed(play *p, const char *octets, size_t size) {
+/* Everything that one read brought, until the engine wants more. `original`
+ * is another copy of it: what is not consumed has to stay as it came. */
+static void feed(play *p, const char *octets, const char *original,
+                 size_t size) {
   pop3_event event;
+  const char *end = original + size;
   do {
     size_t before = size;
     pop3_error error = pop3_session_feed(p->session, &octets, &size, &event);
@@ -271,6 +283,8 @@ static void feed(play *p, const char *octets, size_t size) {
       return;
     }
     if (size > before) complain(p, "input grew");
+    if (memcmp(octets, end - size, size) != 0)
+      complain(p, "octets that were not consumed have changed");
     if (event.type == POP3_EVENT_NONE && size > 0) {
       complain(p, "input left behind");
       return;
@@ -283,7 +297,8 @@ static void feed(play *p, const char *octets, size_t size) {
 static void feed_copy(play *p, const char *octets, size_t size) {
   char *copy = must(malloc(size));
   memcpy(copy, octets, size);
-  feed(p, copy, size);
+  p->spans = 0;
+  feed(p, copy, octets, size);
   free(copy);
 }
 
@@ -395,17 +410,18 @@ static pop3_error command(play *p, pop3_span text, unsigned flags,
 
 static pop3_error submit(play *p, const step *now, uint32_t *tag) {
   pop3_span text = {now->text, now->size};
+  unsigned flags = p->how.in_place ? POP3_IN_PLACE : 0;
   switch (now->kind) {
     case STEP_HAND:
-      return pop3_session_line(p->session, text, 0, tag);
+      return pop3_session_line(p->session, text, flags, tag);
     case STEP_LONG:
-      return pop3_session_line(p->session, text, POP3_AS_LONG, tag);
+      return pop3_session_line(p->session, text, flags | POP3_AS_LONG, tag);
     case STEP_LINES:
-      return command(p, text, POP3_AS_LINES, tag);
+      return command(p, text, flags | POP3_AS_LINES, tag);
     case STEP_ANSWER:
       return pop3_session_answer(p->session, text);
     default:
-      return command(p, text, 0, tag);
+      return command(p, text, flags, tag);
   }
 }
 

@@ -50,11 +50,13 @@ typedef struct step {
   size_t size;
 } step;
 
-/* Where the server's octets are cut, counted over the whole conversation. */
+/* Where the server's octets are cut, counted over the whole conversation, and
+ * how messages are asked for: neither may change the log. */
 typedef struct cutting {
   size_t at[2];      /* cut here, 0 for not at all */
   size_t every;      /* pieces of this size, 0 for as large as may be */
   unsigned scramble; /* seed of pieces of 1 to 16 octets, 0 for none */
+  bool in_place;     /* every command with POP3_IN_PLACE */
 } cutting;
 
 /* Text that grows; `octets` is NULL or ends with a NUL not counted. */

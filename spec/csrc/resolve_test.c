@@ -2,8 +2,8 @@
  * resolve_test.c - names are looked up without waiting, by few threads, that
  * survive their users (R22, T61, design rule 11).
  *
- * Build: cc -std=c99 spec/csrc/resolve_test.c csrc/failure.c
- *           csrc/tables.c -lpthread -ldl
+ * Build: cc -std=c99 spec/csrc/resolve_test.c csrc/jobs.c
+ *           csrc/failure.c csrc/tables.c -lpthread -ldl
  * Run in the repository's root; it needs a C compiler ($CC, else cc) once
  * more, for a copy of itself that is loaded and unloaded.
  *
@@ -13,9 +13,13 @@
  */
 #define _GNU_SOURCE
 
+#include <dlfcn.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -312,8 +316,8 @@ static int build_plugin(char *path, size_t size, const char *folder) {
   (void)snprintf(path, size, "%s/plugin.so", folder);
   (void)snprintf(command, sizeof command,
                  "%s -std=c99 -shared -fPIC -DRESOLVE_PLUGIN -o %s "
-                 "spec/csrc/resolve_test.c csrc/failure.c csrc/tables.c "
-                 "-lpthread -ldl",
+                 "spec/csrc/resolve_test.c csrc/jobs.c csrc/failure.c "
+                 "csrc/tables.c -lpthread -ldl",
                  compiler && *compiler ? compiler : "cc", path);
   return system(command);
 }

@@ -588,6 +588,27 @@ static void dotted_lines_are_linear(void) {
   free(block);
 }
 
+/* ... and in place one call a read, like any other. */
+static void dotted_lines_in_place_are_one_span(void) {
+  enum { LINES = 16384, ROUNDS = 64 };
+  char *block = must(malloc(4 * LINES));
+  fixture f;
+  greeted(&f);
+  ask(&f, POP3_RETR, "1", POP3_IN_PLACE, "+OK\r\n");
+  for (size_t round = 0; round < ROUNDS; round++) {
+    for (size_t i = 0; i < LINES; i++) memcpy(block + 4 * i, "..\r\n", 4);
+    stream s = pour(&f, block, 4 * LINES, 4 * LINES);
+    CHECK(s.error == POP3_E_OK);
+    CHECK(s.calls == 2);
+    CHECK(s.text == 3 * LINES);
+    for (size_t i = 0; i < LINES; i++)
+      CHECK(memcmp(block + 1 + 3 * i, ".\r\n", 3) == 0);
+  }
+  CHECK(receive(&f, ".\r\n").octets == ROUNDS * 3 * LINES);
+  close_session(&f);
+  free(block);
+}
+
 /* A mail without dots costs one call a read, however many lines it has. */
 static void plain_lines_are_one_span(void) {
   enum { LINES = 8192 };
@@ -654,6 +675,7 @@ static const test tests[] = {
     TEST(a_line_of_a_gibibyte),
     TEST(a_message_ends_at_max_octets),
     TEST(dotted_lines_are_linear),
+    TEST(dotted_lines_in_place_are_one_span),
     TEST(plain_lines_are_one_span),
     TEST(a_drip_is_linear),
 };

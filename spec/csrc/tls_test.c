@@ -3,12 +3,7 @@
  * memory BIOs: whom it trusts, what it says when it does not, and that no
  * failure of an allocation makes a success (R14, R15, T03, T35).
  *
- * Build: cc -std=c99 spec/csrc/tls_test.c csrc/tls.c csrc/tls_context.c
- *           csrc/tls_verify.c csrc/failure.c csrc/escape.c csrc/tables.c
- *           -lssl -lcrypto
  * Run: without an argument a sample of the allocations fails, with "all" each.
- *
- * Certificates are made here; files go to a folder of their own below TMPDIR.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -22,310 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../csrc/tls_internal.h"
-
-static int failures;
-static pop3_failure failure;
-static bool hungry, starving; /* allocations may fail; now is the time */
-
-static void check(bool claim, const char *name) {
-  printf("%s - %s\n", claim ? "ok" : "not ok", name);
-  if (!claim) failures++;
-}
-
-static void must(bool claim, const char *what) {
-  if (claim) return;
-  printf("not ok - the test itself: %s\n", what);
-  ERR_print_errors_fp(stdout);
-  exit(2);
-}
-
-/* The last failure is `error` and its text holds `phrase`. */
-static bool said(pop3_error got, pop3_error error, const char *phrase) {
-  if (got == error && (error == POP3_E_OK || strstr(failure.text, phrase)))
-    return true;
-  printf("# got %s %s: \"%s\"\n", pop3_error_kind(got), pop3_error_name(got),
-         got == POP3_E_OK ? "" : failure.text);
-  return false;
-}
-
-/* --- certificates -------------------------------------------------------- */
-
-#define DAY (24L * 60 * 60)
-
-typedef struct identity {
-  X509 *certificate;
-  EVP_PKEY *key;
-} identity;
-
-typedef struct form {
-  const char *subject;    /* CN */
-  const identity *issuer; /* NULL: itself */
-  const char *names;      /* subjectAltName as openssl.cnf writes it */
-  const char *usage;      /* extendedKeyUsage */
-  long from, to;          /* days from now; 0, 0: valid now */
-  bool ca;
-  int rsa; /* bits; else P-256 */
-} form;
-
-static void extend(X509 *certificate, X509 *issuer, int nid,
-                   const char *value) {
-  X509V3_CTX context;
-  X509V3_set_ctx(&context, issuer, certificate, NULL, NULL, 0);
-  X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &context, nid, value);
-  must(extension && X509_add_ext(certificate, extension, -1), "an extension");
-  X509_EXTENSION_free(extension);
-}
-
-static void set_subject(X509 *certificate, const char *subject) {
-  X509_NAME *name = X509_get_subject_name(certificate);
-  must(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                                  (const unsigned char *)subject, -1, -1, 0),
-       "a subject");
-}
-
-static identity make(const form *f) {
-  static long serial = 1;
-  identity made;
-  made.key = f->rsa ? EVP_RSA_gen((unsigned)f->rsa) : EVP_EC_gen("P-256");
-  made.certificate = X509_new();
-  must(made.key && made.certificate, "a key");
-  const identity *issuer = f->issuer ? f->issuer : &made;
-  X509 *x = made.certificate;
-  set_subject(x, f->subject);
-  (void)X509_set_version(x, X509_VERSION_3);
-  (void)ASN1_INTEGER_set(X509_get_serialNumber(x), serial++);
-  (void)X509_set_issuer_name(x, X509_get_subject_name(issuer->certificate));
-  (void)X509_gmtime_adj(X509_getm_notBefore(x), (f->from ? f->from : -1) * DAY);
-  (void)X509_gmtime_adj(X509_getm_notAfter(x), (f->to ? f->to : 30) * DAY);
-  (void)X509_set_pubkey(x, made.key);
-  extend(x, issuer->certificate, NID_basic_constraints,
-         f->ca ? "critical,CA:TRUE" : "CA:FALSE");
-  if (f->names) extend(x, issuer->certificate, NID_subject_alt_name, f->names);
-  if (f->usage) extend(x, issuer->certificate, NID_ext_key_usage, f->usage);
-  must(X509_sign(x, issuer->key, EVP_sha256()) > 0, "a signature");
-  return made;
-}
-
-#define NAMES .names = "DNS:pop.example.org"
-
-static identity root, stranger, intermediate, leaf, client;
-
-static char folder[256];
-static char root_file[300], client_file[300], sealed_file[300];
-
-static FILE *create(char path[300], const char *name) {
-  (void)snprintf(path, 300, "%s/%s", folder, name);
-  FILE *file = fopen(path, "w");
-  must(file != NULL, path);
-  return file;
-}
-
-static void make_world(void) {
-  const char *parent = getenv("TMPDIR");
-  (void)snprintf(folder, sizeof folder, "%s/tls_test.XXXXXX",
-                 parent ? parent : "/tmp");
-  must(mkdtemp(folder) != NULL, "a folder");
-  root = make(&(form){.subject = "Root", .ca = true});
-  stranger = make(&(form){.subject = "Stranger", .ca = true});
-  intermediate =
-      make(&(form){.subject = "Intermediate", .issuer = &root, .ca = true});
-  leaf = make(&(form){.subject = "leaf",
-                      .issuer = &root,
-                      .names = "DNS:pop.example.org,IP:192.0.2.1,IP:2001:db8::"
-                               "1,DNS:*.wild.example.org"});
-  client = make(&(form){.subject = "client", .issuer = &root});
-  FILE *file = create(root_file, "root.pem");
-  must(PEM_write_X509(file, root.certificate) == 1, "a file");
-  (void)fclose(file);
-  file = create(client_file, "client.pem");
-  must(PEM_write_X509(file, client.certificate) == 1 &&
-           PEM_write_PrivateKey(file, client.key, NULL, NULL, 0, NULL, NULL),
-       "a file");
-  (void)fclose(file);
-  file = create(sealed_file, "sealed.pem");
-  unsigned char pass[] = "open sesame";
-  must(PEM_write_PrivateKey(file, client.key, EVP_aes_128_cbc(), pass,
-                            sizeof pass - 1, NULL, NULL) == 1,
-       "a file");
-  (void)fclose(file);
-}
-
-static void discard(identity *i) {
-  X509_free(i->certificate);
-  EVP_PKEY_free(i->key);
-}
-
-static void end_world(void) {
-  discard(&root), discard(&stranger), discard(&intermediate);
-  discard(&leaf), discard(&client);
-  (void)unlink(root_file), (void)unlink(client_file), (void)unlink(sealed_file);
-  (void)rmdir(folder);
-}
-
-/* --- a server, and octets between it and the filter ---------------------- */
-
-typedef struct server {
-  const identity *identity; /* NULL: none, anonymous */
-  const identity *chain;    /* sent after it, or NULL */
-  const char *protocol;     /* ALPN to choose; "!" to refuse; NULL: ignore */
-  int min, max;
-  const char *ciphers;
-  bool weak;          /* security level 0 */
-  bool demand_client; /* a certificate */
-} server;
-
-typedef struct pair {
-  SSL_CTX *context;
-  SSL *server;
-  pop3_tls *client;
-  size_t chunk;     /* octets carried at a time */
-  bool dirty;       /* OpenSSL's error queue was left with something */
-  char name[100];   /* SNI as the server saw it */
-  unsigned offered; /* octets of ALPN */
-} pair;
-
-static int choose(SSL *ssl, const unsigned char **out, unsigned char *size,
-                  const unsigned char *offered, unsigned offered_size,
-                  void *argument) {
-  const server *s = argument;
-  pair *p = SSL_get_app_data(ssl);
-  (void)offered;
-  p->offered = offered_size;
-  if (!s->protocol) return SSL_TLSEXT_ERR_NOACK;
-  if (s->protocol[0] == '!') return SSL_TLSEXT_ERR_ALERT_FATAL;
-  *out = (const unsigned char *)s->protocol;
-  *size = (unsigned char)strlen(s->protocol);
-  return SSL_TLSEXT_ERR_OK;
-}
-
-static int accept_any(int good, X509_STORE_CTX *store) {
-  (void)good;
-  (void)store;
-  return 1;
-}
-
-static void serve(pair *p, server *s) {
-  memset(p, 0, sizeof *p);
-  p->context = SSL_CTX_new(TLS_server_method());
-  must(p->context != NULL, "a server");
-  if (s->weak) SSL_CTX_set_security_level(p->context, 0);
-  if (s->identity)
-    must(SSL_CTX_use_certificate(p->context, s->identity->certificate) == 1 &&
-             SSL_CTX_use_PrivateKey(p->context, s->identity->key) == 1,
-         "an identity");
-  if (s->chain)
-    must(SSL_CTX_add1_chain_cert(p->context, s->chain->certificate) == 1,
-         "a chain");
-  (void)SSL_CTX_set_mode(p->context, SSL_MODE_NO_AUTO_CHAIN);
-  (void)SSL_CTX_set_min_proto_version(p->context, s->min);
-  (void)SSL_CTX_set_max_proto_version(p->context, s->max);
-  SSL_CTX_set_max_cert_list(p->context, 1 << 24);
-  if (s->ciphers)
-    must(SSL_CTX_set_cipher_list(p->context, s->ciphers) == 1, "ciphers");
-  if (s->demand_client)
-    SSL_CTX_set_verify(p->context,
-                       SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
-                       accept_any);
-  SSL_CTX_set_alpn_select_cb(p->context, choose, s);
-  (void)SSL_CTX_set_session_id_context(p->context, (const unsigned char *)"t",
-                                       1);
-  p->server = SSL_new(p->context);
-  must(p->server && SSL_set_app_data(p->server, p) == 1, "a server");
-  SSL_set_bio(p->server, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
-  SSL_set_accept_state(p->server);
-}
-
-static void stop(pair *p) {
-  pop3_tls_free(p->client);
-  SSL_free(p->server);
-  SSL_CTX_free(p->context);
-  p->client = NULL;
-}
-
-static size_t least(size_t a, size_t b) { return a < b ? a : b; }
-
-/* Client to server; true if something moved. */
-static bool carry_up(pair *p) {
-  size_t size;
-  const char *octets = pop3_tls_output(p->client, &size);
-  if (size == 0) return false;
-  if (p->chunk) size = least(size, p->chunk);
-  must(BIO_write(SSL_get_rbio(p->server), octets, (int)size) == (int)size,
-       "carrying");
-  pop3_tls_sent(p->client, size);
-  return true;
-}
-
-static bool carry_down(pair *p, pop3_error *error) {
-  char octets[16384];
-  size_t room = p->chunk ? least(p->chunk, sizeof octets) : sizeof octets;
-  int size = BIO_read(SSL_get_wbio(p->server), octets, (int)room);
-  if (size <= 0) return false;
-  starving = hungry;
-  *error = pop3_tls_feed(p->client, octets, (size_t)size);
-  starving = false;
-  return true;
-}
-
-static void note_name(pair *p) {
-  const char *name = SSL_get_servername(p->server, TLSEXT_NAMETYPE_host_name);
-  if (name) (void)snprintf(p->name, sizeof p->name, "%s", name);
-}
-
-/* Both sides until nothing moves: the client's last word. */
-static pop3_error shake(pair *p) {
-  pop3_error error = POP3_E_AGAIN;
-  for (bool moved = true; moved && error == POP3_E_AGAIN;) {
-    (void)SSL_do_handshake(p->server);
-    ERR_clear_error();
-    note_name(p);
-    pop3_error fed = POP3_E_OK;
-    moved = carry_down(p, &fed);
-    starving = hungry;
-    error = fed != POP3_E_OK ? fed : pop3_tls_handshake(p->client, &failure);
-    starving = false;
-    if (ERR_peek_error() != 0) p->dirty = true;
-    if (carry_up(p)) moved = true;
-  }
-  while (carry_up(p)) continue; /* Finished, or an alert */
-  (void)SSL_do_handshake(p->server);
-  ERR_clear_error();
-  return error;
-}
-
-/* What the server has left to say reaches the client. */
-static void drain(pair *p) {
-  pop3_error error = POP3_E_OK;
-  while (carry_down(p, &error)) continue;
-}
-
-static pop3_tls_options options;
-
-/* The defaults, with our root instead of the system's. */
-static void use_defaults(void) {
-  pop3_tls_options_init(&options);
-  options.cafile = root_file;
-}
-
-static pop3_error attach(pair *p, const char *host, bool after_stls) {
-  pop3_tls_context *context = NULL;
-  starving = hungry;
-  pop3_error error = pop3_tls_context_new(&options, &context, &failure);
-  if (error == POP3_E_OK)
-    error = pop3_tls_new(context, host, strlen(host), after_stls, &p->client,
-                         &failure);
-  pop3_tls_context_release(context); /* the filter retains it */
-  starving = false;
-  return error;
-}
-
-/* Connect to `s` as `host` by `options`. */
-static pop3_error try_out(pair *p, server *s, const char *host) {
-  serve(p, s);
-  pop3_error error = attach(p, host, false);
-  return error == POP3_E_OK ? shake(p) : error;
-}
+#include "tls_world.h"
 
 /* The claim that connecting ends so. */
 static void expect(server *s, const char *host, pop3_error error,
@@ -350,23 +42,6 @@ static void expect_leaf(const form *f, pop3_error error, const char *phrase,
 }
 
 /* --- sessions that work -------------------------------------------------- */
-
-static bool answers(pair *p) {
-  char got[64];
-  size_t size = 0;
-  bool up = pop3_tls_write(p->client, "NOOP\r\n", 6, &failure) == POP3_E_OK;
-  while (carry_up(p)) continue;
-  up = up && SSL_read_ex(p->server, got, sizeof got, &size) == 1 && size == 6 &&
-       memcmp(got, "NOOP\r\n", 6) == 0;
-  must(SSL_write_ex(p->server, "+OK\r\n", 5, &size) == 1, "an answer");
-  drain(p);
-  return up &&
-         pop3_tls_read(p->client, got, sizeof got, &size, &failure) ==
-             POP3_E_OK &&
-         size == 5 && memcmp(got, "+OK\r\n", 5) == 0 &&
-         pop3_tls_read(p->client, got, sizeof got, &size, &failure) ==
-             POP3_E_AGAIN;
-}
 
 static void test_session(int version, const char *label, size_t chunk) {
   pair p;
@@ -499,8 +174,7 @@ static void test_host_names(void) {
     pop3_tls *tls = NULL;
     (void)snprintf(name, sizeof name, "a host name is refused: number %d",
                    (int)i);
-    check(said(pop3_tls_new(context, refused[i].host, refused[i].size, false,
-                            &tls, &failure),
+    check(said(filter(context, refused[i].host, refused[i].size, false, &tls),
                POP3_E_TLS_CONFIG, refused[i].phrase) &&
               !tls,
           name);
@@ -509,11 +183,11 @@ static void test_host_names(void) {
   char label[300];
   pop3_tls *tls = NULL;
   memset(label, 'a', sizeof label);
-  check(said(pop3_tls_new(context, label, 64, false, &tls, &failure),
-             POP3_E_TLS_CONFIG, "neither"),
+  check(said(filter(context, label, 64, false, &tls), POP3_E_TLS_CONFIG,
+             "neither"),
         "a label of 64 octets is refused");
-  check(said(pop3_tls_new(context, label, 300, false, &tls, &failure),
-             POP3_E_TLS_CONFIG, "neither"),
+  check(said(filter(context, label, 300, false, &tls), POP3_E_TLS_CONFIG,
+             "neither"),
         "a name of 300 octets is refused");
   pop3_tls_context_release(context);
   options.check_hostname = false;
@@ -583,8 +257,7 @@ static void test_recheck(void) {
   must(pop3_tls_context_new(&options, &context, &failure) == POP3_E_OK,
        "a context");
   SSL_CTX_set_cert_verify_callback(context->ssl, believe, NULL);
-  must(pop3_tls_new(context, "pop.example.org", 15, false, &p.client,
-                    &failure) == POP3_E_OK,
+  must(filter(context, "pop.example.org", 15, false, &p.client) == POP3_E_OK,
        "a filter");
   check(said(shake(&p), POP3_E_CERTIFICATE, ""),
         "a chain that nobody looked at is not one that is good");
@@ -778,13 +451,10 @@ static void test_alpn(void) {
   use_defaults();
 }
 
-static void test_session_reuse(void) {
+static void test_renegotiation(void) {
   pair p;
   server s = {.identity = &leaf, .max = TLS1_2_VERSION};
   must(try_out(&p, &s, "pop.example.org") == POP3_E_OK, "a session");
-  check(!SSL_session_reused(p.server) &&
-            !SSL_SESSION_has_ticket(SSL_get0_session(p.client->ssl)),
-        "no ticket is taken, so nothing can be resumed");
   (void)SSL_renegotiate(p.server);
   (void)SSL_do_handshake(p.server);
   drain(&p);
@@ -1040,8 +710,7 @@ static void test_contexts(void) {
         "a context is counted");
   pop3_tls_context_release(context);
   serve(&p, &s);
-  must(pop3_tls_new(context, "pop.example.org", 15, false, &p.client,
-                    &failure) == POP3_E_OK,
+  must(filter(context, "pop.example.org", 15, false, &p.client) == POP3_E_OK,
        "a filter");
   pop3_tls_context_release(context);
   check(shake(&p) == POP3_E_OK, "a filter keeps its context");
@@ -1053,53 +722,6 @@ static void test_contexts(void) {
 }
 
 /* --- a lack of memory ---------------------------------------------------- */
-
-static long allocations, fail_at;
-
-static bool refused(void) { return starving && ++allocations == fail_at; }
-
-static void *take(size_t size, const char *file, int line) {
-  (void)file;
-  (void)line;
-  return refused() ? NULL : malloc(size);
-}
-
-static void *change(void *block, size_t size, const char *file, int line) {
-  (void)file;
-  (void)line;
-  return refused() ? NULL : realloc(block, size);
-}
-
-static void give(void *block, const char *file, int line) {
-  (void)file;
-  (void)line;
-  free(block);
-}
-
-/* One allocation of the client's handshake fails, each in turn: it may
- * succeed where it should, and never where it should not. */
-static void starve(server *s, const char *host, bool should, long stride,
-                   const char *name) {
-  long points = 0, passed = 0, wrong = 0, next = 1;
-  for (bool reached = true; reached; next += stride) {
-    pair p;
-    serve(&p, s);
-    allocations = 0;
-    fail_at = next;
-    hungry = true;
-    pop3_error error = attach(&p, host, false);
-    if (error == POP3_E_OK) error = shake(&p);
-    reached = allocations >= fail_at;
-    hungry = false;
-    points++;
-    if (error == POP3_E_OK) passed++;
-    if (error == POP3_E_OK && !should) wrong++;
-    if (p.dirty) wrong++;
-    stop(&p);
-  }
-  printf("# %ld points, %ld handshakes passed\n", points, passed);
-  check(wrong == 0 && points > 1000 / stride && (passed > 0) == should, name);
-}
 
 static void test_starving(long stride) {
   identity expired = make(
@@ -1118,9 +740,32 @@ static void test_starving(long stride) {
   discard(&expired), discard(&foreign);
 }
 
+/* The same with a session that may be resumed, or must not. */
+static void test_starving_resumption(int version, long stride) {
+  pair p;
+  char octets[8192];
+  server s = {.identity = &leaf, .max = version};
+  identity foreign = make(&(form){.subject = "x", .issuer = &stranger, NAMES});
+  must(try_out(&p, &s, "pop.example.org") == POP3_E_OK && answers(&p) &&
+           pop3_tls_session_export(p.client, octets, sizeof octets,
+                                   &given_size) == POP3_E_OK,
+       "a session");
+  stop(&p);
+  given = octets;
+  starve(&s, "pop.example.org", true, stride, "out of memory while resuming");
+  starve(&s, "other.example.org", false, stride,
+         "out of memory with a session of another host");
+  s.identity = &foreign;
+  s.forgetful = true;
+  starve(&s, "pop.example.org", false, stride,
+         "out of memory with a session, and a server that is not the same");
+  given = NULL;
+  discard(&foreign);
+}
+
 int main(int count, char **arguments) {
   bool all = count > 1 && strcmp(arguments[1], "all") == 0;
-  must(CRYPTO_set_mem_functions(take, change, give) == 1, "an allocator");
+  use_failing_allocator();
   make_world();
   use_defaults();
   test_session(TLS1_3_VERSION, "TLSv1.3", 0);
@@ -1141,7 +786,7 @@ int main(int count, char **arguments) {
   test_nul_name();
   test_versions();
   test_alpn();
-  test_session_reuse();
+  test_renegotiation();
   test_plain();
   test_ends();
   test_client_certificates();
@@ -1149,6 +794,8 @@ int main(int count, char **arguments) {
   test_system_trust();
   test_contexts();
   test_starving(all ? 1 : 23);
+  test_starving_resumption(TLS1_2_VERSION, all ? 1 : 23);
+  test_starving_resumption(TLS1_3_VERSION, all ? 1 : 23);
   end_world();
   return failures > 0;
 }

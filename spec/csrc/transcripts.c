@@ -1,8 +1,9 @@
 /*
  * transcripts.c - plays the wire transcripts of spec/wire against the engine,
  * each one whole, at every cut into two, short ones at every cut into three,
- * one octet at a time and in scrambled pieces, and compares what happened
- * with what the transcript says.
+ * one octet at a time and in scrambled pieces, each time with messages as they
+ * are and closed up in place, and compares what happened with what the
+ * transcript says.
  *
  * build: cc -Icsrc -Ispec/csrc transcripts.c replay.c <engine>
  * usage: transcripts FILE...            ok / not ok lines, status 1 on failure
@@ -223,25 +224,31 @@ static void forget(transcript *t) {
 
 static unsigned failures;
 
-static bool agrees(transcript *t, cutting how, const char *what) {
+static bool agrees_once(transcript *t, cutting how, const char *what) {
   record log = {NULL, 0, 0};
   replay(&t->config, t->steps, t->count, how, &log);
   bool same = log.size == t->wanted.size &&
               memcmp(log.octets, t->wanted.octets, log.size) == 0;
   if (!same) {
     failures++;
-    printf("not ok - %s\n# %s, cut at %zu and %zu\n# wanted:\n%s# got:\n%s",
-           t->title, what, how.at[0], how.at[1], t->wanted.octets,
-           log.octets == NULL ? "" : log.octets);
+    printf("not ok - %s\n# %s%s, cut at %zu and %zu\n# wanted:\n%s# got:\n%s",
+           t->title, what, how.in_place ? ", in place" : "", how.at[0],
+           how.at[1], t->wanted.octets, log.octets == NULL ? "" : log.octets);
   }
   record_free(&log);
   return same;
 }
 
+static bool agrees(transcript *t, cutting how, const char *what) {
+  if (!agrees_once(t, how, what)) return false;
+  how.in_place = true;
+  return agrees_once(t, how, what);
+}
+
 /* Long streams are cut at every place of their beginning and end only. */
 static bool agrees_in_two(transcript *t) {
   for (size_t i = 1; i < t->server; i++) {
-    cutting how = {{i, 0}, 0, 0};
+    cutting how = {{i, 0}, 0, 0, false};
     if (i == MOST_CUTS / 2 && t->server > MOST_CUTS)
       i = t->server - MOST_CUTS / 2;
     if (t->server > 65536 && i % 64 != 0) continue;
@@ -254,7 +261,7 @@ static bool agrees_in_three(transcript *t) {
   if (t->server > MOST_SHORT) return true;
   for (size_t i = 1; i < t->server; i++) {
     for (size_t j = i + 1; j < t->server; j++) {
-      cutting how = {{i, j}, 0, 0};
+      cutting how = {{i, j}, 0, 0, false};
       if (!agrees(t, how, "in three pieces")) return false;
     }
   }
@@ -263,8 +270,8 @@ static bool agrees_in_three(transcript *t) {
 
 static bool agrees_in_small_pieces(transcript *t) {
   static const cutting ways[] = {
-      {{0, 0}, 1, 0}, {{0, 0}, 2, 0}, {{0, 0}, 3, 0},
-      {{0, 0}, 0, 1}, {{0, 0}, 0, 2}, {{0, 0}, 0, 3},
+      {{0, 0}, 1, 0, false}, {{0, 0}, 2, 0, false}, {{0, 0}, 3, 0, false},
+      {{0, 0}, 0, 1, false}, {{0, 0}, 0, 2, false}, {{0, 0}, 0, 3, false},
   };
   for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
     if (!agrees(t, ways[i], "in small pieces")) return false;
@@ -273,7 +280,7 @@ static bool agrees_in_small_pieces(transcript *t) {
 }
 
 static void play_all(transcript *t) {
-  cutting whole = {{0, 0}, 0, 0};
+  cutting whole = {{0, 0}, 0, 0, false};
   if (t->wanted.octets == NULL) record_add(&t->wanted, "", 0);
   if (agrees(t, whole, "whole") && agrees_in_small_pieces(t) &&
       agrees_in_two(t) && agrees_in_three(t))

@@ -48,7 +48,9 @@ A step is a string or an object with one verb and its options:
                        step, or behind the reply to STLS ("starttls" is the
                        same). OPTIONS: cert, key (PEM files), min_version,
                        max_version ("1.2"), ciphers, alpn (list), ca (demand a
-                       client certificate of this CA)
+                       client certificate of this CA), tickets (of TLS 1.3, how
+                       many). Handshakes with equal OPTIONS know each other's
+                       sessions; forget: true knows none
   {auto: RULES}        a table of replies: a list of [regex, reply]. Each line
                        is answered by the first regex that matches it
                        entirely, without regard to case; a reply is octets or a
@@ -90,7 +92,7 @@ The report:
     errors     what did not go as the script says
     ended      "eof" (the client ended the stream), "reset" (it reset it),
                "closed" (we closed first), "tls" (see tls_error) or "running"
-    tls        {version, cipher, alpn, servername, close_notify}
+    tls        {version, cipher, alpn, servername, close_notify, resumed}
     tls_error  text of OpenSSL's error
 """
 import hashlib
@@ -129,7 +131,26 @@ def as_list(value):
     return [] if value == {} else value
 
 
+CONTEXTS = {}
+CONTEXTS_LOCK = threading.Lock()
+
+
 def tls_context(options):
+    if options.get("forget"):
+        return new_tls_context(options)
+    key = json.dumps(options, sort_keys=True)
+    with CONTEXTS_LOCK:
+        if key not in CONTEXTS:
+            CONTEXTS[key] = new_tls_context(options)
+        return CONTEXTS[key]
+
+
+def note_name(tls, name, _):
+    if name is not None:
+        tls.facts["servername"] = name
+
+
+def new_tls_context(options):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if "ciphers" in options:
         context.set_ciphers(options["ciphers"])
@@ -145,6 +166,9 @@ def tls_context(options):
     if "ca" in options:
         context.load_verify_locations(options["ca"])
         context.verify_mode = ssl.CERT_REQUIRED
+    if "tickets" in options:
+        context.num_tickets = int(options["tickets"])
+    context.sni_callback = note_name
     return context
 
 
@@ -301,14 +325,9 @@ class Stream:
     def handshake(self, options):
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         facts = self.record["tls"] = {"close_notify": False}
-        context = tls_context(options)
-
-        def on_name(_, name, __):
-            if name is not None:
-                facts["servername"] = name
-
-        context.sni_callback = on_name
-        tls = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
+        tls = tls_context(options).wrap_bio(self.incoming, self.outgoing,
+                                            server_side=True)
+        tls.facts = facts
         self.incoming.write(self.buffer)
         taken, self.buffer = len(self.buffer), b""
         if taken:  # they were a ClientHello, not POP3
@@ -316,6 +335,7 @@ class Stream:
         self.negotiate(tls)
         self.tls = tls
         facts["version"], facts["cipher"] = tls.version(), tls.cipher()[0]
+        facts["resumed"] = tls.session_reused
         if tls.selected_alpn_protocol():
             facts["alpn"] = tls.selected_alpn_protocol()
 

@@ -596,8 +596,8 @@ describe("The end of a TLS stream", function()
     s:report()
   end)
 
-  -- Sessions are not resumed yet; what has to hold is that one context
-  -- judges every host by itself.
+  -- What a session is bound to is tls_sessions_spec.lua's matter; here, that
+  -- one context judges every host by itself.
   it("R20 one context does not carry trust to another name", function()
     local tls = {tls = certificates.server "ip"}
     local s = server.start{{tls, "S: +OK", "C: QUIT", "S: +OK"}}
