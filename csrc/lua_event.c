@@ -3,6 +3,7 @@
  */
 #include "lua_event.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "lua_cache.h"
@@ -431,18 +432,17 @@ static bool is_writing(const pop3_delivery *d) {
   return d->finishing || d->writing.lead.size + d->writing.text.size > 0;
 }
 
-/* The file is complete; the next message has another one. */
-static void close_file(pop3_delivery *d) {
-  pop3_file_release(d->file);
-  d->file = NULL;
-  d->finishing = false;
-}
-
 int pop3_continue_event(lua_State *L, pop3_connection *u,
                         pop3_interest *blocked) {
   pop3_delivery *d = &u->delivery;
   pop3_failure failure;
   if (!is_writing(d)) return 0;
+  if (pop3_delivery_is_lost(L, d, POP3_AT_ANCHORS)) {
+    pop3_fail(&failure, POP3_E_IO, "the file was closed before its message");
+    failure.system = EBADF;
+    pop3_condemn(u, &failure);
+    return 0;
+  }
   pop3_error error = write_on(d, &failure);
   if (error == POP3_E_AGAIN) {
     *blocked = pop3_file_interest(d->file);
@@ -453,7 +453,7 @@ int pop3_continue_event(lua_State *L, pop3_connection *u,
     return 0;
   }
   if (!d->finishing) return 0;
-  close_file(d);
+  pop3_delivery_close(L, d, POP3_AT_ANCHORS);
   return complete_message(L, u);
 }
 
