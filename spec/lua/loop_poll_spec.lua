@@ -239,7 +239,7 @@ describe("pop3.loop.poll", function()
         return conn
       end)
       assert.truthy(text:find("bad option 'loop'", 1, true), text)
-      assert.truthy(text:find("loop_spec.lua", 1, true), text)
+      assert.truthy(text:find("loop_poll_spec.lua", 1, true), text)
     end
     local s, calls = start(), 0
     local mine = { wait = function(_, interests, deadline)

@@ -357,6 +357,25 @@ describe("A sink that is a file", function()
     conn:quit()
   end)
 
+  it("knows where it is afterwards, and can be read", function()
+    local path = sinks.path()
+    local file = assert(io.open(path, "w+b"))
+    file:write("From me\r\n")
+    assert.equal(9, file:seek("cur"))
+    local conn = open { "a: 1\r\n\r\n", "b: 2\r\n\r\n" }
+    for n = 1, 2 do
+      assert.equal(8, conn:retr_to(n, file))
+      assert.equal(9 + 8 * n, file:seek("cur"))
+    end
+    assert.same({ 2, 0 }, { conn:retr_many({ 1, 2 }, { sink = function() return file end }) })
+    assert.equal(41, file:seek("cur"))
+    file:seek("set", 0)
+    assert.equal("From me\r\n" .. ("a: 1\r\n\r\nb: 2\r\n\r\n"):rep(2), file:read("*a"))
+    file:close()
+    os.remove(path)
+    conn:quit()
+  end)
+
   it("may be a pipe", function()
     local path = sinks.path()
     local pipe = io.popen("cat > " .. files.quote(path), "w")
