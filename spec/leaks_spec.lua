@@ -5,6 +5,7 @@ local lfs = require "lfs"
 local pop3 = require "pop3"
 local certificates = require "spec.support.certificates"
 local server = require "spec.support.server"
+local sinks = require "spec.support.sinks"
 
 local WARM_UP = 500
 local OCTETS_ALLOWED = 512 * 1024 -- what malloc and the collector wobble by
@@ -76,6 +77,26 @@ describe("a long-lived process", function()
       conn:login("me", "secret")
       assert.equal(3, #select(2, conn:retr(1)))
       conn:quit()
+    end)
+  end)
+
+  it("receives by every sink 100 times, to the end and not", function()
+    local s = start { capa = { "USER", "UIDL", "TOP", "PIPELINING" } }
+    local options = { eol = "lf", hash = "sha256" }
+    local cache = {}
+    repeat_session(100, function()
+      local conn = pop3.POP3(s.host, s.port, { cache = cache })
+      conn:login("me", "secret", { stat = true, listing = true })
+      for _, sink in ipairs(sinks.all) do
+        sink.receive(conn, 1, options)
+        sink.receive(conn, 9, options)
+        sink.receive(conn, 1, { max_octets = 5 })
+      end
+      pcall(conn.retr_string, conn, 1, { hash = "sha256", top = -1 })
+      pcall(conn.retr_many, conn, { 1, 1, 1 }, function() return false end)
+      conn:retr_lines(1):close()
+      assert.equal(22, #conn:messages():next():text())
+      conn:retr_lines(1, options):next() -- and is left like this
     end)
   end)
 
