@@ -183,12 +183,13 @@ static bool is_opening(const pop3_conn *c) {
   return c->establishing && c->client.request.operation != POP3_OP_STLS;
 }
 
-/* QUIT commits deletions, and nobody said that it did. */
+/* QUIT commits deletions, and nobody said that it did. (Somebody did in a line
+ * that is too long, for which poplib has a text.) */
 static void admit_doubt(pop3_conn *c) {
   unsigned long long marked = (unsigned long long)c->client.deletions;
   const pop3_session *session = c->client.session;
   if (!pop3_session_is_leaving(session) || pop3_session_is_over(session) ||
-      marked == 0)
+      marked == 0 || c->failure.error == POP3_E_LINE)
     return;
   pop3_failure before = c->failure;
   pop3_fail(&c->failure, before.error,
