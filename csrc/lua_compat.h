@@ -11,8 +11,6 @@
 #include <limits.h>
 #include <lua.h>
 #include <lualib.h>
-#include <sys/types.h>
-#include <unistd.h>
 
 #if LUA_VERSION_NUM < 502
 
@@ -79,16 +77,6 @@ static inline FILE *compat_testfile(lua_State *L, int index) {
   luaL_Stream *stream = luaL_testudata(L, index, LUA_FILEHANDLE);
   return stream != NULL && stream->closef != NULL ? stream->f : NULL;
 #endif
-}
-
-/*
- * Somebody else has written to the stream's descriptor: let the stream know
- * where it is now, as POSIX wants it before the stream is used again. Nothing
- * for what cannot seek.
- */
-static inline void compat_resync(FILE *file) {
-  off_t at = lseek(fileno(file), 0, SEEK_CUR);
-  if (at >= 0) (void)fseeko(file, at, SEEK_SET);
 }
 
 /* Is the number at `index` an integer by type? Before 5.3 none is. */

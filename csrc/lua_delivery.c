@@ -1,10 +1,13 @@
 /*
  * lua_delivery.c - see lua_delivery.h.
  */
+#define _GNU_SOURCE
 #include "lua_delivery.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
 
 #include "lua_connection.h"
 #include "lua_error.h"
@@ -97,6 +100,16 @@ pop3_error pop3_delivery_open(lua_State *L, pop3_connection *u, int anchors,
   return error;
 }
 
+/*
+ * Somebody else has written to the stream's descriptor: let the stream know
+ * where it is now, as POSIX wants it before the stream is used again. Nothing
+ * for what cannot seek.
+ */
+static void resync(FILE *file) {
+  off_t at = lseek(fileno(file), 0, SEEK_CUR);
+  if (at >= 0) (void)fseeko(file, at, SEEK_SET);
+}
+
 /* The Lua file that was aimed at and is open, or NULL. [-0, +0, m] */
 static FILE *aimed_file(lua_State *L, int anchors) {
   lua_rawgeti(L, anchors, POP3_SLOT_SINK);
@@ -112,7 +125,7 @@ bool pop3_delivery_is_lost(lua_State *L, const pop3_delivery *d, int anchors) {
 void pop3_delivery_close(lua_State *L, pop3_delivery *d, int anchors) {
   FILE *file = d->lua_file ? aimed_file(L, anchors) : NULL;
   pop3_file_release(d->file);
-  if (file != NULL) compat_resync(file);
+  if (file != NULL) resync(file);
   d->file = NULL;
   d->lua_file = d->finishing = false;
   lua_pushnil(L);

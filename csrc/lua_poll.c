@@ -2,7 +2,9 @@
  * lua_poll.c - poll(2) for loops written in Lua: the default loop's and any
  * host's that has none of its own.
  */
+#include <limits.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "conn.h"
@@ -11,6 +13,11 @@
 /* A signal just before poll does not end it: time to look, seconds. */
 #define LONGEST_POLL 1.0
 
+static bool is_descriptor(lua_State *L, int index) {
+  lua_Number n = lua_tonumber(L, index);
+  return lua_isnumber(L, index) && n >= 0 && n <= INT_MAX;
+}
+
 /* The interest at `index` of the list, as poll wants it. [-0, +0, v] */
 static struct pollfd check_interest(lua_State *L, int index) {
   struct pollfd p = {-1, 0, 0};
@@ -18,7 +25,7 @@ static struct pollfd check_interest(lua_State *L, int index) {
   luaL_argcheck(L, lua_istable(L, -1), 1, "a list of {fd, \"r\" | \"w\"}");
   lua_rawgeti(L, -1, 1);
   lua_rawgeti(L, -2, 2);
-  luaL_argcheck(L, lua_isnumber(L, -2) && lua_type(L, -1) == LUA_TSTRING, 1,
+  luaL_argcheck(L, is_descriptor(L, -2) && lua_type(L, -1) == LUA_TSTRING, 1,
                 "a list of {fd, \"r\" | \"w\"}");
   const char *mode = lua_tostring(L, -1);
   p.fd = (int)lua_tonumber(L, -2);
