@@ -267,6 +267,17 @@ describe("pop3.loop.poll", function()
   end)
 end)
 
+describe("A loop's wait", function()
+  it("refuses interests that are none", function()
+    local loop = Loop.new()
+    for _, wrong in ipairs { { 1 }, { {} }, { { "x", "r" } }, { { 0 } }, { { 0 / 0, "r" } },
+      { { 1e300, "r" } }, { { -1, "r" } }, { { 0, 1 } } } do
+      claims.misuse(loop.wait, loop, wrong, 0)
+    end
+    claims.misuse(loop.wait, loop, 1, 0)
+  end)
+end)
+
 describe("wait", function()
   it("is given the connection, what to wait for, and until when", function()
     local s = start()

@@ -130,7 +130,8 @@ describe("A connection that is reset", function()
       ]], arguments = {s.port, mark}, shim = true, env = {SHIM_PIPE = mark},
     }
     os.remove(mark)
-    assert.are.equal("false\tclosed\n", out) -- its stream has ended as well
+    -- Has the peer answered our end with its own by now?
+    assert.is_truthy(out == "false\tio\n" or out == "false\tclosed\n", out)
     s:report()
   end)
 
