@@ -182,7 +182,8 @@ static pop3_step finish(pop3_conn *c) {
 
 static pop3_error begin(pop3_conn *c, pop3_operation operation,
                         pop3_command command, const char *argument) {
-  pop3_request request = {.operation = operation, .command = command, .flags = POP3_AS_LINES};
+  pop3_request request = {
+      .operation = operation, .command = command, .flags = POP3_AS_LINES};
   if (argument != NULL) {
     request.count = 1;
     request.arguments[0].data = argument;
