@@ -224,6 +224,83 @@ static void the_window_fills_and_empties(void) {
   close_session(&f);
 }
 
+/* What is sent and not answered waits in the kernels' buffers: not too much. */
+static void commands_ahead_are_limited(void) {
+  fixture f;
+  pop3_config_init(&f.config);
+  f.config.max_ahead = 20;
+  open_session(&f);
+  receive(&f, "+OK\r\n");
+  CHECK(queue(&f, POP3_LIST, NULL) == POP3_E_OK); /* 6 octets */
+  CHECK(queue(&f, POP3_NOOP, NULL) == POP3_E_OK);
+  CHECK(queue(&f, POP3_NOOP, NULL) == POP3_E_OK);
+  CHECK(queue(&f, POP3_NOOP, NULL) == POP3_E_AGAIN);
+  send_all(&f);
+  CHECK(queue(&f, POP3_NOOP, NULL) == POP3_E_AGAIN); /* sent is not answered */
+  receive(&f, "+OK\r\n1 120\r\n");
+  CHECK(queue(&f, POP3_NOOP, NULL) == POP3_E_AGAIN); /* nor is a half */
+  receive(&f, ".\r\n");
+  CHECK(queue(&f, POP3_NOOP, NULL) == POP3_E_OK);
+  CHECK(queue(&f, POP3_NOOP, NULL) == POP3_E_AGAIN);
+  send_all(&f);
+  receive(&f, "+OK\r\n-ERR\r\n");
+  CHECK(queue(&f, POP3_DELE, "1") == POP3_E_OK);  /* 8: 14 octets */
+  CHECK(queue(&f, POP3_NOOP, NULL) == POP3_E_OK); /* exactly 20 */
+  CHECK(queue(&f, POP3_NOOP, NULL) == POP3_E_AGAIN);
+  close_session(&f);
+}
+
+static void one_command_may_always_go_ahead(void) {
+  fixture f;
+  pop3_config_init(&f.config);
+  f.config.max_ahead = 1;
+  open_session(&f);
+  receive(&f, "+OK\r\n");
+  for (int i = 0; i < 10; i++) {
+    CHECK(queue(&f, POP3_UIDL, NULL) == POP3_E_OK);
+    CHECK(queue(&f, POP3_NOOP, NULL) == POP3_E_AGAIN);
+    send_all(&f);
+    CHECK(queue(&f, POP3_NOOP, NULL) == POP3_E_AGAIN);
+    receive(&f, "+OK\r\n.\r\n");
+  }
+  close_session(&f);
+}
+
+/* An answer to a challenge counts with the AUTH that it belongs to. */
+static void answers_settle_with_their_command(void) {
+  fixture f;
+  pop3_config_init(&f.config);
+  f.config.max_ahead = 12;
+  open_session(&f);
+  receive(&f, "+OK\r\n");
+  CHECK(queue(&f, POP3_AUTH, "PLAIN") == POP3_E_OK);
+  send_all(&f);
+  receive(&f, "+ \r\n");
+  CHECK(pop3_session_answer(f.session, span("AHRpbQB0YW5zdGFhZg==")) ==
+        POP3_E_OK);
+  send_all(&f);
+  receive(&f, "+OK\r\n");
+  CHECK(queue(&f, POP3_NOOP, NULL) == POP3_E_OK);
+  CHECK(queue(&f, POP3_NOOP, NULL) == POP3_E_OK);
+  CHECK(queue(&f, POP3_NOOP, NULL) == POP3_E_AGAIN);
+  close_session(&f);
+}
+
+static void nothing_limits_what_goes_ahead(void) {
+  fixture f;
+  pop3_config_init(&f.config);
+  CHECK(f.config.max_ahead == 16384);
+  f.config.max_ahead = 0;
+  f.config.max_inflight = 10000;
+  open_session(&f);
+  receive(&f, "+OK\r\n");
+  for (int i = 0; i < 10000; i++) {
+    CHECK(queue(&f, POP3_NOOP, NULL) == POP3_E_OK);
+    send_all(&f);
+  }
+  close_session(&f);
+}
+
 static void the_ring_turns(void) {
   fixture f;
   pop3_config_init(&f.config);
@@ -659,6 +736,10 @@ static const test tests[] = {
     TEST(every_octet_of_an_argument_is_looked_at),
     TEST(no_row_is_no_command),
     TEST(the_window_fills_and_empties),
+    TEST(commands_ahead_are_limited),
+    TEST(one_command_may_always_go_ahead),
+    TEST(answers_settle_with_their_command),
+    TEST(nothing_limits_what_goes_ahead),
     TEST(the_ring_turns),
     TEST(the_output_fills_and_moves_up),
     TEST(long_arguments_are_borrowed),

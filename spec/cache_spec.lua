@@ -1,0 +1,98 @@
+--- What was announced, remembered in the caller's table: it saves the question,
+-- and holds only where it was learnt: this host and port, in clear or under
+-- TLS, before or after the login (RFC 2449 5, RFC 2595 4).
+local certificates = require "spec.support.certificates"
+local pop3 = require "pop3"
+local server = require "spec.support.server"
+
+local CAPA = { send = "+OK\r\nTOP\r\nUIDL\r\n.\r\n" }
+local OTHER = { send = "+OK\r\nTOP\r\nPIPELINING\r\n.\r\n" }
+
+local EOF = { eof = true }
+
+local function start(...)
+  return server.start { connections = { ... } }
+end
+
+--- What one connection knows of its server.
+local function ask(open, s, cache)
+  local conn = open("127.0.0.1", s.port,
+                    { timeout = 5, cafile = certificates.cafile, cache = cache })
+  local found = conn:capabilities()
+  conn:close()
+  return found
+end
+
+local function keys(cache)
+  local list = {}
+  for key in pairs(cache) do list[#list + 1] = key:gsub("^.*:%d+ ", "") end
+  table.sort(list)
+  return list
+end
+
+describe("the capability cache", function()
+  after_each(server.stop_all)
+
+  it("saves a question", function()
+    local s = start({ "S: +OK ready", "C: CAPA", CAPA }, { "S: +OK ready", EOF })
+    local cache = {}
+    local first = ask(pop3.POP3, s, cache)
+    assert.same(first, ask(pop3.POP3, s, cache))
+    assert.is_not_nil(first.UIDL)
+    assert.same({ "clear" }, keys(cache))
+    assert.equal(0, s:report().failed)
+  end)
+
+  it("does not carry what came in clear over to TLS", function()
+    local tls = { tls = certificates.server "ip" }
+    local s = start({ "S: +OK ready", "C: CAPA", CAPA },
+                    { tls, "S: +OK ready", "C: CAPA", OTHER },
+                    { tls, "S: +OK ready", EOF })
+    local cache = {}
+    ask(pop3.POP3, s, cache)
+    local found = ask(pop3.POP3_SSL, s, cache)
+    assert.is_not_nil(found.PIPELINING)
+    assert.is_nil(found.UIDL)
+    assert.same(found, ask(pop3.POP3_SSL, s, cache))
+    assert.same({ "clear", "tls" }, keys(cache))
+    assert.equal(0, s:report().failed)
+  end)
+
+  it("does not carry what came in clear over to STLS", function()
+    local stls = { send = "+OK\r\nSTLS\r\nUIDL\r\n.\r\n" }
+    local s = start({ "S: +OK ready", "C: CAPA", stls, "C: STLS", "S: +OK",
+                      { tls = certificates.server "ip" }, "C: CAPA", OTHER })
+    local key = "127.0.0.1:" .. s.port .. " clear"
+    local cache = { [key] = "STLS\nUIDL\n" }
+    local conn = pop3.POP3("127.0.0.1", s.port, {
+      timeout = 5, cafile = certificates.cafile, cache = cache })
+    conn:stls { cafile = certificates.cafile }
+    assert.is_nil(conn:capabilities().UIDL)
+    conn:close()
+    assert.equal(0, s:report().failed)
+  end)
+
+  it("holds for before the login or for after it", function()
+    local s = start({ "S: +OK ready", "C: CAPA", CAPA, "C: USER me", "S: +OK",
+                      "C: PASS secret", "S: +OK", "C: CAPA", OTHER })
+    local cache = {}
+    local conn = pop3.POP3("127.0.0.1", s.port, { timeout = 5, cache = cache })
+    conn:capabilities()
+    conn:user "me"
+    conn:pass_ "secret"
+    assert.is_nil(conn:capabilities().UIDL)
+    conn:close()
+    assert.same({ "clear", "clear after login" }, keys(cache))
+    assert.equal(0, s:report().failed)
+  end)
+
+  it("asks where its words are none that a server can send", function()
+    for _, text in ipairs { "UIDL", "UI\1DL\n", 17, false, {} } do
+      local s = start({ "S: +OK ready", "C: CAPA", CAPA })
+      local cache = { ["127.0.0.1:" .. s.port .. " clear"] = text }
+      assert.is_not_nil(ask(pop3.POP3, s, cache).UIDL)
+      assert.equal(0, s:report().failed)
+      s:stop()
+    end
+  end)
+end)
