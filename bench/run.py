@@ -50,6 +50,12 @@ def chosen_jobs(names, table):
     return names or known
 
 
+def in_order(found, table):
+    """As the jobs are listed, whenever they were measured."""
+    return {name: found[name] for name in [*table, *special.JOBS]
+            if name in found}
+
+
 def load(path):
     try:
         with open(path) as file:
@@ -98,6 +104,7 @@ def main():
         return 0
     if options.report:
         results = load(RESULTS)
+        results["jobs"] = in_order(results["jobs"], table)
         plots.draw_all(results)
         report.write(results)
         return 0

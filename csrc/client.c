@@ -67,6 +67,7 @@ static bool is_empty(const pop3_request *r) {
 /* One command only, and nothing behind it? Then there is nothing to gain. */
 static bool is_lonely(const pop3_request *r) {
   if (r->operation == POP3_OP_LOGIN) return r->with == 0 && !r->remembered;
+  if (is_empty(r)) return true;
   if (r->operation != POP3_OP_MANY || r->with != 0) return false;
   const char *end = memchr(r->tokens.data, '\n', r->tokens.size);
   return end == r->tokens.data + r->tokens.size - 1;
@@ -293,7 +294,7 @@ static pop3_error prepare(pop3_client *c, pop3_failure *failure) {
   }
 }
 
-/* Nothing to do: the answer is known, or there are no messages. */
+/* Nothing to do: the answer is known, or there are no messages and no QUIT. */
 static bool is_idle(const pop3_client *c, const pop3_request *r) {
   if (r->operation == POP3_OP_CAPABILITIES) return c->caps.known;
   return is_empty(r) && r->with == 0;

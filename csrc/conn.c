@@ -46,6 +46,7 @@ struct pop3_conn {
   pop3_span resumable; /* a session to offer; the caller's */
   phase phase;
   bool broken; /* closed by a failure, which every later call repeats */
+  int deaf;    /* errno of a write that failed: the peer is only read now */
 
   pop3_lookup *lookup;
   const struct addrinfo *next; /* the address to try after this one */
@@ -95,6 +96,7 @@ pop3_conn *pop3_conn_init(void *memory, const pop3_conn_options *options,
 static void shut(pop3_conn *c) {
   c->phase = PHASE_CLOSED;
   c->establishing = false;
+  c->deaf = 0;
   pop3_client_stop(&c->client);
   pop3_session_poison(c->client.session, POP3_E_CLOSED);
   pop3_stream_close(&c->stream);
@@ -212,8 +214,13 @@ static pop3_step failed(pop3_conn *c) {
   return POP3_STEP_FAILED;
 }
 
+/* Was the operation refused, so that only its last replies are awaited? */
+static bool is_refused(const pop3_conn *c) {
+  return c->client.ending != POP3_E_OK;
+}
+
 static pop3_step fail(pop3_conn *c, pop3_error error) {
-  pop3_fail(&c->failure, error, NULL);
+  if (!is_refused(c)) pop3_fail(&c->failure, error, NULL);
   pop3_session_poison(c->client.session, error);
   return failed(c);
 }
@@ -277,6 +284,11 @@ static double operation_deadline(const pop3_conn *c, pop3_error *which) {
   sooner(&deadline, which, o->timeout, c->stream.active,
          connecting ? POP3_E_CONNECT : POP3_E_IDLE);
   return deadline;
+}
+
+double pop3_conn_last_moment(const pop3_conn *c) {
+  double seconds = c->options.total_timeout;
+  return seconds > 0 ? c->started + seconds : INFINITY;
 }
 
 double pop3_conn_deadline(const pop3_conn *c) {
@@ -552,16 +564,32 @@ static bool is_left(const pop3_conn *c) {
          pop3_session_pending(c->client.session) == 0;
 }
 
+/* A peer that takes nothing more has perhaps said why, or answered before. */
+static pop3_error transmit(pop3_conn *c) {
+  if (c->deaf != 0) return POP3_E_OK;
+  int system = 0;
+  pop3_error error =
+      pop3_stream_flush(&c->stream, c->client.session, &system, &c->failure);
+  if (error != POP3_E_IO) return error;
+  c->deaf = system;
+  return POP3_E_OK;
+}
+
+/* All was read: what kind of an end is it? EPIPE says no more than EOF. */
+static pop3_step end_of_reading(pop3_conn *c, pop3_error error, int system) {
+  bool told = error == POP3_E_EOF && (c->deaf == 0 || c->deaf == EPIPE);
+  if (c->deaf == 0 || told) return end_of_stream(c, error, system);
+  return fail_system(c, c->deaf);
+}
+
 /* Send what may be sent, receive what is there. AGAIN: go on. */
 static pop3_step exchange(pop3_conn *c) {
   int system = 0;
   if (pop3_client_push(&c->client, &c->failure) != POP3_E_OK) return failed(c);
-  pop3_error writing =
-      pop3_stream_flush(&c->stream, c->client.session, &system, &c->failure);
-  if (writing == POP3_E_IO) return fail_system(c, system);
+  pop3_error writing = transmit(c);
   if (writing != POP3_E_OK && writing != POP3_E_AGAIN)
     return end_of_stream(c, writing, 0);
-  if (writing == POP3_E_OK && is_left(c)) {
+  if (writing == POP3_E_OK && c->deaf == 0 && is_left(c)) {
     shut(c);
     return POP3_STEP_DONE;
   }
@@ -569,10 +597,19 @@ static pop3_step exchange(pop3_conn *c) {
   if (pop3_stream_is_clogged(&c->stream))
     return wait_for(c, c->stream.fd, false, true);
   pop3_error reading = pop3_stream_receive(&c->stream, &system, &c->failure);
-  if (reading == POP3_E_AGAIN)
+  if (reading == POP3_E_OK) return STEP_ON;
+  if (reading == POP3_E_AGAIN && c->deaf == 0)
     return wait_for(c, c->stream.fd, true, writing == POP3_E_AGAIN);
-  if (reading != POP3_E_OK) return end_of_stream(c, reading, system);
-  return STEP_ON;
+  return end_of_reading(c, reading, system);
+}
+
+/* That the last replies do not come ends the connection; what the caller hears
+ * is why he was refused. */
+static pop3_step read_out(pop3_conn *c) {
+  pop3_failure refusal = c->failure;
+  pop3_step step = exchange(c);
+  if (step == POP3_STEP_FAILED) c->failure = refusal;
+  return step;
 }
 
 /* What is here is looked at before anything is sent: replies make room in the
@@ -582,7 +619,8 @@ static pop3_step run(pop3_conn *c) {
   if (!c->client.running) return complete(c);
   pop3_step step = digest(c);
   if (step != POP3_STEP_AGAIN) return step;
-  return c->client.handshake ? STEP_ON : exchange(c);
+  if (c->client.handshake) return STEP_ON;
+  return is_refused(c) ? read_out(c) : exchange(c);
 }
 
 /* Nothing is going on: step was called once too often. */

@@ -135,6 +135,10 @@ size_t pop3_conn_interests(const pop3_conn *conn,
 /* When to step again at the latest, on the clock of `now`; INFINITY: never. */
 double pop3_conn_deadline(const pop3_conn *conn);
 
+/* The same of total_timeout alone, which counts also while it is not the server
+ * that is waited for. */
+double pop3_conn_last_moment(const pop3_conn *conn);
+
 /* Wait in poll(2) for an interest, or the deadline, at most a second. false:
  * nothing is ready, or a signal arrived; let the host look for one, then step
  * again. */

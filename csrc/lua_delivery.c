@@ -13,6 +13,7 @@
 
 void pop3_delivery_reset(pop3_delivery *d, pop3_delivery_mode mode,
                          uint64_t limit) {
+  pop3_delivery_abandon(d); /* of a call whose arguments were refused */
   memset(d, 0, sizeof *d);
   d->asked = d->mode = mode;
   d->limit = limit;

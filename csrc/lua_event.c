@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "lua_cache.h"
 #include "lua_error.h"
 #include "lua_method.h"
 #include "lua_result.h"
@@ -49,7 +50,7 @@ void pop3_condemn(pop3_connection *u, const pop3_failure *failure) {
 
 /* Nobody wants it any more; how much of it is still to be had? */
 static int drain(pop3_connection *u, const pop3_event *event) {
-  u->drained += event->text.size;
+  u->drained += event->text.size + event->line_end;
   if (u->drained > MOST_DRAINED) pop3_conn_abort(u->conn, u->verdict);
   return 0;
 }
@@ -212,6 +213,8 @@ static int take_status(lua_State *L, pop3_connection *u,
     start_listing(L, u, event);
     return 0;
   }
+  if (login && event->command == POP3_USER) /* QUIT may close before the end */
+    pop3_cache_remember(L, u, POP3_AT_ANCHORS);
   if (login && event->command != POP3_PASS) return 0;
   lua_pushlstring(L, event->text.data, event->text.size);
   lua_rawseti(L, POP3_AT_ANCHORS, POP3_SLOT_STATUS);

@@ -382,7 +382,7 @@ static void take_options(lua_State *L, call *c, int argument) {
   int index = index_of(argument);
   call_options options = {0};
   options.wait = true;
-  options.max_octets = c->connection->max_octets;
+  options.max_octets = c->connection->delivery.limit;
   if (!lua_istable(L, index)) wrong_type(L, c, argument, "option table");
   read_options(L, c, index, &options);
   c->request->with = with_what(&options);
@@ -450,12 +450,18 @@ static unsigned delivery_flags(const pop3_method *method) {
   return POP3_IN_PLACE | POP3_UNLIMITED;
 }
 
+/* What is put together in memory; streams are as long as they are. */
+static uint64_t usual_limit(const pop3_connection *u,
+                            const pop3_method *method) {
+  return method->mode == POP3_TO_STRING ? u->max_octets : 0;
+}
+
 void pop3_take_arguments(lua_State *L, pop3_connection *u,
                          const pop3_method *method, pop3_request *request,
                          int anchors) {
   call c = {u, method, request, anchors};
   int argument = 1;
-  pop3_delivery_reset(&u->delivery, method->mode, u->max_octets);
+  pop3_delivery_reset(&u->delivery, method->mode, usual_limit(u, method));
   request->operation = method->operation;
   request->command = method->command;
   request->flags = delivery_flags(method);

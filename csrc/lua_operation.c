@@ -8,7 +8,6 @@
  */
 #include "lua_operation.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "conn.h"
@@ -301,10 +300,18 @@ static int wait_for_server(lua_State *L, pop3_connection *u) {
   return wait(L, u, interests, count, pop3_conn_deadline(u->conn));
 }
 
-/* A sink that takes no more is waited for as long as it likes. */
+/* A sink that takes no more is waited for as long as it likes, if nobody said
+ * how long the call may take. */
 static int wait_for_sink(lua_State *L, pop3_connection *u,
-                         const pop3_interest *blocked) {
-  return wait(L, u, blocked, 1, INFINITY);
+                         const pop3_interest *blocked, double now) {
+  double last_moment = pop3_conn_last_moment(u->conn);
+  pop3_failure failure;
+  u->settled = POP3_STEP_WAIT;
+  if (now < last_moment) return wait(L, u, blocked, 1, last_moment);
+  pop3_fail(&failure, POP3_E_TOTAL, NULL);
+  pop3_conn_abort(u->conn, &failure);
+  pop3_delivery_abandon(&u->delivery);
+  return 0;
 }
 
 /* One step of the connection: words for the face, or 0. [-0, +n, m] */
@@ -312,7 +319,7 @@ static int step(lua_State *L, pop3_connection *u, double now) {
   pop3_interest blocked = {-1, false, false};
   int count = pop3_continue_event(L, u, &blocked);
   if (count > 0) return count;
-  if (blocked.fd >= 0) return wait_for_sink(L, u, &blocked);
+  if (blocked.fd >= 0) return wait_for_sink(L, u, &blocked, now);
   u->settled = pop3_conn_step(u->conn, now, POP3_STEP_OCTETS);
   if (u->settled == POP3_STEP_EVENT) return pop3_take_event(L, u);
   if (u->settled != POP3_STEP_WAIT) return 0;

@@ -83,11 +83,12 @@ function methods:login(user, password, options)
     options))
 end
 
---- The messages, one after the other; see docs/messages.md.
+--- The messages, one after the other; see docs/retrieving.md.
+-- @function methods:messages
 -- @tparam[opt] table options `since` (UIDs that are known), `order` ("oldest",
 -- "newest"), `ahead` (octets that are fetched ahead)
 -- @treturn pop3.messages
-function methods:messages(options) return messages(self, options) end
+methods.messages = messages
 
 --- Start TLS (RFC 2595): CAPA, STLS, handshake.
 -- @param[opt] context `pop3.context`, option table, or nil for the

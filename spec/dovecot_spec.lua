@@ -398,3 +398,88 @@ describe("Dovecot and 1,000 awkward messages", function()
     assert.are.same({COUNT, sum}, {count, octets})
   end)
 end)
+
+describe("Dovecot and 10,000 messages", function()
+  local MANY = 10000
+  local numbers = {}
+  for n = 1, MANY do numbers[n] = n end
+
+  setup(function() server:awkward("bulk", MANY) end)
+
+  --- Every message under its number, in order, as delivered.
+  local function comparing()
+    local seen = { count = 0 }
+    return seen, function(n, text, err)
+      if not text then error(("message %d: %s"):format(n, tostring(err))) end
+      seen.count = seen.count + 1
+      assert(n == seen.count, "out of order")
+      assert_same_mail(server:delivered("bulk", n), text, n)
+    end
+  end
+
+  for _, door in ipairs(doors) do
+    it("come pipelined, octet for octet, " .. door.name, function()
+      local conn = door.open()
+      finally(function() conn:close() end)
+      local _, extras = conn:login("bulk", server.password,
+                                   {stat = true, listing = true})
+      assert.are.equal(MANY, extras.stat.count)
+      assert.are.equal(MANY, #extras.listing)
+      assert.are.equal(extras.stat.octets, extras.listing:octets())
+      assert.are.equal(server:uid(MANY), extras.listing[MANY].uid)
+      assert.is_truthy(conn:capabilities().PIPELINING)
+      local seen, compare = comparing()
+      local retrieved, refused = conn:retr_many(numbers, compare)
+      assert.are.same({MANY, 0, MANY}, {retrieved, refused, seen.count})
+      assert.are.equal("+OK", conn:noop())
+      conn:quit()
+    end)
+  end
+
+  it("go into sinks, refusals in between", function()
+    local conn = login(doors[3].open, "bulk")
+    finally(function() conn:close() end)
+    conn:dele_many{10, 20}
+    local ends, pieces = {}, {}
+    local wanted = {9, 10, 11, 20, 99999, 12}
+    local retrieved, refused = conn:retr_many(wanted, {
+      sink = function()
+        pieces = {}
+        return function(chunk) pieces[#pieces + 1] = chunk end
+      end,
+      done = function(n, octets, err)
+        local text = table.concat(pieces)
+        ends[#ends + 1] = {n, octets and text == server:delivered("bulk", n)
+                              or err.response:match("^%-ERR")}
+      end,
+    })
+    assert.are.same({3, 3}, {retrieved, refused})
+    assert.are.same({{9, true}, {10, "-ERR"}, {11, true}, {20, "-ERR"},
+                     {99999, "-ERR"}, {12, true}}, ends)
+  end)
+
+  it("are iterated over, newest first, but for those that are known", function()
+    local conn = login(doors[1].open, "bulk")
+    finally(function() conn:close() end)
+    local known = {}
+    for n = 1, MANY - 500 do known[server:uid(n)] = true end
+    local expected = MANY
+    for m in conn:messages{since = known, order = "newest"} do
+      assert.are.equal(expected, m.number)
+      assert_same_mail(server:delivered("bulk", m.number), m:text(), m.number)
+      expected = expected - 1
+    end
+    assert.are.equal(MANY - 500, expected)
+  end)
+
+  it("may be deleted in one flight; only QUIT does it", function()
+    local conn = login(doors[1].open, "bulk")
+    finally(function() conn:close() end)
+    local deleted, refused = conn:dele_many(numbers)
+    assert.are.same({MANY, 0}, {deleted, refused})
+    assert.are.equal(0, (conn:stat()))
+    conn:close()
+    conn = login(doors[1].open, "bulk")
+    assert.are.equal(MANY, (conn:stat()))
+  end)
+end)

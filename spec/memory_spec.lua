@@ -23,6 +23,7 @@ if plant == "command" then
 end
 local connect = how == "implicit" and pop3.POP3_SSL or pop3.POP3
 if how == "none" then options.cafile, options.servername = nil, nil end
+if plant == "flight" then options.pipelining = true end
 local conn = connect("127.0.0.1", tonumber(port), options)
 
 local trace = {}
@@ -35,6 +36,9 @@ elseif plant == "apop" then
   reply, err = pcall(conn.apop, conn, "alice", secret)
 elseif plant == "login" then
   reply, err = pcall(conn.login, conn, "alice", secret)
+elseif plant == "flight" then
+  reply, err = conn:login("alice", secret, { stat = true, listing = true })
+  assert(err.stat.count == 0, "STAT was not answered")
 else
   reply, err = conn:pass_(secret)
 end
@@ -63,6 +67,8 @@ local SESSION = {
   auto = {
     { "USER .*", "+OK\r\n" },
     { "PASS .*|APOP .*", "+OK logged in\r\n" },
+    { "STAT", "+OK 0 0\r\n" },
+    { "LIST|UIDL", "+OK\r\n.\r\n" },
   },
 }
 local REFUSAL = {
@@ -120,6 +126,7 @@ describe("T22 a secret that was sent", function()
   local ways = {
     refused = "after a refusal",
     login = "after login()",
+    flight = "after a login with more in its flight",
     command = "from a command",
   }
   for plant, name in pairs(ways) do

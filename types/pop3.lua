@@ -14,7 +14,7 @@
 local pop3 = {}
 
 ---@class pop3.Error
----@field kind "proto"|"auth"|"closed"|"limit"|"tls"|"timeout"|"io"|"resolve"|"state"
+---@field kind "proto"|"auth"|"closed"|"limit"|"tls"|"timeout"|"io"|"resolve"|"state"|"aborted"
 ---@field name string
 ---@field class? table pop3.error_proto, or nil
 ---@field code? string response code without brackets, upper case
@@ -93,6 +93,68 @@ function Listing:octets() end
 ---@field max_challenge? integer
 ---@field max_rounds? integer
 ---@field max_inflight? integer
+---@field max_ahead? integer octets of commands that are not answered yet
+---@field pipelining? boolean|"auto" default "auto"
+---@field cache? table<string, string> capabilities, kept for the next connection
+---@field loop? {wait: fun(self: any, interests: pop3.Interest[], deadline: number)}
+---@field wait? fun(conn: pop3.Connection, interests: pop3.Interest[], deadline: number)
+
+---@alias pop3.Interest {[1]: integer, [2]: "r"|"w"|"rw"}
+
+---@alias pop3.Function fun(chunk?: string, message?: string, err?: pop3.Error): any, any
+---@alias pop3.Sink pop3.Function|file*|integer|{path: string}
+
+---@class pop3.RetrieveOptions
+---@field top? integer lines of the body: TOP instead of RETR
+---@field eol? "crlf"|"lf" default "crlf"
+---@field hash? string a digest's name
+---@field max_octets? integer
+---@field progress? fun(octets: integer, announced?: integer)
+
+---@class pop3.Reader
+---@field octets? integer when the message is complete
+---@field digest? string
+---@field error? pop3.Error
+---@operator call: string?
+local Reader = {}
+
+---@return string?
+function Reader:next() end
+
+function Reader:close() end
+
+---@class pop3.MailboxMessage
+---@field number integer
+---@field size? integer
+---@field uid? string
+local Message = {}
+
+---@return string
+function Message:text() end
+
+---@param lines? integer lines of the body, default 0
+---@return string
+function Message:headers(lines) end
+
+---@param path string
+---@return integer octets
+function Message:save(path) end
+
+---@return string status
+function Message:delete() end
+
+---@class pop3.Messages
+---@field listing pop3.Listing
+---@field uids boolean false if the server has no UIDL
+---@operator call: pop3.MailboxMessage?
+---@operator len: integer
+local Messages = {}
+
+---@return pop3.MailboxMessage?
+function Messages:next() end
+
+---@return integer
+function Messages:len() end
 
 ---@class pop3.Connection: userdata
 ---@field host string
@@ -141,6 +203,9 @@ function pop3.setdefaulttimeout(seconds) end
 ---@return number?
 function pop3.getdefaulttimeout() end
 
+---@return number seconds on the clock of deadlines
+function pop3.now() end
+
 ---@return string status
 function Connection:getwelcome() end
 
@@ -158,8 +223,10 @@ function Connection:pass_(password) end
 
 ---@param user string
 ---@param password pop3.Password
+---@param options? {stat?: boolean, listing?: boolean, quit?: boolean}
 ---@return string status
-function Connection:login(user, password) end
+---@return {stat?: {count: integer, octets: integer}, listing?: pop3.Listing, quit?: string, errors?: table<string, pop3.Error>}? extras
+function Connection:login(user, password, options) end
 
 ---@param user string
 ---@param secret pop3.Password
@@ -211,8 +278,60 @@ function Connection:noop() end
 ---@return string status
 function Connection:rset() end
 
----@return string status
-function Connection:quit() end
+---@param options? {wait?: boolean}
+---@return string? status
+function Connection:quit(options) end
+
+---@param which integer|string
+---@param options? pop3.RetrieveOptions
+---@return string text
+---@return integer octets
+---@return string? digest
+function Connection:retr_string(which, options) end
+
+---@param which integer|string
+---@param sink pop3.Sink
+---@param options? pop3.RetrieveOptions
+---@return integer octets
+---@return string? digest
+function Connection:retr_to(which, sink, options) end
+
+---@param which integer|string
+---@param options? pop3.RetrieveOptions
+---@return pop3.Reader
+function Connection:retr_lines(which, options) end
+
+---@param which integer|string
+---@param options? pop3.RetrieveOptions
+---@return pop3.Reader
+function Connection:retr_chunks(which, options) end
+
+---@class pop3.ManyOptions: pop3.RetrieveOptions
+---@field quit? boolean
+
+---@class pop3.Receiver
+---@field sink fun(number: integer|string): pop3.Sink?
+---@field done? fun(number: integer|string, octets?: integer, err?: pop3.Error, digest?: string): any, any
+
+---@param numbers (integer|string)[]
+---@param receiver pop3.Receiver|fun(number: integer|string, text?: string, err?: pop3.Error, digest?: string): any, any
+---@param options? pop3.ManyOptions
+---@return integer retrieved
+---@return integer refused
+function Connection:retr_many(numbers, receiver, options) end
+
+---@param numbers (integer|string)[]
+---@return integer deleted
+---@return integer refused
+---@return table<integer|string, pop3.Error> errors
+function Connection:dele_many(numbers) end
+
+---@return pop3.Listing
+function Connection:listing() end
+
+---@param options? {since?: table|pop3.Listing, order?: "oldest"|"newest", ahead?: number}
+---@return pop3.Messages
+function Connection:messages(options) end
 
 function Connection:close() end
 

@@ -25,7 +25,7 @@ def describe():
     return {
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
-        "kernel": platform.release(),
+        "kernel": platform.release().split("-")[0],
         "system": system(),
         "versions": {client.name: told_version(client)
                      for client in CLIENTS_TABLE if present(client)},

@@ -6,7 +6,7 @@ import re
 import subprocess
 import tempfile
 
-from .paths import CERTIFICATES, built
+from .paths import CERTIFICATES, ROOT, built
 from .server import cores
 
 TIME_LIMIT = 120  # seconds; a run beyond it is killed
@@ -66,7 +66,7 @@ def run(client, arguments, before=(), limit=TIME_LIMIT):
 
 def complaint(text):
     """The line that says what is wrong, wherever a language puts it."""
-    lines = text.strip().splitlines()
+    lines = text.replace(ROOT + os.sep, "").strip().splitlines()
     for line in lines:
         if "rror" in line or "fail" in line or line.startswith("lua"):
             return line[:200]

@@ -14,7 +14,9 @@
 
 enum { LINE = 78, DOTTED = 400, HEADERS = 256, LINE_ROOM = 64 };
 
-/* Messages beyond this size repeat their first lines. */
+/* Messages beyond this size repeat a block of lines: who keeps one copy of
+   equal strings must not get them where strings are made. */
+static const size_t UNIQUE = (size_t)512 << 20;
 static const size_t BLOCK = (size_t)LINE * 215000; /* 16 MiB, nearly */
 
 static void *must(void *block) {
@@ -188,7 +190,7 @@ static span listing(const mailbox *box, bool uids) {
 
 void mailbox_make(mailbox *box) {
   box->images = must(calloc((size_t)box->messages + 1, sizeof(image)));
-  if (box->size > 2 * BLOCK) make_large(box);
+  if (box->size > UNIQUE) make_large(box);
   else make_small(box);
   if (box->messages > 0) measure(box);
   box->list = listing(box, false);

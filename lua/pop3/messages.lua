@@ -59,16 +59,28 @@ end
 -- @treturn string lines end in CRLF
 function Message:text() return get(self) end
 
+local function is_count(value)
+  return type(value) == "number" and value >= 0 and value % 1 == 0
+end
+
 --- The header, and some lines of the body.
 -- @tparam[opt=0] number lines of the body
 -- @treturn string
-function Message:headers(lines) return get(self, lines or 0) end
+function Message:headers(lines)
+  if lines ~= nil and not is_count(lines) then
+    call.bad_argument(1, "headers", "lines, a whole number from 0,", lines)
+  end
+  return get(self, lines or 0)
+end
 
 --- Write the message into a new file, durable when this returns. A large one
 -- goes there directly.
 -- @tparam string path must not exist
 -- @treturn number octets
 function Message:save(path)
+  if type(path) ~= "string" or path:find("\0", 1, true) then
+    call.bad_argument(1, "save", "path", path)
+  end
   local messages = self.messages
   if self.got.text == nil and messages:is_large(self) then
     return messages.conn:retr_to(self.number, { path = path })
@@ -98,9 +110,9 @@ local function row_at(self, place)
   return self.newest and self.count + 1 - place or place
 end
 
--- The message at a place, one object however often it is asked for.
+-- The message at a place, one object for as long as somebody holds it.
 local function message_at(self, place)
-  local message = self.fetched[place]
+  local message = self.fetched[place] or self.handed[place]
   if message then return message end
   local row = self.listing[row_at(self, place)]
   return setmetatable({
@@ -112,9 +124,10 @@ end
 --- The next message, or nil.
 function Messages:next()
   if self.place >= self.count then return nil end
-  self.fetched[self.place] = nil
-  self.place = self.place + 1
-  return message_at(self, self.place)
+  local place = self.place + 1
+  local message = message_at(self, place)
+  self.place, self.fetched[place], self.handed[place] = place, nil, message
+  return message
 end
 
 function Messages:__call() return self:next() end
@@ -152,19 +165,26 @@ local function cost(message, top)
   return top and 8192 + top * 80 or message.size or math.huge
 end
 
--- The messages of the next flight, this one first.
+-- The message at a place, if somebody may still ask it for what it lacks.
+local function lacking(self, place, top)
+  if place <= self.place and not self.handed[place] then return nil end
+  local message = message_at(self, place)
+  return message.got[top or "text"] == nil and message or nil
+end
+
+-- The messages of the next flight, this one first; where the run goes on.
 local function choose(self, run, message, top)
-  local chosen = { message }
+  local chosen, to = { message }, message.place
   local octets = cost(message, top)
-  local last = math.min(message.place + next_flight(run, message) - 1,
-    self.count)
-  for place = message.place + 1, last do
-    local following = message_at(self, place)
-    octets = octets + cost(following, top)
+  local last = math.min(to + next_flight(run, message) - 1, self.count)
+  for place = to + 1, last do
+    local following = lacking(self, place, top)
+    octets = octets + (following and cost(following, top) or 0)
     if octets > self.ahead then break end
     chosen[#chosen + 1] = following
+    to = place
   end
-  return chosen
+  return chosen, to
 end
 
 -- LIST is a hint. What was fetched ahead because of it may be more than it
@@ -177,19 +197,19 @@ end
 -- @treturn boolean or nil, message, err
 function Messages:fetch(message, top)
   local run = run_of(self, top)
-  local chosen = choose(self, run, message, top)
+  local chosen, to = choose(self, run, message, top)
   local numbers, at, octets, most = {}, 0, 0, limit(self, chosen)
   for i, one in ipairs(chosen) do numbers[i] = one.number end
   local good, text, err = self.conn:retr_many(numbers, function(_, got, why)
     at = at + 1
     local one = chosen[at]
     one.got[top or "text"] = got or why
-    if one ~= message then self.fetched[one.place] = one end
+    if one.place > self.place then self.fetched[one.place] = one end
     octets = octets + #(got or "")
     if most and octets > most then return false, TOO_MUCH end
   end, { top = top, max_octets = most })
   if good == nil then return nil, text, err end
-  run.to = chosen[#chosen].place
+  run.to = to
   return true
 end
 
@@ -202,18 +222,22 @@ local function check(options)
     local wanted = KEYS[key]
     if not wanted then
       error(("unknown option '%s' to 'messages' (there are since, order and "
-        .. "ahead)"):format(tostring(key)), 4)
+        .. "ahead)"):format(tostring(key)), 3)
     end
     local listing = key == "since" and type(value) == "userdata"
     if type(value) ~= wanted and not listing then
       error(("bad option '%s' to 'messages' (%s expected, got %s)"):format(key,
-        wanted, type(value)), 4)
+        wanted, type(value)), 3)
     end
   end
   local order = options.order
   if order and order ~= "oldest" and order ~= "newest" then
     error("bad option 'order' to 'messages' (\"oldest\" or \"newest\" "
-      .. "expected, got " .. order .. ")", 4)
+      .. "expected, got " .. order .. ")", 3)
+  end
+  local ahead = options.ahead
+  if ahead and (ahead < 0 or ahead ~= ahead) then
+    error("bad option 'ahead' to 'messages' (octets, 0 or more, expected)", 3)
   end
 end
 
@@ -234,6 +258,7 @@ return function(conn, options)
   return setmetatable({
     conn = conn, listing = wanted, uids = listing.uids, count = #wanted,
     newest = options.order == "newest", ahead = options.ahead or AHEAD,
-    place = 0, fetched = {}, runs = {},
+    place = 0, fetched = {}, handed = setmetatable({}, { __mode = "v" }),
+    runs = {},
   }, Messages)
 end

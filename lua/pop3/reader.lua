@@ -39,12 +39,12 @@ local function take(self, state, ...)
     return nil
   end
   if state == "failed" then
-    local safe = core.is_safe(self.conn)
     finish(self)
     self.error = (...)
-    return call.fail(safe, self.error)
+    return call.fail(self.safe, self.error)
   end
   call.handle(self.conn, self.on, state, ...)
+  if self.finished then return nil end -- the handler closed it
   return step(self)
 end
 
@@ -53,13 +53,15 @@ function step(self)
 end
 
 --- The next line without its end, or the next piece; nil at the message's end.
--- Raises if the message is not complete (`pop3.safe`: nil, message, err).
+-- Raises if the message is not complete (`pop3.safe`: nil, message, err), and
+-- does so again when it is called again.
 function Reader:next()
   local lines = self.lines
   if lines and self.at < self.count then
     self.at = self.at + 1
     return lines[self.at]
   end
+  if self.error then return call.fail(self.safe, self.error) end
   if self.finished then return nil end
   return step(self)
 end
@@ -99,7 +101,9 @@ local function with_closer(reader) return reader, nil, nil, reader end
 
 local function made(conn, on, opened, ...)
   if not opened then return opened, ... end
-  return with_closer(setmetatable({ conn = conn, on = on }, Reader))
+  local safe = core.is_safe(conn)
+  local reader = { conn = conn, on = on, safe = safe }
+  return with_closer(setmetatable(reader, Reader))
 end
 
 --- Wait until a message, whose command was begun, begins.

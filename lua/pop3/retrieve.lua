@@ -53,6 +53,14 @@ local function tell_done(sink)
   end
 end
 
+-- The results, unless the sink refused a complete message.
+local function accepted(self, ending, ...)
+  if ending.refused then
+    return call.fail(core.is_safe(self), ending.refused)
+  end
+  return ...
+end
+
 --- Retrieve a message into a sink.
 -- @param which message number
 -- @param sink a function (LTN12's sinks are some), which is called with each
@@ -68,17 +76,15 @@ function methods:retr_to(which, sink, options)
     return call.settle(self, err, call.handlers(options))
   end
   local on = call.handlers(options)
-  local listening, refused = true, nil
+  local listening, ending = true, {}
   function on.chunk(conn, chunk)
     listening = call.judge(conn, sink(chunk)) and listening
   end
-  function on.done() refused = tell_done(sink) end
+  function on.done() ending.refused = tell_done(sink) end
   function on.failed(_, failure)
     if listening then sink(nil, call.message(failure), failure) end
   end
-  local octets, a, b = call.settle(self, nil, on)
-  if refused then return call.fail(core.is_safe(self), refused) end
-  return octets, a, b
+  return accepted(self, ending, call.settle(self, nil, on))
 end
 
 --- A message's lines, one after the other.

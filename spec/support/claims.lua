@@ -52,10 +52,10 @@ end
 
 --- Octets of this process in memory (Linux), by the kernel's count.
 function claims.resident()
-  for line in io.lines("/proc/self/status") do
-    local kib = line:match("^VmRSS:%s*(%d+) kB")
-    if kib then return tonumber(kib) * 1024 end
-  end
+  local file = assert(io.open("/proc/self/status"))
+  local kib = file:read("*a"):match("VmRSS:%s*(%d+) kB")
+  file:close()
+  return tonumber(kib) * 1024
 end
 
 return claims

@@ -27,6 +27,7 @@ The script is an object:
   keep         octets of each connection that are recorded (default 1 MiB)
   record       connections that are reported in full (default 5000)
   settle       false: do not wait between the pieces of split, drip and chop
+  buffer       octets of the kernel's receive buffer of each connection
 
 A step is a string or an object with one verb and its options:
 
@@ -44,6 +45,8 @@ A step is a string or an object with one verb and its options:
   {match: regex}       a line that the regular expression matches entirely
   {read: n}            read n octets
   {eof: true}          read until the client ends the stream
+  {unread: n}          wait until n octets are there, and do not read them
+  {arrived: true}      wait until all that was sent is in the client's kernel
   {tls: OPTIONS}       handshake now, as server: implicit TLS as the first
                        step, or behind the reply to STLS ("starttls" is the
                        same). OPTIONS: cert, key (PEM files), min_version,
@@ -60,9 +63,15 @@ A step is a string or an object with one verb and its options:
                        of them that is for its first word; it and those before
                        it are used up. "-ERR not now" if there is none. With
                        hang_up: true, ends there, and behind the last reply.
-  {mailbox: MAILBOX}   a small POP3 server. MAILBOX: messages (list of octets),
-                       uids, user, password (default: any), capa (list of
-                       lines), greeting, stls (OPTIONS as of tls)
+  {mailbox: MAILBOX}   a small POP3 server. MAILBOX: messages (list of octets,
+                       or [octets, times]), uids, user, password (default:
+                       any), capa (list of lines), greeting, stls (OPTIONS as
+                       of tls), sizes (list: what LIST says instead of the
+                       truth), answers (RULES as of auto, which come before the
+                       mailbox's own; a step {own: true} in them is the
+                       mailbox's own reply), burst: true (answers are held back
+                       while lines wait that are read already, and leave as one
+                       segment), open: true (nobody needs to log in)
   {stall: true}        neither read nor write until the client is gone
   {delay: seconds}     only where a timeout is what is tested
   {shutdown: true}     end our direction (close_notify first, under TLS)
@@ -89,12 +98,14 @@ The report:
     extra      octets that no step consumed
     total      number of octets received, also those beyond `keep`
     sent       number of octets sent (below TLS)
+    waiting    the most lines that were there, unanswered, at a time
     errors     what did not go as the script says
     ended      "eof" (the client ended the stream), "reset" (it reset it),
                "closed" (we closed first), "tls" (see tls_error) or "running"
     tls        {version, cipher, alpn, servername, close_notify, resumed}
     tls_error  text of OpenSSL's error
 """
+import fcntl
 import hashlib
 import json
 import os
@@ -105,6 +116,7 @@ import socket
 import ssl
 import struct
 import sys
+import termios
 import threading
 import time
 
@@ -271,6 +283,8 @@ class Stream:
         while b"\n" not in self.buffer:
             if not self.more():
                 break
+        lines = self.buffer.count(b"\n")
+        self.record["waiting"] = max(self.record["waiting"], lines)
         size = self.buffer.find(b"\n") + 1 or len(self.buffer)
         return self.take(size)
 
@@ -387,34 +401,72 @@ class Mailbox:
         self.player = player
         self.stream = player.stream
         self.options = options
-        self.messages = [octets(m) for m in as_list(options["messages"])]
+        self.messages = [octets(m) if isinstance(m, str)
+                         else octets(m[0]) * int(m[1])
+                         for m in as_list(options["messages"])]
+        self.sizes = as_list(options.get("sizes", []))
+        self.held = []
         given = as_list(options.get("uids", []))
         self.uids = [given[i] if i < len(given) else
                      hashlib.md5(m).hexdigest() + str(i)
                      for i, m in enumerate(self.messages)]
         self.deleted = set()
         self.user = None
-        self.open = False
+        self.open = bool(options.get("open"))
 
     def serve(self):
         self.say(self.options.get("greeting", "+OK ready"))
         while True:
+            if b"\n" not in self.stream.buffer:
+                self.release()
             line = self.stream.line()
             if not line.endswith(b"\n"):
                 return
-            word, *arguments = text(line).rstrip("\r\n").split(" ")
-            command = getattr(self, "do_" + word.lower(), None)
-            try:
-                if command is None:
-                    raise ValueError("unknown command")
-                command(*arguments)
-            except (ValueError, TypeError) as error:
-                self.say("-ERR %s" % error)
-            if word.upper() == "QUIT":
-                return
+            self.line = text(line).rstrip("\r\n")
+            if not self.overridden():
+                self.answer()
+            if self.line.upper() == "QUIT":
+                return self.release()
+
+    def overridden(self):
+        """By the script's answers, which are steps or octets."""
+        for pattern, reply in as_list(self.options.get("answers", [])):
+            if not re.fullmatch(pattern, self.line, re.IGNORECASE):
+                continue
+            for step in [reply] if isinstance(reply, str) else reply:
+                if isinstance(step, str) and step[:3] not in ("S: ", "C: "):
+                    self.send(octets(step))
+                elif isinstance(step, dict) and "own" in step:
+                    self.answer()
+                else:
+                    self.release()
+                    self.player.step(step)
+            return True
+        return False
+
+    def answer(self):
+        word, *arguments = self.line.split(" ")
+        command = getattr(self, "do_" + word.lower(), None)
+        try:
+            if command is None:
+                raise ValueError("unknown command")
+            command(*arguments)
+        except (ValueError, TypeError) as error:
+            self.say("-ERR %s" % error)
 
     def say(self, line):
-        self.stream.send(octets(line) + b"\r\n")
+        self.send(octets(line) + b"\r\n")
+
+    def send(self, data):
+        if self.options.get("burst"):
+            self.held.append(data)
+        else:
+            self.stream.send(data)
+
+    def release(self):
+        if self.held:
+            self.stream.send(b"".join(self.held))
+        self.held = []
 
     def listing(self, status, lines):
         self.say("\r\n".join([status, *lines, "."]))
@@ -423,7 +475,8 @@ class Mailbox:
         if not self.open:
             raise ValueError("log in first")
         number = int(argument)
-        if number not in self.present():
+        exists = 1 <= number <= len(self.messages)
+        if not exists or number in self.deleted:
             raise ValueError("no such message")
         return number
 
@@ -441,6 +494,7 @@ class Mailbox:
         if "stls" not in self.options or self.stream.tls:
             raise ValueError("no TLS here")
         self.say("+OK begin")
+        self.release()
         self.stream.handshake(self.options["stls"])
 
     def do_user(self, name):
@@ -468,7 +522,9 @@ class Mailbox:
         return self.listing("+OK", rows)
 
     def do_list(self, *argument):
-        self.row([len(m) for m in self.messages], argument)
+        sizes = [self.sizes[i] if i < len(self.sizes) else len(m)
+                 for i, m in enumerate(self.messages)]
+        self.row(sizes, argument)
 
     def do_uidl(self, *argument):
         self.row(self.uids, argument)
@@ -476,7 +532,7 @@ class Mailbox:
     def message(self, data):
         stuffed = re.sub(rb"(^|\r\n)\.", rb"\1..", data)
         end = b"" if data.endswith(b"\r\n") or not data else b"\r\n"
-        self.stream.send(b"+OK message follows\r\n" + stuffed + end + b".\r\n")
+        self.send(b"+OK message follows\r\n" + stuffed + end + b".\r\n")
 
     def do_retr(self, argument):
         self.message(self.messages[self.number(argument) - 1])
@@ -580,6 +636,18 @@ class Player:
         self.stream.until_eof()
         raise Ended("eof")
 
+    def kernel_has(self, request):
+        return struct.unpack("i", fcntl.ioctl(self.stream.sock, request,
+                                              b"\0" * 4))[0]
+
+    def do_unread(self, size, _):
+        while self.kernel_has(termios.FIONREAD) < size:
+            os.sched_yield()
+
+    def do_arrived(self, _, __):
+        while self.kernel_has(termios.TIOCOUTQ) > 0:
+            os.sched_yield()
+
     def do_tls(self, options, _):
         self.stream.handshake(options)
 
@@ -671,6 +739,9 @@ class Server:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if "buffer" in script:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
+                                   int(script["buffer"]))
         self.socket.bind((host, int(script.get("port", 0))))
         self.socket.listen(int(script.get("backlog", 128)))
         self.port = self.socket.getsockname()[1]
@@ -707,7 +778,8 @@ class Server:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         steps = self.lists[min(self.accepted, len(self.lists) - 1)]
         record = {"clear": bytearray(), "secure": bytearray(), "total": 0,
-                  "sent": 0, "errors": [], "ended": "running", "extra": b""}
+                  "sent": 0, "errors": [], "ended": "running", "extra": b"",
+                  "waiting": 0}
         with self.lock:
             self.accepted += 1
             if len(self.records) < int(self.script.get("record", 5000)):

@@ -13,6 +13,8 @@ local methods = {
   {"apop", "name", "secret"}, {"login", "name", "secret"},
   {"list", "1"}, {"uidl", "1"}, {"retr", "1"}, {"dele", "1"},
   {"top", "1", "0"}, {"lang", "en"}, {"command", "NOOP"},
+  {"retr_string", "1"}, {"retr_to", "1"}, {"retr_lines", "1"},
+  {"retr_chunks", "1"},
 }
 
 local controls = {CR = "\r", LF = "\n", CRLF = "\r\n", NUL = "\0"}

@@ -130,7 +130,7 @@ describe("A connection that is reset", function()
       ]], arguments = {s.port, mark}, shim = true, env = {SHIM_PIPE = mark},
     }
     os.remove(mark)
-    assert.are.equal("false\tio\n", out)
+    assert.are.equal("false\tclosed\n", out) -- its stream has ended as well
     s:report()
   end)
 

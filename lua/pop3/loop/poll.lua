@@ -10,7 +10,8 @@
 --     end
 --     loop:run()
 --
--- Each function runs as a coroutine and gives way while its connection waits.
+-- Each function runs as a coroutine and gives way while its connection waits,
+-- or when it yields by itself.
 -- (PUC Lua 5.1 cannot give way inside `pcall`, nor in the iterator of a `for`:
 -- use `pop3.safe` and `:next()` there.)
 --
@@ -62,7 +63,12 @@ local function resume(self, entry)
   local thread = entry[1]
   local unpack = table.unpack or unpack -- luacheck: ignore
   local ok, err = coroutine.resume(thread, unpack(entry, 3, 2 + entry[2]))
-  if coroutine.status(thread) ~= "dead" then return end
+  if coroutine.status(thread) ~= "dead" then
+    if not self.waiting[thread] then -- it let others have their turn
+      self.ready[#self.ready + 1] = { thread, 0 }
+    end
+    return
+  end
   self.tasks[thread] = nil
   if not ok and self.failed == nil then self.failed = { err } end
 end
@@ -97,7 +103,8 @@ end
 
 local function poll(self)
   local interests, owners, first = survey(self.waiting)
-  for _, i in ipairs(core.poll(interests, first - core.now())) do
+  local seconds = #self.ready > 0 and 0 or first - core.now()
+  for _, i in ipairs(core.poll(interests, seconds)) do
     wake(self, owners[i])
   end
   local now = core.now()
@@ -120,6 +127,9 @@ function Loop:stop(err) self.stopped = { err } end
 --- Run until all tasks have ended. An error that ended one of them is raised
 -- when the others have ended, too.
 function Loop:run()
+  if is_task(self) then
+    error("bad call to 'run' (the loop is running this task already)", 2)
+  end
   while next(self.tasks) and not self.stopped do
     resume_ready(self)
     if next(self.waiting) and not self.stopped then poll(self) end

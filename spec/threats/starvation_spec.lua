@@ -1,0 +1,133 @@
+--- T62: every allocation of Lua fails in turn, through the whole API. What
+-- comes of it is a Lua error and a connection that can be closed; no crash, no
+-- descriptor left, no half of a message that is called complete.
+
+local certificates = require "spec.support.certificates"
+local files = require "spec.support.files"
+local pop3 = require "pop3"
+local server = require "spec.support.server"
+local sinks = require "spec.support.sinks"
+local starve = require "spec.support.starve"
+
+local mails = {}
+for n = 1, 6 do
+  mails[n] = ("Subject: %d\r\n\r\n"):format(n) .. ("x"):rep(300) .. "\r\n.y\r\n"
+end
+
+local path = sinks.path()
+
+local function check(n, text) assert(text == mails[n], "another text") end
+
+-- What is done with a connection that is logged in; it asserts what it got.
+local calls = {
+  poplib = function(conn)
+    conn:stat()
+    conn:list()
+    conn:uidl(1)
+    conn:retr(1)
+  end,
+  retr_string = function(conn)
+    check(2, (conn:retr_string(2, { hash = "sha256", max_octets = 1000 })))
+    conn:retr_string(2, { top = 1, eol = "lf" })
+  end,
+  ["retr_to a function"] = function(conn)
+    local sink, got = sinks.collector()
+    conn:retr_to(2, sink, { hash = "sha256" })
+    check(2, got.text)
+  end,
+  ["retr_to a path"] = function(conn) conn:retr_to(2, { path = path }) end,
+  iterators = function(conn)
+    local lines, count = conn:retr_lines(2), 0
+    while lines:next() do count = count + 1 end
+    assert(count == 4)
+    local chunks = conn:retr_chunks(2)
+    chunks:next()
+    chunks:close()
+  end,
+  ["retr_many, a callback"] = function(conn)
+    local seen = 0
+    conn:retr_many({ 1, 2, 9, 3, 4, 5, 6 }, function(n, text)
+      if n ~= 9 then check(n, text) end
+      seen = seen + 1
+    end, { hash = "sha256" })
+    assert(seen == 7)
+  end,
+  ["retr_many, sinks"] = function(conn)
+    local seen = 0
+    conn:retr_many({ 1, 2, 9 }, {
+      sink = function(n) return n == 2 and { path = path } or function() end end,
+      done = function() seen = seen + 1 end,
+    }, { quit = true })
+    assert(seen == 3)
+  end,
+  dele_many = function(conn)
+    local good, bad, errors = conn:dele_many { 1, 2, 2 }
+    assert(good == 2 and bad == 1 and errors[2])
+    conn:quit()
+  end,
+  messages = function(conn)
+    local list = conn:messages { since = { "x" }, order = "newest" }
+    for _ = 1, 6 do
+      local m = list:next()
+      check(m.number, m:text())
+      m:headers(1)
+    end
+  end,
+}
+
+describe("Starved of memory (T62),", function()
+  local s
+
+  setup(function()
+    s = server.start { accepts = 0, keep = 0, record = 0, deadline = 110,
+      connections = { { { mailbox = { messages = mails, stls = certificates.server "exact",
+        capa = { "PIPELINING", "UIDL", "TOP" } } } } } }
+  end)
+
+  teardown(function() s:stop() end)
+
+  for name, call in pairs(calls) do
+    for times = 1, 3, 2 do
+      it(name .. " fails cleanly, " .. times .. " in a row", function()
+        collectgarbage()
+        collectgarbage()
+        local before = sinks.descriptors()
+        local conn, finished
+        starve.each(function()
+          finished = false
+          conn = pop3.POP3(s.host, s.port, { timeout = 20, cache = {} })
+          conn:login("me", "x", { stat = true })
+          call(conn)
+          finished = true
+        end, function(_, ok, err)
+          assert(ok == finished)
+          if not ok then
+            assert(tostring(err):find("not enough memory", 1, true), tostring(err))
+          end
+          if conn then conn:close() end
+          conn = nil
+          local file = io.open(path, "rb")
+          if file then
+            file:close()
+            check(2, files.read(path)) -- a file that is there is whole
+            os.remove(path)
+          end
+        end, times)
+        collectgarbage()
+        collectgarbage()
+        assert.equal(before, sinks.descriptors())
+      end)
+    end
+  end
+
+  it("opening by TLS fails cleanly", function()
+    local conn
+    starve.each(function()
+      conn = pop3.POP3(s.host, s.port, { timeout = 20, tls = "starttls",
+        cafile = certificates.cafile, servername = certificates.name })
+    end, function()
+      if conn then conn:close() end
+      conn = nil
+    end, 3)
+  end)
+end)
