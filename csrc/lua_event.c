@@ -343,6 +343,8 @@ static int complete_message(lua_State *L, pop3_connection *u) {
   push_value(L, u);
   push_digest(L, u);
   if (u->method->operation == POP3_OP_MANY) {
+    /* From here on progress is the next message's. */
+    u->octets = u->delivery.octets = u->delivery.announced = 0;
     lua_pushliteral(L, "item");
     lua_insert(L, -3);
     return 3;

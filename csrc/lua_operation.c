@@ -281,11 +281,15 @@ static int turn_wait(lua_State *L, const pop3_interest *interests, size_t count,
   return 4;
 }
 
-/* Nothing to do before an interest: wait here, or tell who waits. 0: go on.
- * [-0, +n, m] */
+/* Nothing to do before an interest: wait here, or tell who waits, and now and
+ * then how far it is. 0: go on. [-0, +n, m] */
 static int wait(lua_State *L, pop3_connection *u,
                 const pop3_interest *interests, size_t count, double deadline) {
-  if (u->waits_outside) return turn_wait(L, interests, count, deadline);
+  if (u->waits_outside) {
+    double now = pop3_now();
+    if (now >= u->look_at) return turn_again(L, u, now);
+    return turn_wait(L, interests, count, deadline);
+  }
   if (pop3_wait(interests, count, deadline)) return 0;
   return turn_again(L, u, pop3_now());
 }

@@ -10,9 +10,6 @@ local server = require "pop3.cli.server"
 
 local cli = {}
 
-local EOL = { lf = "\n", crlf = "\r\n" }
-local LINES_AT_ONCE = 4096
-
 local function put(text)
   local done, reason = io.stdout:write(text)
   if not done then
@@ -31,28 +28,15 @@ end
 
 local commands = { fetch = require "pop3.cli.fetch" }
 
--- Numbers of messages to UIDs; servers without UIDL exist.
-local function uids(conn)
-  local found = {}
-  if not conn:capabilities().UIDL then return found end
-  local _, lines = conn:uidl()
-  for _, line in ipairs(lines) do
-    local number, uid = line:match("^(%d+) +(.*)$")
-    if number then found[number] = uid end
-  end
-  return found
-end
-
 function commands.ls(options)
-  server.session(options, function(conn)
-    local _, lines = conn:list()
-    local uid_of = uids(conn)
+  server.session(options, function(conn, extras)
     local rows, widths = {}, { 1, 1 }
-    for i, line in ipairs(lines) do
-      local number, size = line:match("^(%S*) *(%S*)")
-      rows[i] = { escape(number), escape(size), escape(uid_of[number] or "-") }
+    for number, size, uid in server.listing(conn, extras):each() do
+      local row = { ("%d"):format(number), size and ("%d"):format(size) or "-",
+        escape(uid or "-") }
+      rows[#rows + 1] = row
       for column = 1, 2 do
-        widths[column] = math.max(widths[column], #rows[i][column])
+        widths[column] = math.max(widths[column], #row[column])
       end
     end
     for _, row in ipairs(rows) do
@@ -60,28 +44,23 @@ function commands.ls(options)
         .. (" "):rep(widths[2] - #row[2]) .. row[2] .. " " .. row[3] .. "\n")
     end
     flush()
-  end)
+  end, { listing = true })
 end
 
-local function retrieve(conn, number)
-  local ok, status, lines = pcall(conn.retr, conn, number)
-  if ok then return lines end
-  if type(status) == "table" and status.name == "refused" and not status.code
-  then
+local function no_such_message(number, err)
+  if type(err) == "table" and err.name == "refused" and not err.code then
     problem.raise(problem.NO_INPUT, "message " .. number .. ": "
-      .. tostring(status), "pop3 ls shows which there are")
+      .. tostring(err), "pop3 ls shows which there are")
   end
-  error(status, 0)
+  error(err, 0)
 end
 
 function commands.get(options)
-  local eol = EOL[options.eol]
   server.session(options, function(conn)
-    local lines = retrieve(conn, options.number)
-    for first = 1, #lines, LINES_AT_ONCE do
-      local last = math.min(first + LINES_AT_ONCE - 1, #lines)
-      put(table.concat(lines, eol, first, last) .. eol)
-    end
+    local ok, err = pcall(conn.retr_to, conn, options.number, function(chunk)
+      if chunk then put(chunk) end
+    end, { eol = options.eol })
+    if not ok then no_such_message(options.number, err) end
     flush()
   end)
 end
@@ -106,14 +85,14 @@ end
 local function run(list)
   interrupt.install()
   local options = parse_arguments(list)
-  commands[options.command](options)
+  return commands[options.command](options)
 end
 
 --- @tparam table list the words of the command line
 -- @treturn number the exit code
 function cli.main(list)
   local ok, err = pcall(run, list)
-  if ok then return 0 end
+  if ok then return err or 0 end -- a code that was explained already
   local by_signal = interrupt.exit_code(err)
   if by_signal then
     io.stderr:write("pop3: interrupted\n")

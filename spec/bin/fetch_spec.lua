@@ -1,79 +1,26 @@
 -- bin/pop3 ls, get, capa and fetch: what they do when all goes well, and what
 -- is on the disk and on the server when it does not.
-local mailbox = require "spec.support.mailbox"
 local program = require "spec.bin.program"
-local quote = require("spec.support.files").quote
+local scene = require "spec.bin.scene"
 
-local function shell(command)
-  local pipe = io.popen(command .. "; echo $?")
-  local out, status = pipe:read("*a"):match("^(.-)(%d+)\n$")
-  pipe:close()
-  return out, tonumber(status)
-end
-
-local function files(folder)
-  local list = {}
-  for name in shell("ls -A " .. quote(folder)):gmatch("[^\n]+") do
-    list[#list + 1] = name
-  end
-  -- In the order of delivery: by the counter.
-  table.sort(list, function(a, b)
-    return tonumber(a:match("Q(%d+)%.") or 0)
-      < tonumber(b:match("Q(%d+)%.") or 0)
-  end)
-  return list
-end
-
+local files, shell = scene.files, scene.shell
 local read_file = require("spec.support.files").read
 
 describe("bin/pop3", function()
+  local here = scene.new()
   local folder, maildir
 
   before_each(function()
-    folder = shell("mktemp -d"):match("[^\n]+")
-    maildir = folder .. "/Maildir"
+    here:begin()
+    folder, maildir = here.folder, here.maildir
   end)
-  after_each(function()
-    mailbox.stop_all()
-    shell("rm -rf " .. quote(folder))
-  end)
+  after_each(function() here:finish() end)
 
-  local function server(...) return mailbox.start { ... } end
-
-  local function run(box, words, options)
-    options = options or {}
-    options.password = box.password
-    local all = {}
-    for i, word in ipairs(words) do all[i] = word end
-    all[#all + 1] = "--cafile"
-    all[#all + 1] = box.ca
-    all[#all + 1] = options.url or "pop3s://otto@127.0.0.1:" .. box.tls
-    return program.run(all, options)
-  end
-
-  local function fetch(box, options, ...)
-    return run(box, { "fetch", "--maildir", maildir, ... }, options)
-  end
-
-  local function messages_left(box)
-    local result = run(box, { "ls" })
-    assert.equal(0, result.status, result.err)
-    local _, count = result.out:gsub("\n", "")
-    return count
-  end
-
-  local function assert_stored(box, count, eol)
-    local names = files(maildir .. "/new")
-    assert.equal(count, #names)
-    for i, mail in ipairs(box:served()) do
-      if i > count then break end
-      local wanted = eol == "crlf" and mail or mail:gsub("\r\n", "\n")
-      assert.truthy(read_file(maildir .. "/new/" .. names[i]) == wanted,
-        "mail " .. i .. " differs")
-    end
-    assert.same({}, files(maildir .. "/tmp"))
-    assert.same({}, files(maildir .. "/cur"))
-  end
+  local function server(...) return here:server(...) end
+  local function run(...) return here:run(...) end
+  local function fetch(...) return here:fetch(...) end
+  local function messages_left(box) return here:messages_left(box) end
+  local function assert_stored(...) return here:assert_stored(...) end
 
   -- ---------------------------------------------------------- ls, get, capa
 
@@ -154,8 +101,8 @@ describe("bin/pop3", function()
 
   it("fetch prints a line for each message where nobody watches", function()
     local result = fetch(server("--sample", "3"))
-    assert.equal("1/3: 2 octets\n2/3: 2 octets\n3/3: 3 octets\n"
-      .. "3 messages, 7 octets stored in " .. maildir .. "\n", result.err)
+    assert.equal("1/3: 1 octet\n2/3: 1 octet\n3/3: 2 octets\n"
+      .. "3 messages, 4 octets stored in " .. maildir .. "\n", result.err)
   end)
 
   it("fetch --quiet prints nothing", function()
@@ -173,7 +120,7 @@ describe("bin/pop3", function()
   it("fetch names files by time, process, counter and host", function()
     local box = server("--sample", "2")
     fetch(box)
-    fetch(box)
+    fetch(box, nil, "--all")
     local names = files(maildir .. "/new")
     assert.equal(4, #names)
     for _, name in ipairs(names) do
@@ -181,21 +128,42 @@ describe("bin/pop3", function()
     end
   end)
 
-  it("ls shows a UID, fetch never even asks for it", function()
-    local evil = "../../../evil"
-    local bad = require("spec.support.server").start { {
-      "S: +OK ready", "C: CAPA", "S: +OK\r\nUIDL\r\n.", "C: USER otto",
-      "S: +OK", "C: PASS x", "S: +OK", "C: LIST", "S: +OK\r\n1 3\r\n.",
-      "C: CAPA", "S: +OK\r\nUIDL\r\n.", "C: UIDL",
-      "S: +OK\r\n1 " .. evil .. "\r\n.", "C: QUIT", "S: +OK" } }
-    local result = program.run({ "ls", "--allow-cleartext",
-      "pop://otto@127.0.0.1:" .. bad.port }, { password = "x" })
+  local EVIL = "../../../evil"
+
+  -- A server whose only message has a UID that is a path.
+  local function evil_server(...)
+    local script = { "S: +OK ready", "C: CAPA", "S: +OK\r\nUIDL\r\n.",
+      "C: USER otto", "S: +OK", "C: PASS x", "S: +OK",
+      "C: LIST", "S: +OK\r\n1 3\r\n.",
+      "C: UIDL", "S: +OK\r\n1 " .. EVIL .. "\r\n." }
+    for _, line in ipairs { ... } do script[#script + 1] = line end
+    return require("spec.support.server").start { script }
+  end
+
+  local function run_evil(bad, ...)
+    local words = { ... }
+    words[#words + 1] = "--allow-cleartext"
+    words[#words + 1] = "pop://otto@127.0.0.1:" .. bad.port
+    local result = program.run(words, { password = "x" })
     bad:stop()
-    assert.same({ 0, "1 3 " .. evil .. "\n" }, { result.status, result.out },
-      result.err)
-    local box = server("--sample", "2")
-    assert.equal(0, fetch(box).status)
-    assert.is_nil(box:log():find("UIDL", 1, true))
+    assert.equal(0, result.status, result.err)
+    return result
+  end
+
+  it("ls shows a UID as it is", function()
+    local bad = evil_server("C: QUIT", "S: +OK")
+    assert.equal("1 3 " .. EVIL .. "\n", run_evil(bad, "ls").out)
+  end)
+
+  it("fetch never makes a file name of a UID", function()
+    local bad = evil_server("C: RETR 1",
+      "S: +OK\r\nx\r\n.", "C: QUIT", "S: +OK")
+    run_evil(bad, "fetch", "--maildir", maildir)
+    assert.same({ EVIL }, here:uids())
+    local names = shell("find " .. folder .. " /tmp -maxdepth 1 -name '*evil*'")
+    assert.equal("", names)
+    assert.equal(1, #files(maildir .. "/new"))
+    assert.is_nil(files(maildir .. "/new")[1]:find("evil", 1, true))
   end)
 
   it("fetch refuses a folder that is no Maildir", function()
@@ -213,7 +181,7 @@ describe("bin/pop3", function()
     shell("mkdir " .. maildir)
     assert.equal(0, fetch(box).status)
     shell("rm -r " .. maildir .. "/cur " .. maildir .. "/new")
-    assert.equal(0, fetch(box).status)
+    assert.equal(0, fetch(box, nil, "--all").status)
     assert_stored(box, 1)
   end)
 
@@ -221,7 +189,7 @@ describe("bin/pop3", function()
     local box = server("--sample", "1")
     shell("touch " .. maildir)
     assert.equal(73, fetch(box).status)
-    maildir = folder .. "/none/Maildir"
+    here.maildir = folder .. "/none/Maildir"
     local result = fetch(box)
     assert.equal(73, result.status)
     assert.truthy(result.err:find("create " .. folder .. "/none", 1, true))
@@ -251,24 +219,16 @@ describe("bin/pop3", function()
     assert.equal(23, messages_left(box))
   end)
 
-  local strace = shell("command -v strace") ~= ""
-  local it_traced = strace and it or pending
+  local it_traced = scene.has_strace and it or pending
 
-  -- What the program asked the kernel for, a line each.
-  local function traced(box, inject, ...)
-    local log = folder .. "/trace"
-    local result = fetch(box, {
-      under = ("strace -f -qq -s 200 -o %s %s"):format(log, inject),
-      url = "pop://otto@127.0.0.1:" .. box.plain,
-    }, "--allow-cleartext", "-q", ...)
-    return result, read_file(log)
-  end
+  local CALLS = "-e trace=openat,fsync,link,rename,unlink,sendto,sendmsg,"
+    .. "write,close"
 
   it_traced("a message is durable before it is deleted", function()
     local box = server("--sample", "3", "--no-stls")
-    local result, trace = traced(box, "-e trace=openat,fsync,link,rename,"
-      .. "unlink,sendto,sendmsg,write,close", "--delete")
+    local result, trace = here:traced(box, CALLS, "--delete")
     assert.equal(0, result.status, result.err)
+    local path = maildir:gsub("%p", "%%%0")
     local at = 1
     local function next_call(pattern)
       local from, to, capture = trace:find(pattern, at)
@@ -277,60 +237,151 @@ describe("bin/pop3", function()
       at = to + 1
       return capture
     end
-    for n = 1, 3 do
-      local path = maildir:gsub("%p", "%%%0")
-      local fd = next_call("openat%(AT_FDCWD, \"" .. path
-        .. "/tmp/[^\"]+\", O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC, 0600%) = (%d+)")
+    for _ = 1, 3 do
+      local fd = next_call("openat%([^)]*, \"[^\"]+\", "
+        .. "O_WRONLY|O_CREAT|O_EXCL[%u_|]*, 0600%) = (%d+)")
       next_call("write%(" .. fd .. ",")
       next_call("fsync%(" .. fd .. "%) += 0")
       next_call("link%(\"" .. path .. "/tmp/[^\"]+\", \"" .. path
         .. "/new/[^\"]+\"%) = 0")
-      fd = next_call("openat%(AT_FDCWD, \"" .. path
-        .. "/new\", [%u_|]+%) = (%d+)")
-      next_call("fsync%(" .. fd .. "%) += 0")
-      assert.is_nil(trace:sub(1, at):find("DELE " .. n .. "\\r", 1, true))
-      next_call("DELE " .. n .. "\\r")
     end
+    local fd = next_call("openat%(AT_FDCWD, \"" .. path
+      .. "/new\", [%u_|]+%) = (%d+)")
+    next_call("fsync%(" .. fd .. "%) += 0")
+    -- Known by their UIDs, and only then deleted.
+    fd = next_call("openat%(AT_FDCWD, \"" .. path .. "/pop3%-uids%-[^\"]+\", "
+      .. "[%u_|]+, 0600%) = (%d+)")
+    next_call("write%(" .. fd .. ",")
+    next_call("fsync%(" .. fd .. "%) += 0")
+    next_call("rename%(")
+    assert.is_nil(trace:sub(1, at):find("DELE", 1, true))
+    next_call("DELE 1\\r\\nDELE 2\\r\\nDELE 3\\r\\n")
     next_call("QUIT")
   end)
 
-  -- Which fsync: Maildir 1, its three folders 2 to 4, then two a message.
-  for when, what in pairs { [5] = "the first file", [6] = "new/" } do
+  -- Which fsync: Maildir 1, its three folders 2 to 4, then of each message the
+  -- file and tmp/, then new/ and the file of UIDs.
+  for when, what in pairs { [5] = "the first file", [9] = "the third file",
+                            [11] = "new/", [12] = "the file of UIDs" } do
     it_traced("no DELE when the disk fails at " .. what, function()
       local box = server("--sample", "3", "--no-stls")
-      local result = traced(box, "-e trace=fsync -e inject=fsync:error=EIO:when="
-        .. when, "--delete")
+      local result = here:traced(box, "-e trace=fsync "
+        .. "-e inject=fsync:error=EIO:when=" .. when .. "+", "--delete")
       assert.equal(74, result.status, result.err)
       assert.truthy(result.err:find("Input/output error", 1, true))
       assert.is_nil(box:log():find("DELE", 1, true))
+      assert.same({}, here:uids())
       assert.same({}, files(maildir .. "/tmp"))
       assert.equal(3, messages_left(box))
     end)
   end
+
+  it_traced("what fsync failed at is not taken for durable later", function()
+    local box = server("--sample", "3", "--no-stls")
+    local result = here:traced(box, "-e trace=fsync "
+      .. "-e inject=fsync:error=EIO:when=11", "--delete") -- new/, once
+    assert.equal(74, result.status, result.err)
+    assert.is_nil(box:log():find("DELE", 1, true))
+    assert.same({}, here:uids())
+  end)
 
   -- name, the call after which SIGINT comes, files in new/ then
   for _, row in ipairs {
     { "while a file is made durable", "fsync:signal=SIGINT:when=5", 0 },
     { "while it is published", "link:signal=SIGINT:when=1", 1 },
-    { "while new/ is made durable", "fsync:signal=SIGINT:when=6", 1 },
+    { "while the next one is written", "fsync:signal=SIGINT:when=7", 1 },
+    { "while new/ is made durable", "fsync:signal=SIGINT:when=11", 3 },
+    { "while the UIDs are noted", "rename:signal=SIGINT:when=1", 3 },
   } do
-    it_traced("Ctrl-C " .. row[1] .. " leaves nothing in tmp/", function()
+    for name, status in pairs { SIGINT = 130, SIGTERM = 143 } do
+      it_traced(name .. " " .. row[1] .. " leaves nothing in tmp/", function()
+        local box = server("--sample", "3", "--no-stls")
+        local result = here:traced(box, "-e trace=fsync,link,rename "
+          .. "-e inject=" .. row[2]:gsub("SIGINT", name), "--delete")
+        assert.equal(status, result.status, result.err)
+        assert.same({}, files(maildir .. "/tmp"))
+        assert.equal(row[3], #files(maildir .. "/new"))
+        assert.is_nil(box:log():find("DELE", 1, true))
+        assert.is_nil(box:log():find("QUIT", 1, true))
+        assert.equal(3, messages_left(box))
+      end)
+    end
+  end
+
+  -- name, the call that it dies at
+  for _, row in ipairs {
+    { "in a message", "fsync:signal=SIGKILL:when=7" },
+    { "before it is published", "link:signal=SIGKILL:when=2" },
+    { "before new/ is durable", "fsync:signal=SIGKILL:when=11" },
+    { "while the UIDs are noted", "fsync:signal=SIGKILL:when=12" },
+    { "before they are named", "rename:signal=SIGKILL:when=1" },
+    { "behind that", "fsync:signal=SIGKILL:when=13" },
+  } do
+    it_traced("SIGKILL " .. row[1] .. " loses nothing", function()
       local box = server("--sample", "3", "--no-stls")
-      local result = traced(box, "-e trace=fsync,link -e inject=" .. row[2],
+      here:traced(box, "-e trace=fsync,link,rename -e inject=" .. row[2],
         "--delete")
-      assert.equal(130, result.status, result.err)
-      assert.same({}, files(maildir .. "/tmp"))
-      assert.equal(row[3], #files(maildir .. "/new"))
       assert.is_nil(box:log():find("DELE", 1, true))
-      assert.is_nil(box:log():find("QUIT", 1, true))
       assert.equal(3, messages_left(box))
+      -- What is known is there; the next run completes the rest.
+      assert.is_true(#here:uids() <= #files(maildir .. "/new"))
+      local again = fetch(box, nil, "--delete")
+      assert.equal(0, again.status, again.err)
+      assert.equal(0, messages_left(box))
+      local stored = {}
+      for _, name in ipairs(files(maildir .. "/new")) do
+        stored[read_file(maildir .. "/new/" .. name)] = true
+      end
+      for _, mail in ipairs(box:served()) do
+        assert.is_true(stored[mail:gsub("\r\n", "\n")])
+      end
     end)
   end
 
-  it_traced("no DELE when the disk is full", function()
+  -- CAPA, login, messages, DELE, QUIT, in this order; two more for luck.
+  for when = 1, 7 do
+    for _, call in ipairs { "sendto", "poll" } do
+      local what = ("SIGINT at %s %d"):format(call, when)
+      it_traced(what .. ": all is here or on the server", function()
+        local box = server("--sample", "3", "--no-stls")
+        local result = here:traced(box, ("-e trace=%s "
+          .. "-e inject=%s:signal=SIGINT:when=%d"):format(call, call, when),
+          "--delete")
+        assert.is_true(result.status == 130 or result.status == 0, result.err)
+        assert.same({}, files(maildir .. "/tmp"))
+        local left = messages_left(box)
+        assert.equal(result.status == 0 and 0 or left, left)
+        if left == 0 then assert_stored(box, 3) else assert.equal(3, left) end
+        local again = fetch(box, { url = "pop://otto@127.0.0.1:" .. box.plain },
+          "--delete", "--allow-cleartext")
+        assert.equal(0, again.status, again.err)
+        assert_stored(box, 3)
+        assert.equal(0, messages_left(box))
+      end)
+    end
+  end
+
+  it("a large message that has no room: the rest is not fetched twice",
+    function()
+      shell(("mkdir %s/m; cd %s/m; echo a >1; echo b >2; yes | head -c 9000000 "
+        .. ">3; echo d >4"):format(folder, folder))
+      local box = server("--folder", folder .. "/m")
+      local result = fetch(box, { before = "ulimit -f 2000;" }, "--delete",
+        "-q")
+      assert.equal(74, result.status, result.err)
+      assert.truthy(result.err:find("(2 of 4 messages are stored, nothing was "
+        .. "deleted from the server)", 1, true), result.err)
+      assert.equal(4, messages_left(box))
+      result = fetch(box, nil, "--delete", "-q")
+      assert.equal(0, result.status, result.err)
+      assert.equal(0, messages_left(box))
+      assert.equal(4, #files(maildir .. "/new"))
+    end)
+
+  it_traced("no DELE of what a full disk has no room for", function()
     local box = server("--sample", "3", "--no-stls")
-    local result = traced(box, "-e trace=fsync "
-      .. "-e inject=fsync:error=ENOSPC:when=7", "--delete")
+    local result = here:traced(box, "-e trace=fsync "
+      .. "-e inject=fsync:error=ENOSPC:when=7", "--delete") -- the second file
     assert.equal(74, result.status, result.err)
     assert.truthy(result.err:find("No space left on device; make room", 1,
       true), result.err)

@@ -159,6 +159,38 @@ describe("bin/pop3", function()
       "^%[####################%] 10/10  14%.%d KiB of 14%.%d KiB  .*/s$"), last)
   end)
 
+  -- name, what LIST says of two messages of 9,002 and 3 octets
+  for _, row in ipairs {
+    { "too small", "1 10\r\n2 1" }, { "too large", "1 10000\r\n2 90000000" },
+    { "0", "1 0\r\n2 0" }, { "missing", "1\r\n2" },
+  } do
+    it("shows a true bar where the sizes are " .. row[1], function()
+      local server = require "spec.support.server"
+      local large = ("x"):rep(3000) .. "\r\n"
+      local bad = server.start { { "S: +OK ready", { auto = {
+        { "CAPA", "+OK\r\n.\r\n" }, { "USER .*|PASS .*|QUIT", "+OK\r\n" },
+        { "LIST", "+OK\r\n" .. row[2] .. "\r\n.\r\n" },
+        { "RETR 1", { { send = "+OK\r\n" .. large:rep(3) .. ".\r\n",
+          split = { 4000, 8000, 9000 } } } },
+        { "RETR 2", "+OK\r\nx\r\n.\r\n" },
+      } } } }
+      local report = program.on_terminal({ "fetch", "--maildir", maildir,
+        "--allow-cleartext", "pop://otto@127.0.0.1:" .. bad.port },
+        { { expect = "stored in" } }, { password = "x" })
+      bad:stop()
+      assert.equal(0, report.status, report.output)
+      local last
+      for frame in report.output:gmatch("\r\27%[K%[([^\r\n]*)") do
+        last = frame
+        if frame:find("] [01]/2") then
+          assert.is_nil(frame:find(("#"):rep(20), 1, true), frame)
+        end
+      end
+      assert.truthy(last:find(("#"):rep(20) .. "] 2/2  8.8 KiB of 8.8 KiB  ", 1,
+        true), last)
+    end)
+  end
+
   -- ---------------------------------------------------------- Ctrl-C
 
   for _, how in ipairs { { type = "\3", exit = 130 },
@@ -167,7 +199,7 @@ describe("bin/pop3", function()
       function()
         local box = mailbox.start { "--sample", "23", "--rate", "100000" }
         local report = program.on_terminal(fetch(box, "--delete"), {
-          { expect = "] 21/23" }, { type = how.type, signal = how.signal },
+          { expect = "] 20/23" }, { type = how.type, signal = how.signal },
         }, { password = box.password })
         assert.is_nil(report.failed, report.output)
         assert.equal(how.exit, report.status, report.output)

@@ -260,8 +260,15 @@ class Connection:
             if not octets:
                 raise Ended
             self.buffer += octets
+            self.delay()
         line, self.buffer = self.buffer.split(b"\n", 1)
         return line.rstrip(b"\r").decode("utf-8", "surrogateescape")
+
+    def delay(self):
+        """All was answered, and more has come: that takes a round trip."""
+        if self.options.delay:
+            self.server.note(self.number, "ROUND", ())
+            time.sleep(self.options.delay)
 
     def send(self, text):
         self.stream.sendall(text.encode("utf-8", "surrogateescape") + b"\r\n")
@@ -319,7 +326,8 @@ class Connection:
             words.insert(1, "USER")
         if not self.secure and not self.options.no_stls:
             words.append("STLS")
-        self.send_lines("+OK", words)
+        self.send_lines("+OK", [word for word in words
+                                if word not in self.options.without])
 
     def do_stls(self):
         if self.secure or self.options.no_stls:
@@ -426,7 +434,7 @@ class Connection:
             self.wait_for_end()
         commands = self.BEFORE if self.mails is None else self.AFTER
         try:
-            if word not in commands:
+            if word not in commands or word in self.options.without:
                 raise Refused("not now, or no such command")
             try:
                 text = commands[word](self, *arguments)
@@ -585,6 +593,12 @@ def arguments():
                         help="end the connection inside each longer message")
     parser.add_argument("--no-stls", action="store_true")
     parser.add_argument("--no-clear-login", action="store_true")
+    parser.add_argument("--without", metavar="WORD", action="append",
+                        default=[], type=str.upper,
+                        help="do not offer this capability and command")
+    parser.add_argument("--delay", type=float, default=0, metavar="SECONDS",
+                        help="a round trip: wait so long whenever commands "
+                        "come after all was answered; the log says ROUND")
     parser.add_argument("--log", metavar="FILE",
                         help="write each command here")
     return parser.parse_args()

@@ -31,8 +31,17 @@ local OPTIONS = {
   { "--servername", "NAME", "The name the certificate must have." },
 }
 
-local function add_common(command)
+local function whole_number(text)
+  local number = text:find("^%d+$") and #text < 10 and tonumber(text)
+  if number and number > 0 then return number end
+  return nil, "'" .. text .. "' is not a number from 1"
+end
+
+local function add_url(command)
   command:argument("url", "The server, see below."):argname("URL")
+end
+
+local function add_common(command)
   for _, row in ipairs(OPTIONS) do
     command:option(row[1], row[3]):argname(row[2])
   end
@@ -53,19 +62,32 @@ local function add_common(command)
 end
 
 local function add_eol(command)
-  command:option("--eol", "Line ends: lf (the default) or crlf.")
-    :choices { "lf", "crlf" }:default "lf"
+  return command:option("--eol", "Line ends: lf (the default) or crlf.")
+    :choices { "lf", "crlf" }
 end
 
+local FETCH = [[
+Store messages in a Maildir: those of URL (with --maildir), or those of the
+accounts in a file: of all, or of those that are NAMEd. Messages that were
+stored before are left out.]]
+
 local function add_fetch(parser)
-  local fetch = parser:command("fetch",
-    "Store all messages in a Maildir; each run fetches all that are there.")
+  local fetch = parser:command("fetch", FETCH)
+    :summary("Store messages in a Maildir, of one account or of several.")
+  fetch:argument("what", "The server, see below; or accounts of the file.")
+    :argname("URL or NAME"):args("*")
   fetch:option("--maildir", "The Maildir; it is made where there is none.")
-    :argname("DIR"):count(1)
+    :argname("DIR")
+  fetch:option("--config", "The accounts; otherwise, without a URL, those of "
+    .. "$XDG_CONFIG_HOME/pop3/config (~/.config/pop3/config).")
+    :argname("FILE")
+  fetch:option("--jobs", "Fetch N accounts at once (4).")
+    :argname("N"):convert(whole_number):default "4"
   fetch:mutex(
     fetch:flag("--keep", "Leave the messages on the server (the default)."),
     fetch:flag("--delete",
       "Delete each from the server once it is safe on the disk."))
+  fetch:flag("--all", "Fetch messages that were stored before as well.")
   fetch:flag("-q --quiet", "Show no progress.")
   add_eol(fetch)
   return fetch
@@ -82,14 +104,19 @@ local function declare()
   parser:require_command(true)
   parser:command_target("command")
 
-  add_common(parser:command("ls", "List messages: number, octets, UID."))
+  local ls = parser:command("ls", "List messages: number, octets, UID.")
+  add_url(ls)
+  add_common(ls)
   local get = parser:command("get", "Write message N to standard output.")
   get:argument("number", "Which message."):argname("N")
     :convert(message_number)
+  add_url(get)
   add_common(get)
-  add_eol(get)
+  add_eol(get):default "lf"
   add_common(add_fetch(parser))
-  add_common(parser:command("capa", "Show what the server can do."))
+  local capa = parser:command("capa", "Show what the server can do.")
+  add_url(capa)
+  add_common(capa)
   return parser
 end
 

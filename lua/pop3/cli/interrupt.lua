@@ -23,6 +23,7 @@ end
 local function on_signal(number)
   ignore_all()
   local err = setmetatable({ exit = 128 + number }, Interrupt)
+  if interrupt.loop then interrupt.loop:stop(err) end
   debug.sethook(function()
     debug.sethook()
     error(err, 0)
@@ -35,6 +36,9 @@ function interrupt.install()
     signal.signal(signal[name], on_signal)
   end
 end
+
+--- A signal ends this loop as well, whatever it runs just then.
+function interrupt.stops(loop) interrupt.loop = loop end
 
 --- Writing to a closed pipe or over a limit is an error, not a death.
 function interrupt.survive_writes()

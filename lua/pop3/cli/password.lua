@@ -96,7 +96,9 @@ function password.get(options, user, host)
   if options.password_command then
     return pop3.secret { command = options.password_command }
   end
-  if os.getenv(VARIABLE) then return pop3.secret { env = VARIABLE } end
+  if os.getenv(VARIABLE) and not options.no_environment then
+    return pop3.secret { env = VARIABLE }
+  end
   return ask(("Password of %s at %s: "):format(escape(user), escape(host)))
 end
 

@@ -51,13 +51,21 @@ function server.describe(options)
 end
 
 --- Connect, without a login.
-function server.connect(parts, options)
-  return pop3.POP3(parts.host, parts.port, connection_options(parts, options))
+-- @param[opt] loop that the connection waits in
+function server.connect(parts, options, loop)
+  local wanted = connection_options(parts, options)
+  wanted.loop = loop
+  return pop3.POP3(parts.host, parts.port, wanted)
 end
 
-local function log_in(conn, parts, secret)
-  if parts.auth == "+APOP" then return conn:apop(parts.user, secret) end
-  return conn:login(parts.user, secret)
+-- What came with the login, if the server and the mechanism allow it.
+local function log_in(conn, parts, secret, with)
+  if parts.auth == "+APOP" then
+    conn:apop(parts.user, secret)
+    return {}
+  end
+  local _, extras = conn:login(parts.user, secret, with)
+  return extras or {}
 end
 
 -- A secret is read inside the login: what it fails by is not the network's.
@@ -79,22 +87,52 @@ local function explain(err)
   error(err, 0)
 end
 
---- Ask for the password if need be, connect, log in, hand the connection to
--- `use`, and say QUIT when that returns. When it raises, nothing that was
--- marked is deleted: the connection is closed without QUIT.
-function server.session(options, use)
+--- All that can go wrong before anybody connects: who logs in, where, and the
+-- password, which is asked for if need be.
+-- @treturn table for `open`
+function server.prepare(options)
   local parts = server.describe(options)
   if not parts.user then
     problem.raise(problem.USAGE, "nobody to log in",
       "put the user into the URL (pop3s://USER@HOST) or give --user")
   end
   local secret = password.get(options, parts.user, parts.host)
-  local conn = server.connect(parts, options)
+  return { parts = parts, secret = secret, options = options }
+end
+
+--- Connect and log in.
+-- @param prepared what `prepare` returned
+-- @tparam function try a pcall that may wait
+-- @param[opt] loop that the connection waits in
+-- @tparam[opt] table with what the login is to bring along
+-- @return connection
+-- @treturn table what it brought
+function server.open(prepared, try, loop, with)
+  local conn = server.connect(prepared.parts, prepared.options, loop)
+  local ok, extras = try(log_in, conn, prepared.parts, prepared.secret, with)
+  if not ok then
+    conn:close()
+    explain(extras)
+  end
+  interrupt.survive_writes()
+  return conn, extras
+end
+
+--- The listing of the mailbox, unless the login brought it.
+function server.listing(conn, extras)
+  if extras.errors and extras.errors.listing then
+    error(extras.errors.listing, 0)
+  end
+  return extras.listing or conn:listing()
+end
+
+--- Ask for the password if need be, connect, log in, hand the connection to
+-- `use`, and say QUIT when that returns. When it raises, nothing that was
+-- marked is deleted: the connection is closed without QUIT.
+function server.session(options, use, with)
+  local conn, extras = server.open(server.prepare(options), pcall, nil, with)
   local ok, err = pcall(function()
-    local in_time, reason = pcall(log_in, conn, parts, secret)
-    if not in_time then explain(reason) end
-    interrupt.survive_writes()
-    use(conn)
+    use(conn, extras)
     conn:quit()
   end)
   conn:close()

@@ -76,7 +76,10 @@ end
 local function resume_ready(self)
   local ready = self.ready
   self.ready = {}
-  for _, entry in ipairs(ready) do resume(self, entry) end
+  for _, entry in ipairs(ready) do
+    if self.stopped then return end
+    resume(self, entry)
+  end
 end
 
 -- All interests, whose they are, and the first deadline.
@@ -111,19 +114,30 @@ local function poll(self)
   end
 end
 
+local function forget(self)
+  self.ready, self.waiting, self.tasks = {}, {}, {}
+end
+
+--- Stop: `run` raises `err` as soon as the task that runs has given way. No
+-- task is resumed again, this one neither; who has their connections closes
+-- them. For signal handlers, and for a task that knows better.
+-- @param err what `run` raises
+function Loop:stop(err) self.stopped = { err } end
+
 --- Run until all tasks have ended. An error that ended one of them is raised
 -- when the others have ended, too.
 function Loop:run()
   if is_task(self) then
     error("bad call to 'run' (the loop is running this task already)", 2)
   end
-  while next(self.tasks) do
+  while next(self.tasks) and not self.stopped do
     resume_ready(self)
-    if next(self.waiting) then poll(self) end
+    if next(self.waiting) and not self.stopped then poll(self) end
   end
-  local failed = self.failed
-  self.failed = nil
-  if failed then error(failed[1], 0) end
+  local raised = self.stopped or self.failed
+  if self.stopped then forget(self) end
+  self.stopped, self.failed = nil, nil
+  if raised then error(raised[1], 0) end
 end
 
 return Loop
