@@ -44,7 +44,7 @@ local function repeat_session(count, session)
   local octets, fds
   for i = 1, WARM_UP + count do
     session()
-    if i % 50 == 0 then collectgarbage() end
+    if i % 10 == 0 then collectgarbage() end
     if i == WARM_UP then octets, fds = resident(), descriptors() end
   end
   local more = resident() - octets
