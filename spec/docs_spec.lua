@@ -11,6 +11,7 @@ local root = debug.getinfo(1, "S").source:match("^@(.*/)spec/") or "./"
 -- a block asks for beyond that reaches the module unchanged.
 local PREAMBLE = [[
 local plain, tls, ca = ...
+require("lfs").chdir(os.getenv "DOCS_FOLDER") -- what they write stays here
 local pop3 = require "pop3"
 local function trusting(options)
   options = options or {}
@@ -37,11 +38,12 @@ redirect(pop3)
 redirect(pop3.safe)
 ]]
 
-local read_file = require("spec.support.files").read
+local files = require "spec.support.files"
+local read_file = files.read
 
 local function documents()
   local names = { "README.md" }
-  local pipe = io.popen("ls " .. require("spec.support.files").quote(root .. "docs") .. "/*.md")
+  local pipe = io.popen("ls " .. files.quote(root .. "docs") .. "/*.md")
   for path in pipe:lines() do names[#names + 1] = path:match("docs/[^/]*$") end
   pipe:close()
   return names
@@ -64,13 +66,16 @@ local function blocks(text)
 end
 
 describe("Documentation", function()
-  local box
+  local box, folder
 
   setup(function()
     box = mailbox.start {
       "--sample", "3", "--user", "joe", "--password", "secret",
     }
   end)
+
+  before_each(function() folder = files.make_folder() end)
+  after_each(function() files.remove_folder(folder) end)
 
   teardown(mailbox.stop_all)
 
@@ -80,7 +85,7 @@ describe("Documentation", function()
         local result = child.run {
           script = PREAMBLE .. "do\n" .. block.text .. "\nend\n",
           arguments = { box.plain, box.tls, box.ca },
-          env = { DOCS_PASSWORD = "secret" },
+          env = { DOCS_PASSWORD = "secret", DOCS_FOLDER = folder },
         }
         assert.equal(0, result.status, result.err)
         for promised in block.text:gmatch("%-%->%s*([^\n]+)") do

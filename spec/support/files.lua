@@ -28,6 +28,20 @@ function files.temporary(octets)
   return path
 end
 
+--- A new folder; who asks for it removes it.
+-- @return its path
+function files.make_folder()
+  local pipe = io.popen("mktemp -d")
+  local folder = pipe:read("*l")
+  pipe:close()
+  return folder
+end
+
+--- A folder and what is in it.
+function files.remove_folder(folder)
+  os.execute("rm -rf " .. files.quote(folder))
+end
+
 --- The interpreter that runs this, as it was called.
 function files.interpreter()
   local first = 0

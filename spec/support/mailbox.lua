@@ -9,8 +9,8 @@
 --     box:log()                       -- the commands of all connections
 --     box:served()                    -- the mails, in CRLF form
 
-local quote = require("spec.support.files").quote
-local read_file = require("spec.support.files").read
+local files = require "spec.support.files"
+local quote, read_file = files.quote, files.read
 
 local mailbox = {}
 
@@ -20,16 +20,9 @@ Box.__index = Box
 local here = debug.getinfo(1, "S").source:match("^@(.*/)[^/]*$") or "./"
 local running = {}
 
-local function make_folder()
-  local pipe = io.popen("mktemp -d")
-  local folder = pipe:read("*l")
-  pipe:close()
-  return folder
-end
-
 --- @tparam[opt] table options words of mailbox.py's command line
 function mailbox.start(options)
-  local folder = make_folder()
+  local folder = files.make_folder()
   local words = { "exec", os.getenv("PYTHON") or "python3",
     quote(here .. "mailbox.py"), "--save", folder .. "/served",
     "--certificates", folder, "--log", folder .. "/log" }
@@ -70,7 +63,7 @@ function Box:stop()
   if not running[self] then return end
   running[self] = nil
   self.pipe:close() -- its standard output: it ends
-  os.execute("rm -rf " .. quote(self.folder))
+  files.remove_folder(self.folder)
 end
 
 function mailbox.stop_all()
