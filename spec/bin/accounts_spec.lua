@@ -6,6 +6,7 @@ local scene = require "spec.bin.scene"
 
 local files = scene.files
 local write_file = require("spec.support.files").write
+local unpack = table.unpack or unpack -- luacheck: ignore
 
 describe("bin/pop3 fetch --config", function()
   local here = scene.new()
@@ -144,7 +145,7 @@ describe("bin/pop3 fetch --config", function()
       boxes[i] = here:server("--sample", "30")
       sections[i + 1] = section("n" .. i, boxes[i]):gsub("maildir = [^\n]*", "")
     end
-    write_config(unpack(sections)) -- luacheck: ignore
+    write_config(unpack(sections))
     local result = fetch(nil, "-q")
     assert.equal(0, result.status, result.err)
     assert.equal(120, stored "all")
@@ -239,7 +240,7 @@ describe("bin/pop3 fetch --config", function()
   } do
     it("refuses " .. row[1] .. ": " .. row[2], function()
       write_config("[work]\n" .. GOOD, "[home]\n" .. GOOD)
-      local result = fetch(nil, unpack(row[4])) -- luacheck: ignore
+      local result = fetch(nil, unpack(row[4]))
       assert.equal(row[2], result.status, result.err)
       assert.truthy(result.err:find(row[3], 1, true), result.err)
     end)
