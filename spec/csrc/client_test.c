@@ -9,16 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "client.h"
-
-static int failures;
-static bool good; /* of the claim that is looked at */
-
-#define CHECK(claim) check((claim), #claim, __LINE__)
-static void check(bool claim, const char *text, int line) {
-  if (!claim && good) printf("# line %d: %s\n", line, text);
-  good = good && claim;
-}
 
 /* Two texts, the first of which is ours. */
 #define SAME(text, wanted) same((text), (wanted), __LINE__)
@@ -26,12 +18,6 @@ static void same(const char *text, const char *wanted, int line) {
   if (strcmp(text, wanted) != 0 && good)
     printf("# line %d: '%s' instead of '%s'\n", line, text, wanted);
   good = good && strcmp(text, wanted) == 0;
-}
-
-static void must(bool claim, const char *what) {
-  if (claim) return;
-  printf("not ok - the test itself: %s\n", what);
-  exit(2);
 }
 
 /* Numbers that are the same in every run. */
@@ -701,13 +687,6 @@ static void windows_make_no_difference(void) {
 
 /* ------------------------------------------------------------ all */
 
-typedef struct test {
-  const char *name;
-  void (*run)(void);
-} test;
-
-#define TEST(name) \
-  { #name, name }
 static const test tests[] = {
     TEST(all_in_one_flight_where_pipelining_is_known),
     TEST(one_at_a_time_where_it_is_not),
@@ -738,11 +717,5 @@ static const test tests[] = {
 
 int main(void) {
   pop3_config_init(&config);
-  for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-    good = true;
-    tests[i].run();
-    if (!good) failures++;
-    printf("%s - %s\n", good ? "ok" : "not ok", tests[i].name);
-  }
-  return failures > 0;
+  return RUN(tests);
 }

@@ -25,26 +25,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "conn.h"
 
 #define PATIENCE 10000 /* milliseconds until the test itself is broken */
 #define PIECE 65536
 
-static int failures;
-static bool good; /* of the claim that is looked at */
 static double now;
-
-#define CHECK(claim) check((claim), #claim, __LINE__)
-static void check(bool claim, const char *text, int line) {
-  if (!claim && good) printf("# line %d: %s\n", line, text);
-  good = good && claim;
-}
-
-static void must(bool claim, const char *what) {
-  if (claim) return;
-  printf("not ok - the test itself: %s\n", what);
-  exit(2);
-}
 
 /* ------------------------------------------------------------ the world */
 
@@ -648,7 +635,7 @@ static void test_hunger(void) {
 
 /* ------------------------------------------------------------ all of them */
 
-static const struct test {
+static const struct claim {
   void (*run)(void);
   const char *claim;
 } tests[] = {
@@ -676,6 +663,7 @@ int main(void) {
   must(pipe2(gate, O_CLOEXEC) == 0, "a pipe");
   listener = listen_on(64, &port);
   (void)count_descriptors();
+  int failures = 0;
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
     good = true;
     now = 1000;

@@ -9,18 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "pop3.h"
 
-static unsigned failures;
-static bool good;
-
 /* The first broken claim of a test is the one to read. */
-#define CHECK(claim) check((claim), #claim, __LINE__)
-static void check(bool claim, const char *text, int line) {
-  if (!claim && good) printf("# line %d: %s\n", line, text);
-  good = good && claim;
-}
-
 /* ------------------------------------------------------------ a session */
 
 typedef struct fixture {
@@ -30,7 +22,7 @@ typedef struct fixture {
   pop3_session *session;
 } fixture;
 
-static void *must(void *block) {
+static void *get(void *block) {
   if (block != NULL) return block;
   fputs("out of memory\n", stderr);
   exit(70);
@@ -38,7 +30,7 @@ static void *must(void *block) {
 
 static void open_session(fixture *f) {
   f->size = pop3_session_size(&f->config);
-  f->memory = must(malloc(f->size));
+  f->memory = get(malloc(f->size));
   memset(f->memory, 0x5a, f->size);
   f->session = pop3_session_init(f->memory, &f->config);
 }
@@ -346,7 +338,7 @@ static void the_output_fills_and_moves_up(void) {
 /* ------------------------------------------------------------ long lines */
 
 static char *long_text(size_t size, char octet) {
-  char *text = must(malloc(size + 1));
+  char *text = get(malloc(size + 1));
   memset(text, octet, size);
   text[size] = '\0';
   return text;
@@ -368,7 +360,7 @@ static size_t collect(fixture *f, char *wire, size_t piece) {
 static void long_arguments_are_borrowed(void) {
   enum { LENGTH = 65536 };
   char *token = long_text(LENGTH, 'T');
-  char *wire = must(malloc(2 * LENGTH));
+  char *wire = get(malloc(2 * LENGTH));
   fixture f;
   greeted(&f);
   pop3_span arguments[2] = {{"XOAUTH2", 7}, {token, LENGTH}};
@@ -391,7 +383,7 @@ static void long_arguments_are_borrowed(void) {
 static void a_long_line_waits_for_the_buffer(void) {
   enum { LENGTH = 10000 };
   char *name = long_text(LENGTH, 'u');
-  char *wire = must(malloc(2 * LENGTH));
+  char *wire = get(malloc(2 * LENGTH));
   fixture f;
   greeted(&f);
   CHECK(queue(&f, POP3_NOOP, NULL) == POP3_E_OK);
@@ -650,7 +642,7 @@ static void a_message_ends_at_max_octets(void) {
 /* T18: a mail of ".." lines costs one call a line, never more. */
 static void dotted_lines_are_linear(void) {
   enum { LINES = 16384 };
-  char *block = must(malloc(4 * LINES + 1));
+  char *block = get(malloc(4 * LINES + 1));
   for (size_t i = 0; i < LINES; i++) memcpy(block + 4 * i, "..\r\n", 4);
   for (unsigned flags = 0; flags <= POP3_AS_LINES; flags += POP3_AS_LINES) {
     fixture f;
@@ -668,7 +660,7 @@ static void dotted_lines_are_linear(void) {
 /* ... and in place one call a read, like any other. */
 static void dotted_lines_in_place_are_one_span(void) {
   enum { LINES = 16384, ROUNDS = 64 };
-  char *block = must(malloc(4 * LINES));
+  char *block = get(malloc(4 * LINES));
   fixture f;
   greeted(&f);
   ask(&f, POP3_RETR, "1", POP3_IN_PLACE, "+OK\r\n");
@@ -689,7 +681,7 @@ static void dotted_lines_in_place_are_one_span(void) {
 /* A mail without dots costs one call a read, however many lines it has. */
 static void plain_lines_are_one_span(void) {
   enum { LINES = 8192 };
-  char *block = must(malloc(8 * LINES + 1));
+  char *block = get(malloc(8 * LINES + 1));
   for (size_t i = 0; i < LINES; i++) memcpy(block + 8 * i, "abcdef\r\n", 8);
   fixture f;
   greeted(&f);
@@ -718,13 +710,6 @@ static void a_drip_is_linear(void) {
 
 /* ------------------------------------------------------------ all */
 
-typedef struct test {
-  const char *name;
-  void (*run)(void);
-} test;
-
-#define TEST(name) \
-  { #name, name }
 static const test tests[] = {
     TEST(limits_have_defaults),
     TEST(a_session_is_small),
@@ -761,12 +746,4 @@ static const test tests[] = {
     TEST(a_drip_is_linear),
 };
 
-int main(void) {
-  for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-    good = true;
-    tests[i].run();
-    if (!good) failures++;
-    printf("%s - %s\n", good ? "ok" : "not ok", tests[i].name);
-  }
-  return failures > 0;
-}
+int main(void) { return RUN(tests); }

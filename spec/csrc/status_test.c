@@ -7,16 +7,8 @@
 #include <string.h>
 
 #include "caps.h"
+#include "check.h"
 #include "status.h"
-
-static int failures;
-static bool good; /* of the claim that is looked at */
-
-#define CHECK(claim) check((claim), #claim, __LINE__)
-static void check(bool claim, const char *text, int line) {
-  if (!claim && good) printf("# line %d: %s\n", line, text);
-  good = good && claim;
-}
 
 static pop3_span span(const char *text) {
   pop3_span result = {text, strlen(text)};
@@ -160,13 +152,6 @@ static void capabilities_need_memory(void) {
 
 /* ------------------------------------------------------------ all */
 
-typedef struct test {
-  const char *name;
-  void (*run)(void);
-} test;
-
-#define TEST(name) \
-  { #name, name }
 static const test tests[] = {
     TEST(announced_sizes_are_read),
     TEST(stat_has_two_numbers),
@@ -177,12 +162,7 @@ static const test tests[] = {
 };
 
 int main(void) {
-  for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-    good = true;
-    tests[i].run();
-    if (!good) failures++;
-    printf("%s - %s\n", good ? "ok" : "not ok", tests[i].name);
-  }
+  int status = RUN(tests);
   free(exact);
-  return failures > 0;
+  return status;
 }

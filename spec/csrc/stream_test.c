@@ -12,22 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "stream.h"
-
-static int failures;
-static bool good; /* of the claim that is looked at */
-
-#define CHECK(claim) check((claim), #claim, __LINE__)
-static void check(bool claim, const char *text, int line) {
-  if (!claim && good) printf("# line %d: %s\n", line, text);
-  good = good && claim;
-}
-
-static void must(bool claim, const char *what) {
-  if (claim) return;
-  printf("not ok - the test itself: %s\n", what);
-  exit(2);
-}
 
 /* Numbers that are the same in every run. */
 static uint64_t seed;
@@ -443,13 +429,6 @@ static void streams_share_a_pool(void) {
 
 /* ------------------------------------------------------------ all */
 
-typedef struct test {
-  const char *name;
-  void (*run)(void);
-} test;
-
-#define TEST(name) \
-  { #name, name }
 static const test tests[] = {
     TEST(small_pieces_in_any_order),
     TEST(large_pieces_in_any_order),
@@ -469,13 +448,8 @@ int main(void) {
   sent = malloc(MOST_SENT);
   kept = malloc(2 * MOST_SENT);
   must(sent != NULL && kept != NULL, "memory");
-  for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-    good = true;
-    tests[i].run();
-    if (!good) failures++;
-    printf("%s - %s\n", good ? "ok" : "not ok", tests[i].name);
-  }
+  int status = RUN(tests);
   free(sent);
   free(kept);
-  return failures > 0;
+  return status;
 }
