@@ -290,7 +290,7 @@ static pop3_error prepare(pop3_client *c, pop3_failure *failure) {
     case POP3_OP_LOGIN:
       return check_login(c, failure);
     default:
-      return check_quit(c, failure);
+      return POP3_E_OK;
   }
 }
 
@@ -309,6 +309,7 @@ pop3_error pop3_client_begin(pop3_client *c, const pop3_request *request,
   make_plan(c);
   pop3_error error = check_arguments(c, failure);
   if (error == POP3_E_OK) error = prepare(c, failure);
+  if (error == POP3_E_OK) error = check_quit(c, failure);
   if (error == POP3_E_OK) error = push(c, failure);
   c->running = error == POP3_E_OK;
   if (error != POP3_E_OK) pop3_client_stop(c);
@@ -369,6 +370,7 @@ static void observe(pop3_client *c, const pop3_event *event) {
   unsigned flags = pop3_command_get(event->command)->flags;
   if (event->command == POP3_CAPA) pop3_caps_clear(&c->caps);
   if (!event->ok) return;
+  if (event->command == POP3_CAPA) c->capa_refused = false;
   if (event->command == POP3_DELE) c->deletions++;
   if (event->command == POP3_RSET) c->deletions = 0;
   if (!(flags & POP3_F_LOGIN) || event->command == POP3_USER) return;
@@ -432,15 +434,25 @@ static pop3_error take_status(pop3_client *c, const pop3_event *event,
 
 static pop3_error take_end(pop3_client *c, const pop3_event *event,
                            pop3_failure *failure) {
-  if (event->command == POP3_CAPA) c->caps.known = true;
+  if (event->command == POP3_CAPA) c->caps.known = !c->capa_refused;
   return advance(c, failure);
+}
+
+/* Is CAPA our own idea, so that nothing about it concerns the caller? */
+static bool asks_for_itself(const pop3_client *c) {
+  return plans[c->request.operation].in_flight;
 }
 
 static pop3_error take_line(pop3_client *c, const pop3_event *event,
                             pop3_failure *failure) {
-  if (event->command != POP3_CAPA) return POP3_E_OK;
+  if (event->command != POP3_CAPA || c->capa_refused) return POP3_E_OK;
   pop3_error error = pop3_caps_add(&c->caps, event->text, event->last);
   if (error == POP3_E_OK) return error;
+  if (error == POP3_E_MALFORMED && asks_for_itself(c)) {
+    pop3_caps_clear(&c->caps);
+    c->capa_refused = true; /* as good as no answer */
+    return POP3_E_OK;
+  }
   pop3_session_poison(c->session, error);
   return pop3_fail(failure, error, "malformed CAPA reply");
 }
@@ -473,7 +485,8 @@ static bool concerns_caller(const pop3_client *c, const pop3_event *event) {
 static pop3_error session_failed(pop3_client *c, pop3_error error,
                                  const pop3_event *event,
                                  pop3_failure *failure) {
-  bool asking = c->running && pop3_session_awaited(c->session) == POP3_CAPA &&
+  bool asking = c->running && !asks_for_itself(c) &&
+                pop3_session_awaited(c->session) == POP3_CAPA &&
                 c->request.operation != POP3_OP_LINE;
   if (c->ending != POP3_E_OK) return c->ending; /* it said why */
   if (asking && pop3_error_is_protocol(error) && error != POP3_E_INJECTION)

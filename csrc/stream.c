@@ -104,7 +104,7 @@ static bool in_buffer(const pop3_stream *s, const char *at) {
 
 /* Move everything from `at` on up by `size` octets. */
 static pop3_error open_gap(pop3_stream *s, size_t at, size_t size) {
-  if (s->room - s->end < size && !resize(s, larger(s->room)))
+  if (s->room - s->end < size && !resize(s, larger(s->room + size)))
     return POP3_E_MEMORY;
   memmove(s->data + at + size, s->data + at, s->end - at);
   s->start += size;

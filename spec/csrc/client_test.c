@@ -458,6 +458,9 @@ static void quit_with_deletions_is_a_call_of_its_own(void) {
   (void)commands();
   CHECK(begin(&with) == POP3_E_STATE);
   CHECK(begin(&quit) == POP3_E_STATE);
+  pop3_request in = login;
+  in.with |= POP3_WITH_QUIT;
+  CHECK(begin(&in) == POP3_E_STATE);
   CHECK(strstr(failure.text, "1 messages are marked") != NULL);
   SAME(commands(), "");
   CHECK(!client.running);
@@ -505,6 +508,31 @@ static void a_line_too_long_after_a_refusal_keeps_the_reason(void) {
   CHECK(failure.response_size == 7);
   CHECK(pop3_session_error(session) == POP3_E_LINE);
   CHECK(begin(&login) == POP3_E_LINE); /* but it cannot go on */
+  close_client();
+}
+
+/* What we asked for ourselves may be nonsense: the login goes on. */
+static void a_malformed_capa_is_no_answer(void) {
+  open_client(POP3_PIPELINING_AUTO);
+  CHECK(begin(&login) == POP3_E_OK);
+  SAME(commands(), "CAPA|");
+  CHECK(feed("+OK\r\nPIPELINING\r\nCaf\xe9\r\nUIDL\r\n.\r\n") == POP3_E_OK);
+  CHECK(client.capa_refused && !client.caps.known);
+  SAME(commands(), "USER me|");
+  CHECK(client.running);
+  close_client();
+}
+
+static void the_end_while_we_ask_is_the_end(void) {
+  const char *none = NULL;
+  size_t nothing = 0;
+  pop3_event event;
+  open_client(POP3_PIPELINING_AUTO);
+  CHECK(begin(&login) == POP3_E_OK);
+  pop3_session_poison(session, POP3_E_EOF);
+  CHECK(pop3_client_next(&client, &none, &nothing, &event, &failure) ==
+        POP3_E_EOF);
+  CHECK(strcmp(failure.text, "-ERR EOF") == 0);
   close_client();
 }
 
@@ -707,6 +735,8 @@ static const test tests[] = {
     TEST(quit_with_deletions_is_a_call_of_its_own),
     TEST(a_failure_after_a_refusal_keeps_the_reason),
     TEST(a_line_too_long_after_a_refusal_keeps_the_reason),
+    TEST(a_malformed_capa_is_no_answer),
+    TEST(the_end_while_we_ask_is_the_end),
     TEST(a_failure_alone_is_the_reason),
     TEST(a_bad_argument_stops_the_first_command),
     TEST(what_was_learnt_in_clear_is_forgotten),

@@ -279,6 +279,15 @@ static void a_full_buffer_grows_for_one_octet(void) {
   close_stream();
 }
 
+static void a_full_buffer_grows_for_many_octets(void) {
+  static char octets[200000];
+  pop3_span text = {octets, sizeof octets};
+  open_stream(NULL);
+  CHECK(pop3_stream_keep(&stream, text) == POP3_E_OK);
+  CHECK(pop3_stream_kept(&stream).size == sizeof octets);
+  close_stream();
+}
+
 static void a_message_is_given_away(void) {
   open_stream(NULL);
   send_octets(10);
@@ -435,6 +444,7 @@ static const test tests[] = {
     TEST(memory_that_fails_changes_nothing),
     TEST(octets_from_elsewhere_find_a_place),
     TEST(a_full_buffer_grows_for_one_octet),
+    TEST(a_full_buffer_grows_for_many_octets),
     TEST(a_message_is_given_away),
     TEST(a_large_block_shrinks_when_it_is_dropped),
     TEST(an_idle_stream_has_no_buffer),
