@@ -205,13 +205,14 @@ static bool is_afterthought(const pop3_client *c) {
   return c->request.learning && c->step > 0 && c->plan[c->step] == POP3_CAPA;
 }
 
+/* Nothing is in flight that it could ride with. */
+static void skip_afterthoughts(pop3_client *c) {
+  while (is_planned(c) && is_afterthought(c)) c->step++;
+}
+
 static pop3_error push(pop3_client *c, pop3_failure *failure) {
   bool pipelined = is_pipelined(c);
   while (is_planned(c) && (c->outstanding == 0 || pipelined)) {
-    if (is_afterthought(c) && c->outstanding == 0) {
-      c->step++;
-      continue;
-    }
     pop3_error error = send_step(c, failure);
     if (error == POP3_E_AGAIN) return POP3_E_OK;
     if (error != POP3_E_OK) return error;
@@ -352,6 +353,7 @@ static bool tolerates_clear(const pop3_client *c) {
 static pop3_error advance(pop3_client *c, pop3_failure *failure) {
   if (c->outstanding > 0) c->outstanding--; /* a challenge's line is not */
   if (c->outstanding > 0) return POP3_E_OK;
+  skip_afterthoughts(c);
   if (!is_planned(c)) {
     pop3_error ended = c->ending;
     pop3_client_stop(c);

@@ -223,6 +223,22 @@ static void one_at_a_time_where_it_is_not(void) {
   }
 }
 
+static void a_login_alone_ends_with_pass(void) {
+  pop3_request request = login;
+  request.with = 0;
+  request.remembered = request.learning = true;
+  open_client(POP3_PIPELINING_AUTO);
+  learn(CAPA_WITHOUT);
+  CHECK(begin(&request) == POP3_E_OK);
+  SAME(commands(), "USER me|");
+  CHECK(feed("+OK\r\n") == POP3_E_OK);
+  SAME(commands(), "PASS secret|");
+  CHECK(feed("+OK\r\n") == POP3_E_OK);
+  CHECK(!client.running);
+  SAME(commands(), "");
+  close_client();
+}
+
 static void always_asks_nobody(void) {
   open_client(POP3_PIPELINING_ALWAYS);
   CHECK(begin(&login) == POP3_E_OK);
@@ -718,6 +734,7 @@ static void windows_make_no_difference(void) {
 static const test tests[] = {
     TEST(all_in_one_flight_where_pipelining_is_known),
     TEST(one_at_a_time_where_it_is_not),
+    TEST(a_login_alone_ends_with_pass),
     TEST(always_asks_nobody),
     TEST(capabilities_are_asked_for_first),
     TEST(a_refused_capa_is_not_repeated),
