@@ -43,6 +43,18 @@ describe("the capability cache", function()
     assert.equal(0, s:report().failed)
   end)
 
+  for name, capa in pairs { without = CAPA, with = OTHER } do
+    it("lets a login end on a server " .. name .. " PIPELINING", function()
+      local s = start({ "S: +OK ready",
+                        { auto = { { "CAPA", capa.send },
+                                   { ".*", "+OK\r\n" } } } })
+      local conn = pop3.POP3("127.0.0.1", s.port, { timeout = 5, cache = {} })
+      assert.equal("+OK", conn:login("me", "secret"))
+      conn:quit()
+      assert.equal(0, s:report().failed)
+    end)
+  end
+
   it("does not carry what came in clear over to TLS", function()
     local tls = { tls = certificates.server "ip" }
     local s = start({ "S: +OK ready", "C: CAPA", CAPA },
