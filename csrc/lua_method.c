@@ -4,7 +4,6 @@
 #include "lua_method.h"
 
 #include <stddef.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "lua_error.h"
@@ -171,18 +170,28 @@ static void take_secret(lua_State *L, call *c, int argument) {
   add_argument(c, octets);
 }
 
+/* Of half a million numbers; printf takes five times as long. */
+static void write_digits(uint64_t n, char digits[32]) {
+  char reversed[32];
+  size_t count = 0;
+  do reversed[count++] = (char)('0' + n % 10);
+  while ((n /= 10) > 0);
+  for (size_t i = 0; i < count; i++) digits[i] = reversed[count - 1 - i];
+  digits[count] = '\0';
+}
+
 /* A message number as decimal digits; false when it is none. */
 static bool format_number(lua_State *L, int index, char digits[32]) {
   lua_Number n = lua_tonumber(L, index);
   if (compat_isinteger(L, index)) {
     if (lua_tointeger(L, index) < 0) return false;
-    snprintf(digits, 32, "%lld", (long long)lua_tointeger(L, index));
+    write_digits((uint64_t)lua_tointeger(L, index), digits);
     return true;
   }
   /* Above 2^53 neighbours share a float; not even that is a message. */
   if (!(n >= 0 && n <= 9007199254740992.0)) return false;
   if (n != (lua_Number)(long long)n) return false;
-  snprintf(digits, 32, "%lld", (long long)n);
+  write_digits((uint64_t)n, digits);
   return true;
 }
 
