@@ -327,20 +327,28 @@ void pop3_tls_collect_sessions(pop3_tls_context *context) {
   SSL_CTX_sess_set_new_cb(ssl, collect);
 }
 
+/* Octets of the session in its exported form; 0: there is none now. */
+static size_t exportable_size(const pop3_tls *tls, const SSL_SESSION *session) {
+  bool allowed = tls->secure && tls->dead == POP3_E_OK && tls->until > now();
+  return allowed && tls->exportable ? sealed_size(session) : 0;
+}
+
+static pop3_error export_session(pop3_tls *tls, const SSL_SESSION *session,
+                                 char *octets, size_t size) {
+  if (!seal(tls, session, (unsigned char *)octets, size)) return POP3_E_MEMORY;
+  if (is_used_once(session)) drop(tls, session);
+  return POP3_E_OK;
+}
+
 pop3_error pop3_tls_session_export(pop3_tls *tls, char *octets, size_t room,
                                    size_t *size) {
   const SSL_SESSION *session = SSL_get0_session(tls->ssl);
-  bool allowed = tls->secure && tls->dead == POP3_E_OK && tls->until > now();
-  size_t needed = allowed && tls->exportable ? sealed_size(session) : 0;
-  bool sealed = true;
-  if (needed > 0 && octets && room < needed) return POP3_E_ARGUMENT;
+  size_t needed = exportable_size(tls, session);
+  pop3_error error = needed > 0 ? POP3_E_OK : POP3_E_AGAIN;
   if (needed > 0 && octets)
-    sealed = seal(tls, session, (unsigned char *)octets, needed);
-  if (needed > 0 && octets && sealed && is_used_once(session))
-    drop(tls, session);
+    error = room < needed ? POP3_E_ARGUMENT
+                          : export_session(tls, session, octets, needed);
   ERR_clear_error();
-  if (needed == 0) return POP3_E_AGAIN;
-  if (!sealed) return POP3_E_MEMORY;
-  *size = needed;
-  return POP3_E_OK;
+  if (error == POP3_E_OK) *size = needed;
+  return error;
 }
