@@ -92,7 +92,9 @@ describe("bin/pop3", function()
       local result = here:run(box, words, options)
       assert.equal(0, result.status, result.err)
       local held = tonumber(read_file(peak))
-      assert.is_true(held < 40 * MIB, held .. " octets")
+      if not os.getenv("POP3_SANITIZED") then -- whose shadows are large
+        assert.is_true(held < 40 * MIB, held .. " octets")
+      end
     end
 
     local function size_of(path)
