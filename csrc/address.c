@@ -111,6 +111,12 @@ bool pop3_address_of(const struct sockaddr *socket, pop3_address *address) {
   return true;
 }
 
+void pop3_address_show(const pop3_address *address,
+                       char text[POP3_ADDRESS_TEXT]) {
+  int family = address->bits == V4_BITS ? AF_INET : AF_INET6;
+  (void)inet_ntop(family, address->octets, text, POP3_ADDRESS_TEXT);
+}
+
 /* ------------------------------------------------------------ blocks */
 
 /* The octet `i` of a mask of so many bits. */
@@ -150,7 +156,8 @@ static bool parse_prefix(const char *text, size_t size, unsigned *prefix) {
   return true;
 }
 
-static bool parse_address(const char *text, size_t size, pop3_address *a) {
+/* As inet_pton, in octets of its size. */
+static bool parse(const char *text, size_t size, pop3_address *a) {
   char copy[INET6_ADDRSTRLEN + 1];
   unsigned char octets[16];
   if (size >= sizeof copy || memchr(text, '\0', size) != NULL) return false;
@@ -172,19 +179,30 @@ static void unmap(pop3_block *block) {
   block->prefix -= 96;
 }
 
+bool pop3_address_parse(const char *text, size_t size, pop3_address *address) {
+  pop3_block block;
+  bool bracketed = size >= 2 && text[0] == '[' && text[size - 1] == ']';
+  if (bracketed && memchr(text, ':', size) == NULL) return false;
+  if (!parse(text + bracketed, size - 2u * bracketed, &block.first))
+    return false;
+  block.prefix = block.first.bits;
+  unmap(&block);
+  *address = block.first;
+  return true;
+}
+
 bool pop3_block_parse(const char *text, size_t size, pop3_block *block) {
   const char *slash = memchr(text, '/', size);
-  size_t length = slash != NULL ? (size_t)(slash - text) : size;
-  bool bracketed = length >= 2 && text[0] == '[' && text[length - 1] == ']';
-  if (bracketed && (slash != NULL || memchr(text, ':', size) == NULL))
+  if (slash == NULL) {
+    if (!pop3_address_parse(text, size, &block->first)) return false;
+    block->prefix = block->first.bits;
+    return true;
+  }
+  size_t length = (size_t)(slash - text);
+  if (!parse(text, length, &block->first) ||
+      !parse_prefix(slash + 1, size - length - 1, &block->prefix) ||
+      block->prefix > block->first.bits || has_host_bits(block))
     return false;
-  if (!parse_address(text + bracketed, length - 2 * bracketed, &block->first))
-    return false;
-  block->prefix = block->first.bits;
-  if (slash != NULL &&
-      !parse_prefix(slash + 1, size - length - 1, &block->prefix))
-    return false;
-  if (block->prefix > block->first.bits || has_host_bits(block)) return false;
   unmap(block);
   return true;
 }

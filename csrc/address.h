@@ -27,12 +27,17 @@ typedef struct pop3_block {
 /* false: not of IPv4 or IPv6. */
 bool pop3_address_of(const struct sockaddr *socket, pop3_address *address);
 
-/*
- * "192.0.2.1", "2001:db8::1", "[2001:db8::1]": a block of one address; or
- * "10.0.0.0/8", "fd00::/8". false: anything else, an address with bits behind
- * its prefix included. Other forms of IPv4 addresses that resolvers know
- * ("127.1", "0x7f000001") are none.
- */
+/* "192.0.2.1", "2001:db8::1", "[2001:db8::1]". false: anything else; also other
+ * forms of addresses that resolvers know, as "127.1" and "fe80::1%lo". */
+bool pop3_address_parse(const char *text, size_t size, pop3_address *address);
+
+/* As text that pop3_address_parse takes. */
+#define POP3_ADDRESS_TEXT 48
+void pop3_address_show(const pop3_address *address,
+                       char text[POP3_ADDRESS_TEXT]);
+
+/* An address, which is a block of its own; or "10.0.0.0/8", "fd00::/8". false:
+ * anything else, an address with bits behind its prefix included. */
 bool pop3_block_parse(const char *text, size_t size, pop3_block *block);
 
 bool pop3_block_contains(const pop3_block *block, const pop3_address *address);
