@@ -41,10 +41,11 @@ static void start(pop3_connection *u, double now) {
  * Run `f` with what is on the stack, the connection first, under pcall. While it
  * makes values the collector may run a finaliser, and that may come back into
  * this connection: it finds it at work, and closed it is only afterwards. So a
- * lack of memory, too, leaves a connection that can be closed. [-n, +n, v]
+ * lack of memory, too, leaves a connection that can be closed. pcall's status.
+ * [-n, +n, m]
  */
-static int guard(lua_State *L, pop3_connection *u, lua_CFunction f,
-                 bool stopped) {
+static int protect(lua_State *L, pop3_connection *u, lua_CFunction f,
+                   bool stopped) {
   lua_pushcfunction(L, f);
   lua_insert(L, 1);
   u->turning = true;
@@ -53,7 +54,13 @@ static int guard(lua_State *L, pop3_connection *u, lua_CFunction f,
   if (stopped) lua_gc(L, LUA_GCRESTART, 0);
   if (u->closing) pop3_connection_release(u);
   else pop3_connection_settle(u);
-  if (status != 0) return lua_error(L);
+  return status;
+}
+
+/* The same; what was raised is raised on. [-n, +n, v] */
+static int guard(lua_State *L, pop3_connection *u, lua_CFunction f,
+                 bool stopped) {
+  if (protect(L, u, f, stopped) != 0) return lua_error(L);
   return lua_gettop(L);
 }
 
@@ -156,7 +163,9 @@ int pop3_lua_begin(lua_State *L) {
   pop3_connection *u = pop3_connection_check(L, 1, method->label);
   if (u->busy || u->turning) return refuse_busy(L, u, method->label);
   lua_settop(L, AT_TABLE - 1);
-  return guard(L, u, begin_method, false);
+  int status = protect(L, u, begin_method, false);
+  if (status != 0 && !pop3_test_error(L, -1)) return lua_error(L);
+  return lua_gettop(L);
 }
 
 /* ------------------------------------------------------------ cancel */
