@@ -356,7 +356,10 @@ static pop3_error admit(void *state, const char *host,
                         const struct sockaddr *address, unsigned port,
                         pop3_failure *failure) {
   const pop3_connection *u = state;
-  return pop3_admit_address(u->stepped, host, address, port, failure);
+  pop3_error error =
+      pop3_admit_address(u->stepped, host, address, port, failure);
+  if (error != POP3_E_OK || !u->closing) return error;
+  return pop3_fail(failure, POP3_E_CLOSED, NULL); /* by who was asked */
 }
 
 /* A zeroed connection with a metatable and a user value. [-0, +1, m] */
