@@ -132,7 +132,8 @@ static int connection_index(lua_State *L) {
 }
 
 int pop3_lua_is_safe(lua_State *L) {
-  lua_pushboolean(L, pop3_connection_check(L, 1, "safe")->safe);
+  const char *method = luaL_optstring(L, 2, "safe");
+  lua_pushboolean(L, pop3_connection_check(L, 1, method)->safe);
   return 1;
 }
 
@@ -553,6 +554,8 @@ int pop3_lua_connect(lua_State *L) {
   lua_settop(L, AT_OPTIONS);
   check_host(L, class);
   check_port(L, class);
+  if (!lua_istable(L, AT_OPTIONS))
+    wrong_argument(L, class, 3, "option table", AT_OPTIONS);
   pop3_error error = read_options(L, class, &options, &tls, &failure);
   conn_options_from(&options, &conn_options);
   conn_options.engine.max_octets =

@@ -112,7 +112,8 @@ int pop3_lua_connect(lua_State *L);
 int pop3_lua_close(lua_State *L);
 int pop3_lua_describe(lua_State *L); /* info(connection) -> table [-0, +1, v] */
 int pop3_lua_welcome(lua_State *L);  /* welcome(connection) [-0, +1, v] */
-int pop3_lua_is_safe(lua_State *L);  /* safe(connection) [-0, +1, v] */
+/* is_safe(connection[, method that asks]) [-0, +1, v] */
+int pop3_lua_is_safe(lua_State *L);
 
 #pragma GCC visibility pop
 
