@@ -392,19 +392,40 @@ void pop3_conn_connected(pop3_conn *c, bool loopback) {
   if (c->options.tls == POP3_TLS_IMPLICIT) c->client.handshake = true;
 }
 
+/* The reason is told if it stays the only one: `system` is why an address that
+ * was tried did not answer. */
+static bool may_connect(pop3_conn *c, const struct addrinfo *address,
+                        int system) {
+  pop3_failure failure = {0};
+  pop3_admit *admit = c->options.admit;
+  if (admit == NULL || admit(c->options.admit_state, c->host, address->ai_addr,
+                             c->port, &failure) == POP3_E_OK)
+    return true;
+  if (system == 0) c->failure = failure;
+  return false;
+}
+
+/* No address is left. */
+static pop3_step unconnected(pop3_conn *c, int system) {
+  if (system != 0) return fail_system(c, system);
+  pop3_session_poison(c->client.session, c->failure.error);
+  return failed(c);
+}
+
 /* Try addresses until one is under way or connected. */
 static pop3_step connect_next(pop3_conn *c) {
   int system = c->failure.system;
   while (c->next != NULL) {
     const struct addrinfo *address = c->next;
     c->next = address->ai_next;
+    if (!may_connect(c, address, system)) continue;
     c->attempt = attempt_deadline(c);
     pop3_error error = pop3_socket_connect(address, &c->stream.fd, &system);
     if (error != POP3_E_OK && error != POP3_E_AGAIN) continue;
     c->phase = PHASE_CONNECTING;
     return STEP_ON; /* to a peer on this host it is done already */
   }
-  return fail_system(c, system);
+  return unconnected(c, system);
 }
 
 static pop3_step resolve(pop3_conn *c) {

@@ -79,6 +79,20 @@ static inline FILE *compat_testfile(lua_State *L, int index) {
 #endif
 }
 
+/*
+ * Call `f`, which finds `pointer` as its light userdata at 1, under pcall: 0, or
+ * what was raised is on the stack. Nothing is raised here. [-0, +(0|1), -]
+ */
+static inline int compat_protect(lua_State *L, lua_CFunction f, void *pointer) {
+#if LUA_VERSION_NUM < 502
+  return lua_cpcall(L, f, pointer); /* where a C function is an object */
+#else
+  lua_pushcfunction(L, f);
+  lua_pushlightuserdata(L, pointer);
+  return lua_pcall(L, 1, 0, 0);
+#endif
+}
+
 /* Is the number at `index` an integer by type? Before 5.3 none is. */
 #if LUA_VERSION_NUM < 503
 #define compat_isinteger(L, index) 0

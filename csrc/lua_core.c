@@ -11,6 +11,7 @@
 #include "lua_listing.h"
 #include "lua_method.h"
 #include "lua_operation.h"
+#include "lua_restrict.h"
 #include "lua_secret.h"
 #include "lua_session.h"
 
@@ -57,6 +58,8 @@ static const luaL_Reg functions[] = {
     {"session_export", pop3_lua_session_export},
     {"welcome", pop3_lua_welcome},
     {"is_safe", pop3_lua_is_safe},
+    {"restrict", pop3_lua_restrict},
+    {"admit", pop3_lua_admit},
     {"context", pop3_lua_context},
     {"secret", pop3_lua_secret},
     {"listing", pop3_lua_listing},
@@ -74,6 +77,7 @@ static void check_library(lua_State *L) {
 int luaopen_pop3_core(lua_State *L) {
   check_library(L);
   pop3_open_errors(L);
+  pop3_open_restrict(L);
   pop3_open_context(L);
   pop3_open_secret(L);
   pop3_open_listing(L);

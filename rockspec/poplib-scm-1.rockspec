@@ -57,6 +57,7 @@ build = {
     ["pop3.url"] = "lua/pop3/url.lua",
     ["pop3.core"] = {
       sources = {
+        "csrc/address.c",
         "csrc/body.c",
         "csrc/buffers.c",
         "csrc/caps.c",
@@ -86,6 +87,7 @@ build = {
         "csrc/lua_operation.c",
         "csrc/lua_options.c",
         "csrc/lua_poll.c",
+        "csrc/lua_restrict.c",
         "csrc/lua_result.c",
         "csrc/lua_secret.c",
         "csrc/lua_session.c",
@@ -94,6 +96,7 @@ build = {
         "csrc/octets.c",
         "csrc/output.c",
         "csrc/pile.c",
+        "csrc/policy.c",
         "csrc/reply.c",
         "csrc/resolve.c",
         "csrc/scan.c",
