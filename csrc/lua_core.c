@@ -14,15 +14,7 @@
 #include "lua_restrict.h"
 #include "lua_secret.h"
 #include "lua_session.h"
-
-/* Names are resolved in Lua for the function only that Lua looks up. */
-#if defined(__GNUC__)
-__attribute__((visibility("default")))
-#elif defined(_WIN32)
-__declspec(dllexport)
-#endif
-    int
-    luaopen_pop3_core(lua_State *L);
+#include "pop3_lua.h"
 
 /* escape(text) -> text fit for a terminal [-0, +1, v] */
 static int escape(lua_State *L) {
