@@ -101,9 +101,9 @@ apt_install() {
 # lua_version NAME: what CMake's POP3_LUA wants to hear.
 lua_version() {
   case $1 in
-    lua5.[1-4]) printf '%s' "${1#lua}" ;;
+    lua5.[1-5]) printf '%s' "${1#lua}" ;;
     luajit) printf jit ;;
-    *) die "no such Lua: $1 (lua5.1, lua5.2, lua5.3, lua5.4, luajit)" ;;
+    *) die "no such Lua: $1 (lua5.1 to lua5.5, luajit)" ;;
   esac
 }
 
@@ -111,8 +111,7 @@ lua_version() {
 use_build() {
   export LUA_PATH="$root/lua/?.lua;$root/lua/?/init.lua;$root/spec/?.lua;$root/?.lua;;"
   export LUA_CPATH="$build/$1/?.so;;"
-  unset LUA_PATH_5_2 LUA_PATH_5_3 LUA_PATH_5_4 LUA_INIT
-  unset LUA_CPATH_5_2 LUA_CPATH_5_3 LUA_CPATH_5_4
+  unset LUA_INIT ${!LUA_PATH_*} ${!LUA_CPATH_*} ${!LUA_INIT_*}
 }
 
 # cannot_start REASON: a lane's tools are missing (skip, or failure in CI).

@@ -23,7 +23,7 @@ end
 -- that Lua has luaposix; otherwise it chooses itself.
 local function choose_lua()
   if not pcall(require, "posix.unistd") then return "" end
-  local lua = rawget(_G, "jit") and "luajit" or "lua" .. _VERSION:match("[%d.]+$")
+  local lua = require("spec.support.lua").name
   local core = search(package.cpath, "pop3.core")
   return ("POP3_LUA=%s POP3_BUILD=%s "):format(lua,
     quote(core:gsub("/pop3/core%.so$", "")))

@@ -117,6 +117,14 @@ function Server:stop()
   self.input = nil
 end
 
+--- A reason for specs to be pending, or nil where there is a Dovecot.
+function dovecot.missing()
+  local found = os.execute(
+    "PATH=$PATH:/usr/sbin:/usr/local/sbin command -v dovecot >/dev/null")
+  if found == true or found == 0 then return nil end
+  return "dovecot is not installed (dovecot-pop3d)"
+end
+
 --- Start a server; returns when it listens.
 function dovecot.start()
   local fifo = make_fifo()
