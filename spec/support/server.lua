@@ -14,7 +14,7 @@
 -- A script is either the whole object (with the key `connections`) or just
 -- the list of connections.
 
-local cjson = require "cjson"
+local json = require "spec.support.json"
 
 local server = {}
 
@@ -42,7 +42,7 @@ function server.start(script)
     script = { connections = script }
   end
   local path = os.tmpname()
-  write_file(path, cjson.encode(script))
+  write_file(path, json.encode(script))
   local python = os.getenv("PYTHON") or "python3"
   local pipe = assert(io.popen("exec " .. quote(python) .. " "
     .. quote(program) .. " " .. quote(path), "r"))
@@ -70,7 +70,7 @@ local function collect(self, signal)
     local line = self.pipe:read("*l")
     self:stop()
     if not line then error("the server left no report", 3) end
-    self.result = cjson.decode(line)
+    self.result = json.decode(line)
   end
   return self.result
 end
@@ -122,7 +122,7 @@ function server.talk(script, use, options)
   end
   local report = s:report()
   if report.failed > 0 and not script.complaints then
-    error("the server complains: " .. cjson.encode(report), 2)
+    error("the server complains: " .. json.encode(report), 2)
   end
   return report.connections[1], result
 end
