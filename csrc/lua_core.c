@@ -13,6 +13,7 @@
 #include "lua_operation.h"
 #include "lua_secret.h"
 #include "lua_session.h"
+#include "lua_share.h"
 
 /* Names are resolved in Lua for the function only that Lua looks up. */
 #if defined(__GNUC__)
@@ -50,6 +51,8 @@ static const luaL_Reg functions[] = {
     {"sent", pop3_lua_sent},
     {"received", pop3_lua_received},
     {"poll", pop3_lua_poll},
+    {"grant", pop3_lua_grant},
+    {"regrant", pop3_lua_regrant},
     {"now", now},
     {"close", pop3_lua_close},
     {"trace", pop3_lua_trace},

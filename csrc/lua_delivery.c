@@ -76,7 +76,7 @@ static int descriptor_of_file(FILE *file) {
 static pop3_error open_sink(lua_State *L, pop3_connection *u,
                             pop3_failure *failure) {
   pop3_delivery *d = &u->delivery;
-  bool threaded = u->waits_outside;
+  bool threaded = pop3_share_waits_outside(&u->share);
   if (lua_istable(L, -1)) {
     lua_pushliteral(L, "path");
     lua_rawget(L, -2);
