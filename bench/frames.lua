@@ -47,6 +47,12 @@ function jobs.string() return #(logged_in():retr_string(1)) end
 
 function jobs.lines() return #select(2, logged_in():retr(1)) end
 
+function jobs.iterator()
+  local reader, count = logged_in():retr_lines(1), 0
+  while reader:next() do count = count + 1 end
+  return count
+end
+
 function jobs.small()
   local conn, numbers = logged_in(), {}
   for i = 1, (conn:stat()) do numbers[i] = i end

@@ -478,6 +478,8 @@ void pop3_conn_secured(pop3_conn *c) {
   c->phase = PHASE_OPEN;
 }
 
+/* Certificates take most of a millisecond to check: that is a step of its own,
+ * whatever was asked for. */
 static pop3_step shake_hands(pop3_conn *c) {
   if (c->stream.tls == NULL) return wait_for(c, -1, false, false);
   for (;;) {
@@ -493,7 +495,8 @@ static pop3_step shake_hands(pop3_conn *c) {
     if (error == POP3_E_IO) return fail_system(c, system);
     if (verdict == POP3_E_OK && error == POP3_E_OK) {
       pop3_conn_secured(c);
-      return STEP_ON;
+      c->stream.budget = 0;
+      return POP3_STEP_AGAIN;
     }
     bool stuck = error == POP3_E_AGAIN;
     if (verdict == POP3_E_OK) return wait_for(c, c->stream.fd, false, true);

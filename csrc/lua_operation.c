@@ -233,8 +233,9 @@ static bool is_settled(const pop3_connection *u) {
   return u->settled == POP3_STEP_DONE || u->settled == POP3_STEP_FAILED;
 }
 
-/* Lines between two looks at the clock, which costs as much as one of them. */
-#define EVENTS_PER_LOOK 256
+/* Lines between two looks at the clock, which costs as much as one of them: a
+ * power of two. */
+#define EVENTS_PER_LOOK 64
 
 /*
  * A table of this many lines is a large message's. All that is allocated for it
