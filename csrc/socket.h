@@ -32,6 +32,9 @@ pop3_error pop3_socket_receive(int fd, char *octets, size_t room, size_t *got,
 pop3_error pop3_socket_send(int fd, const char *octets, size_t size,
                             size_t *sent, int *system);
 
+/* Is that a numeric address of this host? */
+bool pop3_socket_is_loopback(const char *address);
+
 /* The peer's numeric address, "" if there is none. */
 void pop3_socket_peer(int fd, char *address, size_t room);
 
