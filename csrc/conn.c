@@ -461,16 +461,11 @@ static pop3_step start_filter(pop3_conn *c) {
   return STEP_ON;
 }
 
-/* What came in clear behind STLS's reply must not be read as a reply later. */
-static pop3_step hand_over(pop3_conn *c) {
-  if (c->stream.incoming.size > 0) return fail(c, POP3_E_INJECTION);
-  c->phase = PHASE_HANDSHAKE;
-  return STEP_ON;
-}
-
 static pop3_step start_handshake(pop3_conn *c) {
   c->client.handshake = false;
-  return c->options.tls_by_host ? hand_over(c) : start_filter(c);
+  if (!c->options.tls_by_host) return start_filter(c);
+  c->phase = PHASE_HANDSHAKE;
+  return STEP_ON;
 }
 
 void pop3_conn_secured(pop3_conn *c) {
@@ -580,7 +575,8 @@ static pop3_step end_of_reading(pop3_conn *c, pop3_error error, int system) {
 /* Send what may be sent, receive what is there. AGAIN: go on. */
 static pop3_step exchange(pop3_conn *c) {
   int system = 0;
-  if (c->looking) return wait_for(c, c->stream.fd, true, false);
+  if (c->looking && c->stream.incoming.size == 0)
+    return wait_for(c, c->stream.fd, true, false);
   if (pop3_client_push(&c->client, &c->failure) != POP3_E_OK) return failed(c);
   pop3_error writing = transmit(c);
   if (writing != POP3_E_OK && writing != POP3_E_AGAIN)
