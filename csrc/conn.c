@@ -647,7 +647,7 @@ pop3_step pop3_conn_step(pop3_conn *c, double now, size_t octets) {
   c->now = c->stream.now = now;
   /* What the caller did with the last event took him as long as he liked. */
   if (c->event.type != POP3_EVENT_NONE) c->stream.active = now;
-  c->budget = c->stream.budget = octets > 0 ? octets : 1;
+  c->budget = c->stream.budget = octets;
   c->event.type = POP3_EVENT_NONE;
   do {
     c->interest_count = 0;

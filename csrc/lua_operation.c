@@ -344,6 +344,13 @@ static int step(lua_State *L, pop3_connection *u, double now) {
   return count > 0 ? count : wait_for_server(L, u);
 }
 
+/* Have the others their turn now? What is here is looked at before octets
+ * count. */
+static bool is_theirs(const pop3_connection *u, double now) {
+  if (pop3_share_is_over(&u->share, now)) return true;
+  return u->settled == POP3_STEP_AGAIN && pop3_share_is_spent(&u->share);
+}
+
 /* Advance until there are words for the face. [-0, +n, m] */
 static int advance(lua_State *L, pop3_connection *u) {
   double now = pop3_now();
@@ -360,7 +367,7 @@ static int advance(lua_State *L, pop3_connection *u) {
     now = pop3_now();
     if (now >= u->look_at || grows_large(u, lines))
       return turn_again(L, u, now);
-    if (pop3_share_is_over(&u->share, now)) return turn_wait(L, u, NULL, 0, now);
+    if (is_theirs(u, now)) return turn_wait(L, u, NULL, 0, now);
   }
 }
 

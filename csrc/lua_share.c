@@ -54,8 +54,10 @@ void pop3_share_begin(pop3_share *s, double now) {
 
 void pop3_share_end(pop3_share *s) { s->until = 0; }
 
+/* As much as any step receives, at most. */
 static size_t granted(const pop3_grant *g) {
   uint64_t left = g->limit > g->spent ? g->limit - g->spent : 0;
+  if (left == 0 && !g->used) return 1;
   return left < SHARE_OCTETS ? (size_t)left : SHARE_OCTETS;
 }
 
@@ -73,8 +75,12 @@ void pop3_share_spend(pop3_share *s, size_t octets) {
 
 bool pop3_share_is_over(const pop3_share *s, double now) {
   const pop3_grant *g = s->grant;
-  if (g->active) return g->used && (now >= g->until || g->spent >= g->limit);
-  return s->outside && (now >= s->until || s->octets == 0);
+  if (g->active) return g->used && now >= g->until;
+  return s->outside && now >= s->until;
+}
+
+bool pop3_share_is_spent(const pop3_share *s) {
+  return pop3_share_left(s) == 0;
 }
 
 /* ------------------------------------------------------------ the state's */

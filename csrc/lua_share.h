@@ -7,8 +7,8 @@
  * is as long as a task's step runs, every connection draws from it, however
  * many calls they make, and none waits in poll(2), whoever made it. Once it is
  * over, each turn asks to wait for nothing (see pop3_lua_turn). The first step
- * of a connection under a grant is made in any case, so that a grant too short
- * to do anything still gets on.
+ * under a grant is made in any case, and receives something, so that a grant
+ * too short to do anything still gets on.
  *
  * In the blocking mode there is no share: nobody else is there.
  */
@@ -53,14 +53,17 @@ void pop3_share_begin(pop3_share *share, double now);
 /* The others had their turn: the next one is new. */
 void pop3_share_end(pop3_share *share);
 
-/* Octets that may be received now; in the blocking mode always some. */
+/* Octets that may be received now: none when they are spent, what is here is
+ * looked at all the same; in the blocking mode always some. */
 size_t pop3_share_left(const pop3_share *share);
 
 /* A step was made, and it received so many. */
 void pop3_share_spend(pop3_share *share, size_t octets);
 
-/* Is it the others' turn? */
+/* Is it the others' turn: by the clock, or, once nothing is left to be looked
+ * at, by the octets? */
 bool pop3_share_is_over(const pop3_share *share, double now);
+bool pop3_share_is_spent(const pop3_share *share);
 
 /*
  * grant(octets, seconds) -> what regrant needs: the grant that is active now,

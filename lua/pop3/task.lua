@@ -130,11 +130,8 @@ local function run(self, octets, seconds)
   if not ok then error(err, 0) end
 end
 
-local function check_amount(position, value, wanted)
-  if value == nil then return end
-  if type(value) ~= "number" or not (value >= 0) then
-    call.bad_argument(position, "step", wanted .. ", 0 or more,", value)
-  end
+local function is_amount(value)
+  return value == nil or type(value) == "number" and value >= 0
 end
 
 local function check_self(self, method)
@@ -153,8 +150,12 @@ end
 -- end it says the same again
 function Task:step(octets, seconds)
   check_self(self, "step")
-  check_amount(1, octets, "octets")
-  check_amount(2, seconds, "seconds")
+  if not is_amount(octets) then
+    call.bad_argument(1, "step", "octets, 0 or more,", octets)
+  end
+  if not is_amount(seconds) then
+    call.bad_argument(2, "step", "seconds, 0 or more,", seconds)
+  end
   if self.answer then return answer(self) end
   if coroutine.status(self.thread) ~= "suspended" then
     error("bad call to 'step' (this task's step is running already)", 2)
