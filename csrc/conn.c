@@ -473,8 +473,7 @@ void pop3_conn_secured(pop3_conn *c) {
   c->phase = PHASE_OPEN;
 }
 
-/* Certificates take most of a millisecond to check: that is a step of its own,
- * whatever was asked for. */
+/* AGAIN after each record: the caller may have no time for another one. */
 static pop3_step shake_hands(pop3_conn *c) {
   if (c->stream.tls == NULL) return wait_for(c, -1, false, false);
   for (;;) {
@@ -490,12 +489,12 @@ static pop3_step shake_hands(pop3_conn *c) {
     if (error == POP3_E_IO) return fail_system(c, system);
     if (verdict == POP3_E_OK && error == POP3_E_OK) {
       pop3_conn_secured(c);
-      c->stream.budget = 0;
       return POP3_STEP_AGAIN;
     }
     bool stuck = error == POP3_E_AGAIN;
     if (verdict == POP3_E_OK) return wait_for(c, c->stream.fd, false, true);
-    if (c->stream.budget == 0) return POP3_STEP_AGAIN;
+    bool fed = pop3_tls_is_fed(c->stream.tls);
+    if (fed || c->stream.budget == 0) return POP3_STEP_AGAIN;
     error = pop3_stream_feed(&c->stream, &system, &c->failure);
     if (error == POP3_E_AGAIN) return wait_for(c, c->stream.fd, true, stuck);
     if (error != POP3_E_OK) return end_of_stream(c, error, system);
