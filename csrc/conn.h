@@ -114,7 +114,8 @@ typedef enum pop3_step {
   POP3_STEP_WAIT    /* nothing to do before an interest or the deadline */
 } pop3_step;
 
-/* Advance by at most about `octets` octets received. Never waits. */
+/* Advance by at most `octets` octets received, which may be none: what is here
+ * is looked at, then it is AGAIN. Never waits. */
 pop3_step pop3_conn_step(pop3_conn *conn, double now, size_t octets);
 
 /* Octets that the last step received. */

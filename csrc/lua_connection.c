@@ -230,6 +230,7 @@ static void open_buffers(lua_State *L) {
 
 void pop3_open_connections(lua_State *L) {
   open_buffers(L);
+  pop3_open_grant(L);
   luaL_newmetatable(L, CONNECTION_TYPE);
   compat_setfuncs(L, metamethods);
   set_string(L, "__name", CONNECTION_TYPE);
@@ -380,6 +381,7 @@ static pop3_connection *new_connection(lua_State *L,
   pop3_octets_init(&u->partial, &u->allocator);
   pop3_octets_init(&u->trace, &u->allocator);
   pop3_octets_init(&u->tokens, &u->allocator);
+  u->share.grant = pop3_find_grant(L);
   u->max_octets = options->engine.max_octets;
   u->conn = pop3_conn_init((char *)u + CONN_OFFSET, options, &u->allocator);
   return u;
@@ -525,7 +527,7 @@ static bool needs_context(lua_State *L, const pop3_conn_options *options) {
 static void take_values(lua_State *L, pop3_connection *u) {
   compat_getuservalue(L, AT_CONNECTION);
   lua_getfield(L, AT_OPTIONS, "wait");
-  u->waits_outside = !lua_isnil(L, -1);
+  u->share.outside = !lua_isnil(L, -1);
   lua_rawseti(L, -2, POP3_SLOT_WAIT);
   lua_getfield(L, AT_OPTIONS, "cache");
   lua_rawseti(L, -2, POP3_SLOT_CACHE);

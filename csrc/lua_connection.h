@@ -12,6 +12,7 @@
 #include "lua_delivery.h"
 #include "lua_listing.h"
 #include "lua_restrict.h"
+#include "lua_share.h"
 #include "octets.h"
 
 #pragma GCC visibility push(hidden)
@@ -50,8 +51,8 @@ typedef struct pop3_connection {
   pop3_policy *policy;       /* it is counted there; NULL: not any more */
 
   uint64_t max_octets; /* of a message, unless the call says otherwise */
-  bool waits_outside;  /* the host waits, turn does not */
-  bool carried;        /* ... and has a stream, no descriptor */
+  pop3_share share;    /* of the host's time; who waits */
+  bool carried;        /* the host has a stream, no descriptor */
   bool hung_up;        /* the host was told to close it */
 
   const pop3_method *method; /* the last one begun */
@@ -63,8 +64,6 @@ typedef struct pop3_connection {
   int lines;           /* in the table so far */
   uint64_t octets;     /* of the body */
   double look_at;      /* when Lua gets its turn next */
-  double yield_at;     /* when the host does; 0: it just had it */
-  size_t allowance;    /* octets until then */
   pop3_octets partial; /* a line that straddles two reads */
   pop3_octets tokens;  /* message numbers of an operation on many */
   pop3_delivery delivery;

@@ -14,6 +14,7 @@
 #include "lua_restrict.h"
 #include "lua_secret.h"
 #include "lua_session.h"
+#include "lua_share.h"
 #include "pop3_lua.h"
 
 /* escape(text) -> text fit for a terminal [-0, +1, v] */
@@ -43,6 +44,8 @@ static const luaL_Reg functions[] = {
     {"sent", pop3_lua_sent},
     {"received", pop3_lua_received},
     {"poll", pop3_lua_poll},
+    {"grant", pop3_lua_grant},
+    {"regrant", pop3_lua_regrant},
     {"now", now},
     {"close", pop3_lua_close},
     {"trace", pop3_lua_trace},

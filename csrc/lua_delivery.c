@@ -86,7 +86,7 @@ static pop3_error permit(lua_State *L, pop3_failure *failure) {
 static pop3_error open_sink(lua_State *L, pop3_connection *u,
                             pop3_failure *failure) {
   pop3_delivery *d = &u->delivery;
-  bool threaded = u->waits_outside;
+  bool threaded = pop3_share_waits_outside(&u->share);
   pop3_error error = permit(L, failure);
   if (error != POP3_E_OK) return error;
   if (lua_istable(L, -1)) {

@@ -20,6 +20,7 @@ local call = require "pop3.call"
 local retrieve = require "pop3.retrieve"
 local messages = require "pop3.messages"
 local hosts = require "pop3.host"
+local start = require "pop3.task"
 
 local VERSION = "poplib 0.1.0"
 
@@ -202,6 +203,7 @@ local function module(safe)
 
   local function opened(conn, err)
     if conn == nil then return call.fail(safe, err) end
+    hosts.adopt(conn)
     return call.settle(conn)
   end
 
@@ -259,6 +261,14 @@ local function module(safe)
   function M.listing(list_lines, uidl_lines)
     return (core.listing(list_lines, uidl_lines)) -- errors name our caller
   end
+
+  --- Run a function some octets at a time, in a host that must not wait; see
+  -- docs/frames.md.
+  -- @function M.start
+  -- @tparam function fn plain sequential code
+  -- @param ... its arguments
+  -- @treturn pop3.task with the methods `step` and `cancel`
+  M.start = start
 
   --- The default of `timeout` for connections made from now on.
   -- @tparam ?number seconds nil: none
