@@ -83,6 +83,7 @@ http {
   lua_package_path "$root/lua/?.lua;$root/?.lua;;";
   lua_package_cpath "$root/build/luajit/?.so;;";
   lua_socket_log_errors off;
+  lua_http10_buffering off;
   init_by_lua_file init.lua;
   init_worker_by_lua_file worker.lua;
   $http
