@@ -49,12 +49,14 @@ build = {
     ["pop3.cli.server"] = "lua/pop3/cli/server.lua",
     ["pop3.cli.uids"] = "lua/pop3/cli/uids.lua",
     ["pop3.host"] = "lua/pop3/host.lua",
+    ["pop3.loop.nginx"] = "lua/pop3/loop/nginx.lua",
     ["pop3.loop.poll"] = "lua/pop3/loop/poll.lua",
     ["pop3.messages"] = "lua/pop3/messages.lua",
     ["pop3.reader"] = "lua/pop3/reader.lua",
     ["pop3.retrieve"] = "lua/pop3/retrieve.lua",
     ["pop3.safe"] = "lua/pop3/safe.lua",
     ["pop3.url"] = "lua/pop3/url.lua",
+    ["resty.pop3"] = "lua/resty/pop3.lua",
     ["pop3.core"] = {
       sources = {
         "csrc/address.c",

@@ -19,6 +19,7 @@ packages_build="gcc libc6-dev make cmake pkg-config libssl-dev"
 packages_demo="$packages_build luajit2 libluajit2-5.1-dev lua-posix lua-argparse
   python3 openssl ca-certificates"
 packages_test="$packages_demo lua5.4 liblua5.4-dev lua5.1 liblua5.1-0-dev
+  nginx libnginx-mod-http-lua lua-resty-core
   lua-busted lua-filesystem lua-socket lua-check luarocks git binutils patch
   clang-format clang-19 libclang-rt-19-dev valgrind strace dovecot-pop3d"
 packages_bench="$packages_build luajit2 libluajit2-5.1-dev lua5.4 liblua5.4-dev
@@ -121,7 +122,7 @@ cannot_start() {
 }
 
 # Specs that need a lane of their own: (packaging) installs, (leaks) runs long.
-own_lane="^spec/(packaging|leaks|embedding|threads)"
+own_lane='^spec/(packaging|leaks|embedding|threads|nginx/)'
 
 all_specs() {
   (cd "$root" && find spec -name '*_spec.lua' | grep -Ev "$own_lane" | sort)

@@ -84,7 +84,7 @@ function server.start(script)
     script = { connections = script }
   end
   local start = os.getenv "POP3_SERVERS" and start_hosted or start_process
-  local channel = start(cjson.encode(script))
+  local channel = start(json.encode(script))
   local port = (channel.line or ""):match("^PORT (%d+)")
   if not port then
     channel.close()
