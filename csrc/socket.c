@@ -106,6 +106,8 @@ pop3_error pop3_socket_send(int fd, const char *octets, size_t size,
   return POP3_E_OK;
 }
 
+void pop3_socket_close(int fd) { (void)close(fd); }
+
 void pop3_socket_peer(int fd, char *address, size_t room) {
   peer p;
   socklen_t size;

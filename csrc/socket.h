@@ -32,6 +32,8 @@ pop3_error pop3_socket_receive(int fd, char *octets, size_t room, size_t *got,
 pop3_error pop3_socket_send(int fd, const char *octets, size_t size,
                             size_t *sent, int *system);
 
+void pop3_socket_close(int fd);
+
 /* The peer's numeric address, "" if there is none. */
 void pop3_socket_peer(int fd, char *address, size_t room);
 

@@ -184,7 +184,7 @@ static void test_name(void) {
 }
 
 static void test_failures(void) {
-  static const struct {
+  const struct {
     const char *host;
     pop3_error error;
     const char *says;
@@ -192,7 +192,7 @@ static void test_failures(void) {
       {"missing.test", POP3_E_NOT_FOUND, "check its spelling"},
       {"again.test", POP3_E_TRY_AGAIN, "try again later"},
       {"broken.test", POP3_E_RESOLVE, "resolver's configuration"},
-      {"system.test", POP3_E_RESOLVE, "Too many open files"},
+      {"system.test", POP3_E_RESOLVE, strerror(EMFILE)},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     const struct addrinfo *list = NULL;
@@ -206,6 +206,20 @@ static void test_failures(void) {
            rows[i].host);
     pop3_lookup_release(lookup);
   }
+}
+
+/* At once, or on a helper: to musl it is a name like any other. */
+static pop3_error other_family(void) {
+  pop3_lookup *lookup;
+  pop3_failure failure;
+  const struct addrinfo *list;
+  pop3_error error =
+      pop3_resolve_start("::1", "110", AF_INET, &lookup, &failure);
+  if (error) return error;
+  (void)wait_until_ready(lookup);
+  error = pop3_lookup_result(lookup, &list, &failure);
+  pop3_lookup_release(lookup);
+  return error;
 }
 
 static void test_bad_names(void) {
@@ -222,9 +236,7 @@ static void test_bad_names(void) {
                  POP3_E_NOT_FOUND &&
              !lookup,
          "a name of 256 octets is refused");
-  report(pop3_resolve_start("::1", "110", AF_INET, &lookup, &failure) ==
-                 POP3_E_NOT_FOUND &&
-             !lookup,
+  report(other_family() == POP3_E_NOT_FOUND,
          "an address of the other family is refused");
 }
 
