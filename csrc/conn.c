@@ -6,14 +6,11 @@
 
 #include <errno.h>
 #include <math.h>
-#include <netdb.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "platform.h"
 #include "resolve.h"
 #include "socket.h"
 #include "stream.h"
@@ -256,9 +253,8 @@ static const char *advise(int system) {
 
 static pop3_step fail_system(pop3_conn *c, int system) {
   const char *todo = advise(system);
-  /* strerror's text for a known errno is constant in glibc, musl and BSD. */
   pop3_fail(&c->failure, POP3_E_IO, "%s:%u: %s%s%s", c->host, c->port,
-            strerror(system), todo != NULL ? "; " : "",
+            pop3_os_text(system), todo != NULL ? "; " : "",
             todo != NULL ? todo : "");
   c->failure.system = system;
   pop3_session_poison(c->client.session, POP3_E_IO);
@@ -334,12 +330,12 @@ static int milliseconds_until(double deadline) {
 bool pop3_wait(const pop3_interest *interests, size_t count, double deadline) {
   struct pollfd fds[POP3_INTERESTS];
   for (size_t i = 0; i < count; i++) {
-    fds[i].fd = interests[i].fd;
+    fds[i].fd = (pop3_os_fd)interests[i].fd;
     fds[i].events = (short)((interests[i].readable ? POLLIN : 0) |
                             (interests[i].writable ? POLLOUT : 0));
     fds[i].revents = 0;
   }
-  return poll(fds, (nfds_t)count, milliseconds_until(deadline)) > 0;
+  return pop3_os_poll(fds, count, milliseconds_until(deadline)) > 0;
 }
 
 bool pop3_conn_wait(const pop3_conn *c) {

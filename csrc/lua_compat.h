@@ -39,7 +39,7 @@ static inline void *compat_testudata(lua_State *L, int index,
 
 #define compat_setfuncs(L, functions) luaL_setfuncs(L, functions, 0)
 #define compat_testudata(L, index, type) luaL_testudata(L, index, type)
-#define compat_rawlen(L, index) lua_rawlen(L, index)
+#define compat_rawlen(L, index) ((size_t)lua_rawlen(L, index))
 
 #if LUA_VERSION_NUM < 504
 #define compat_getuservalue(L, index) ((void)lua_getuservalue(L, index))

@@ -1,6 +1,6 @@
 /*
  * file_test.c - messages go to files, pipes and sockets without a stall, a
- * signal or a file that looks complete and is not (file.h, output.h).
+ * signal or a file that looks complete and is not (file.h, platform.h).
  *
  * Build: cc -std=c99 spec/csrc/file_test.c csrc/jobs.c csrc/memory.c
  *           csrc/failure.c csrc/tables.c -lpthread -ldl
@@ -82,7 +82,7 @@ static int scripted_fsync(int fd) {
 #define write scripted_write
 #define fsync scripted_fsync
 #include "../../csrc/file.c"
-#include "../../csrc/output.c"
+#include "../../csrc/platform.c"
 #undef write
 #undef fsync
 

@@ -329,7 +329,7 @@ static int build_plugin(char *path, size_t size, const char *folder) {
   (void)snprintf(command, sizeof command,
                  "%s -std=c99 -shared -fPIC -DRESOLVE_PLUGIN -o %s "
                  "spec/csrc/resolve_test.c csrc/jobs.c csrc/failure.c "
-                 "csrc/tables.c -lpthread -ldl",
+                 "csrc/platform.c csrc/tables.c -lpthread -ldl",
                  compiler && *compiler ? compiler : "cc", path);
   return system(command);
 }
