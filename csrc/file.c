@@ -236,13 +236,13 @@ static pop3_file *make_file(const pop3_allocator *allocator, const char *name,
 
 /* Open the folder of the name, and remember the rest of it. */
 static int open_folder(pop3_file *file) {
-  char *slash = strrchr(file->name, '/');
-  if (!slash) return pop3_os_open_folder(".");
-  file->base = slash + 1;
-  if (slash == file->name) return pop3_os_open_folder("/");
-  *slash = '\0';
+  size_t at = pop3_os_base(file->name);
+  char first = file->name[at];
+  file->base = file->name + at;
+  if (at == 0) return pop3_os_open_folder(".");
+  file->name[at] = '\0';
   int fd = pop3_os_open_folder(file->name);
-  *slash = '/';
+  file->name[at] = first;
   return fd;
 }
 

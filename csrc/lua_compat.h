@@ -5,6 +5,7 @@
 #ifndef POP3_LUA_COMPAT_H
 #define POP3_LUA_COMPAT_H
 
+#include <stdint.h>
 #include <stdio.h>
 
 #include <lauxlib.h>
@@ -85,6 +86,19 @@ static inline FILE *compat_testfile(lua_State *L, int index) {
 #else
 #define compat_isinteger(L, index) lua_isinteger(L, index)
 #endif
+
+/*
+ * A count: an integer where Lua has one that is large enough, which before 5.3
+ * has as many bits as a pointer. [-0, +1, -]
+ */
+static inline void compat_pushcount(lua_State *L, uint64_t count) {
+  lua_Integer whole = (lua_Integer)count;
+  if (whole >= 0 && (uint64_t)whole == count) {
+    lua_pushinteger(L, whole);
+  } else {
+    lua_pushnumber(L, (lua_Number)count);
+  }
+}
 
 /*
  * Stop the collector if it is running, and say whether it was. Where Lua

@@ -2,6 +2,7 @@
  * lua_core.c - luaopen_pop3_core: what lua/pop3.lua is built on. The module has
  * no state of its own: everything is in the Lua state that opened it.
  */
+#define _GNU_SOURCE
 #include <string.h>
 
 #include "lua_connection.h"
@@ -12,15 +13,9 @@
 #include "lua_operation.h"
 #include "lua_secret.h"
 #include "lua_session.h"
+#include "platform.h"
 
-/* Names are resolved in Lua for the function only that Lua looks up. */
-#if defined(__GNUC__)
-__attribute__((visibility("default")))
-#elif defined(_WIN32)
-__declspec(dllexport)
-#endif
-    int
-    luaopen_pop3_core(lua_State *L);
+POP3_OS_EXPORT int luaopen_pop3_core(lua_State *L);
 
 /* escape(text) -> text fit for a terminal [-0, +1, v] */
 static int escape(lua_State *L) {

@@ -1,12 +1,12 @@
 /*
  * platform.c - see platform.h: Linux, macOS, the BSDs.
  */
-#if !defined(_WIN32)
-
 #define _GNU_SOURCE /* dladdr, RTLD_NODELETE, pipe2, O_PATH */
 #define _FILE_OFFSET_BITS 64
 
 #include "platform.h"
+
+#if !defined(_WIN32)
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -342,6 +342,11 @@ bool pop3_os_is_nonblocking(int fd) {
 int pop3_os_duplicate(int fd) { return fcntl(fd, F_DUPFD_CLOEXEC, 0); }
 
 /* --- the disk ------------------------------------------------------------ */
+
+size_t pop3_os_base(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash ? (size_t)(slash + 1 - path) : 0;
+}
 
 #if defined(O_PATH)
 #define SEARCH_ONLY O_PATH

@@ -17,6 +17,7 @@
 #ifndef POP3_PLATFORM_H
 #define POP3_PLATFORM_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,9 +37,16 @@
 #endif
 
 #if defined(_WIN32)
+/* What its C library has no name for keeps Winsock's number. */
+#define EDQUOT WSAEDQUOT
+#define ESTALE WSAESTALE
+#define EHOSTDOWN WSAEHOSTDOWN
+
+#define POP3_OS_EXPORT __declspec(dllexport)
 #define POP3_OS_LIST_SEPARATOR ';' /* of folders in one text, as OpenSSL's */
 typedef SOCKET pop3_os_fd;         /* in a struct pollfd */
 #else
+#define POP3_OS_EXPORT __attribute__((visibility("default")))
 #define POP3_OS_LIST_SEPARATOR ':'
 typedef int pop3_os_fd;
 #endif
@@ -154,6 +162,10 @@ bool pop3_os_is_nonblocking(int fd);
 
 /* The same open file once more. -1. */
 int pop3_os_duplicate(int fd);
+
+/* Where in `path` the last name begins; before it there is the folder, with
+ * its separator, or nothing. */
+size_t pop3_os_base(const char *path);
 
 /*
  * A folder, for the functions below. -1. One that may be searched but not read

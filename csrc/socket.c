@@ -98,7 +98,7 @@ void pop3_socket_peer(int fd, char *address, size_t room) {
   socklen_t size;
   address[0] = '\0';
   if (!get_peer(fd, &p, &size)) return;
-  if (getnameinfo(&p.any, size, address, (socklen_t)room, NULL, 0,
+  if (getnameinfo(&p.any, size, address, (unsigned)room, NULL, 0,
                   NI_NUMERICHOST) != 0)
     address[0] = '\0';
 }
