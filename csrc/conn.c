@@ -10,57 +10,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "carrier.h"
+#include "conn_internal.h"
 #include "platform.h"
-#include "resolve.h"
 #include "socket.h"
-#include "stream.h"
-
-typedef enum phase {
-  PHASE_CLOSED,
-  PHASE_RESOLVING,
-  PHASE_CONNECTING,
-  PHASE_HANDSHAKE,
-  PHASE_OPEN,
-  PHASE_COUNT
-} phase;
 
 /* Inside step only: the phase changed, go on with the new one. */
 #define STEP_ON ((pop3_step)(POP3_STEP_WAIT + 1))
-
-/* As malloc aligns; C99 has no max_align_t. */
-typedef union alignment {
-  long long integer;
-  double number;
-  void *pointer;
-} alignment;
-
-struct pop3_conn {
-  pop3_allocator allocator;
-  pop3_conn_options options;
-  pop3_client client;
-  pop3_tls_context *context; /* retained, or NULL */
-  pop3_stream stream;
-  pop3_span resumable; /* a session to offer; the caller's */
-  phase phase;
-  bool broken; /* closed by a failure, which every later call repeats */
-  int deaf;    /* errno of a write that failed: the peer is only read now */
-
-  pop3_lookup *lookup;
-  const struct addrinfo *next; /* the address to try after this one */
-  char host[POP3_HOST_MAX + 1];
-  unsigned port;
-
-  double now;        /* of the step that runs */
-  double started;    /* the operation */
-  double attempt;    /* when the next address gets its turn */
-  bool establishing; /* connect_timeout counts */
-
-  pop3_interest interests[POP3_INTERESTS];
-  size_t interest_count;
-  pop3_event event;
-  pop3_failure failure;
-  alignment session[]; /* the engine's memory */
-};
 
 /* ------------------------------------------------------------ life */
 
@@ -82,6 +38,7 @@ pop3_conn *pop3_conn_init(void *memory, const pop3_conn_options *options,
   c->allocator = *allocator;
   c->options = *options;
   c->options.engine.require_tls = options->tls == POP3_TLS_STARTTLS;
+  if (options->carried) pop3_carrier_limit(&c->options.engine);
   pop3_stream_init(&c->stream, allocator, options->buffers);
   pop3_client_init(
       &c->client, pop3_session_init(c->session, &c->options.engine), allocator);
@@ -165,8 +122,10 @@ void pop3_conn_describe(const pop3_conn *c, pop3_conn_info *info) {
   info->port = c->port;
   info->fd = c->stream.fd;
   pop3_socket_peer(c->stream.fd, info->address, sizeof info->address);
-  info->secure = c->stream.tls != NULL && c->phase == PHASE_OPEN;
-  if (info->secure) pop3_tls_describe(c->stream.tls, &info->tls);
+  info->secure =
+      c->phase == PHASE_OPEN && pop3_session_is_secure(c->client.session);
+  if (info->secure && c->stream.tls != NULL)
+    pop3_tls_describe(c->stream.tls, &info->tls);
 }
 
 /* ------------------------------------------------------------ failing */
@@ -252,13 +211,18 @@ static const char *advise(int system) {
 }
 
 static pop3_step fail_system(pop3_conn *c, int system) {
+  bool told = system == POP3_CARRIER_ERRNO;
   const char *todo = advise(system);
   pop3_fail(&c->failure, POP3_E_IO, "%s:%u: %s%s%s", c->host, c->port,
-            pop3_os_text(system), todo != NULL ? "; " : "",
+            told ? c->reason : pop3_os_text(system), todo != NULL ? "; " : "",
             todo != NULL ? todo : "");
-  c->failure.system = system;
+  c->failure.system = told ? 0 : system;
   pop3_session_poison(c->client.session, POP3_E_IO);
   return failed(c);
+}
+
+void pop3_conn_fail_system(pop3_conn *c, int system) {
+  (void)fail_system(c, system);
 }
 
 /* ------------------------------------------------------------ deadlines */
@@ -290,6 +254,7 @@ double pop3_conn_last_moment(const pop3_conn *c) {
 
 double pop3_conn_deadline(const pop3_conn *c) {
   pop3_error which;
+  if (c->looking) return c->now;
   double deadline = operation_deadline(c, &which);
   bool waiting = c->phase == PHASE_CONNECTING && c->next != NULL;
   return waiting && c->attempt < deadline ? c->attempt : deadline;
@@ -356,6 +321,21 @@ static void start_clock(pop3_conn *c, double now, bool establishing) {
   c->establishing = establishing;
 }
 
+static pop3_error start_lookup(pop3_conn *c) {
+  char service[8];
+  snprintf(service, sizeof service, "%u", c->port);
+  pop3_error error =
+      pop3_resolve_start(c->host, service, AF_UNSPEC, &c->lookup, &c->failure);
+  if (error == POP3_E_OK) c->phase = PHASE_RESOLVING;
+  return error;
+}
+
+static pop3_error start_carrier(pop3_conn *c) {
+  c->stream.carried = true;
+  c->phase = PHASE_CARRIER;
+  return POP3_E_OK;
+}
+
 /* "[::1]" is an address's form in URLs; the resolver wants it bare. */
 static pop3_error take_host(pop3_conn *c, const char *host, size_t size) {
   if (size >= 2 && host[0] == '[' && host[size - 1] == ']') {
@@ -375,19 +355,15 @@ pop3_error pop3_conn_open(pop3_conn *c, const char *host, size_t host_size,
                           unsigned port, pop3_tls_context *context,
                           double now) {
   pop3_request request = {0};
-  char service[8];
   pop3_error error = take_host(c, host, host_size);
   if (error != POP3_E_OK) return error;
   if (port < 1 || port > 65535)
     return pop3_fail(&c->failure, POP3_E_ARGUMENT, "a port is 1 to 65535");
   c->port = port;
-  snprintf(service, sizeof service, "%u", port);
-  error =
-      pop3_resolve_start(c->host, service, AF_UNSPEC, &c->lookup, &c->failure);
+  error = c->options.carried ? start_carrier(c) : start_lookup(c);
   if (error != POP3_E_OK) return error;
   if (context != NULL) pop3_conn_use_context(c, context);
   start_clock(c, now, true);
-  c->phase = PHASE_RESOLVING;
   request.operation = opening[c->options.tls];
   return pop3_client_begin(&c->client, &request, &c->failure);
 }
@@ -402,16 +378,14 @@ static double attempt_deadline(const pop3_conn *c) {
   return c->now + left / addresses;
 }
 
-static pop3_step connected(pop3_conn *c, bool loopback) {
+void pop3_conn_connected(pop3_conn *c, bool loopback) {
   pop3_lookup_release(c->lookup);
   c->lookup = NULL;
   c->client.cleartext_allowed = c->options.allow_cleartext || loopback;
   c->stream.active = c->now;
   c->stream.asked = true; /* the greeting takes a moment */
   c->phase = PHASE_OPEN;
-  if (c->options.tls != POP3_TLS_IMPLICIT) return STEP_ON;
-  c->client.handshake = true;
-  return STEP_ON;
+  if (c->options.tls == POP3_TLS_IMPLICIT) c->client.handshake = true;
 }
 
 /* Try addresses until one is under way or connected. */
@@ -443,7 +417,10 @@ static pop3_step connect_on(pop3_conn *c) {
   int system = ETIMEDOUT;
   bool loopback = false;
   pop3_error error = pop3_socket_finish(c->stream.fd, &loopback, &system);
-  if (error == POP3_E_OK) return connected(c, loopback);
+  if (error == POP3_E_OK) {
+    pop3_conn_connected(c, loopback);
+    return STEP_ON;
+  }
   bool late = c->next != NULL && c->now >= c->attempt;
   if (error == POP3_E_AGAIN && !late)
     return wait_for(c, c->stream.fd, false, true);
@@ -466,11 +443,10 @@ static pop3_step end_of_stream(pop3_conn *c, pop3_error error, int system) {
 
 /* ------------------------------------------------------------ TLS */
 
-static pop3_step start_handshake(pop3_conn *c) {
+static pop3_step start_filter(pop3_conn *c) {
   const pop3_tls_peer peer = {c->host,           strlen(c->host),
                               c->port,           c->client.welcome != NULL,
                               c->resumable.data, c->resumable.size};
-  c->client.handshake = false;
   pop3_error error =
       pop3_tls_new(c->context, &peer, &c->stream.tls, &c->failure);
   if (error != POP3_E_OK) {
@@ -481,13 +457,20 @@ static pop3_step start_handshake(pop3_conn *c) {
   return STEP_ON;
 }
 
-static pop3_step secured(pop3_conn *c) {
-  pop3_client_secured(&c->client);
-  c->phase = PHASE_OPEN;
+static pop3_step start_handshake(pop3_conn *c) {
+  c->client.handshake = false;
+  if (!c->options.tls_by_host) return start_filter(c);
+  c->phase = PHASE_HANDSHAKE;
   return STEP_ON;
 }
 
+void pop3_conn_secured(pop3_conn *c) {
+  pop3_client_secured(&c->client);
+  c->phase = PHASE_OPEN;
+}
+
 static pop3_step shake_hands(pop3_conn *c) {
+  if (c->stream.tls == NULL) return wait_for(c, -1, false, false);
   for (;;) {
     int system = 0;
     pop3_error verdict = pop3_tls_handshake(c->stream.tls, &c->failure);
@@ -499,7 +482,10 @@ static pop3_step shake_hands(pop3_conn *c) {
       return failed(c);
     }
     if (error == POP3_E_IO) return fail_system(c, system);
-    if (verdict == POP3_E_OK && error == POP3_E_OK) return secured(c);
+    if (verdict == POP3_E_OK && error == POP3_E_OK) {
+      pop3_conn_secured(c);
+      return STEP_ON;
+    }
     bool stuck = error == POP3_E_AGAIN;
     if (verdict == POP3_E_OK) return wait_for(c, c->stream.fd, false, true);
     if (c->stream.budget == 0) return POP3_STEP_AGAIN;
@@ -582,6 +568,8 @@ static pop3_step end_of_reading(pop3_conn *c, pop3_error error, int system) {
 /* Send what may be sent, receive what is there. AGAIN: go on. */
 static pop3_step exchange(pop3_conn *c) {
   int system = 0;
+  if (c->looking && c->stream.incoming.size == 0)
+    return wait_for(c, c->stream.fd, true, false);
   if (pop3_client_push(&c->client, &c->failure) != POP3_E_OK) return failed(c);
   pop3_error writing = transmit(c);
   if (writing != POP3_E_OK && writing != POP3_E_AGAIN)
@@ -625,14 +613,17 @@ static pop3_step rest(pop3_conn *c) {
   return c->failure.error == POP3_E_OK ? POP3_STEP_DONE : POP3_STEP_FAILED;
 }
 
+/* The host connects. */
+static pop3_step await_carrier(pop3_conn *c) {
+  return wait_for(c, -1, false, false);
+}
+
 typedef pop3_step (*phase_step)(pop3_conn *);
 
 static const phase_step phases[PHASE_COUNT] = {
-    [PHASE_CLOSED] = rest,
-    [PHASE_RESOLVING] = resolve,
-    [PHASE_CONNECTING] = connect_on,
-    [PHASE_HANDSHAKE] = shake_hands,
-    [PHASE_OPEN] = run,
+    [PHASE_CLOSED] = rest,           [PHASE_RESOLVING] = resolve,
+    [PHASE_CARRIER] = await_carrier, [PHASE_CONNECTING] = connect_on,
+    [PHASE_HANDSHAKE] = shake_hands, [PHASE_OPEN] = run,
 };
 
 /* A deadline only counts when there was nothing to do: a slow caller is not
@@ -649,7 +640,7 @@ pop3_step pop3_conn_step(pop3_conn *c, double now, size_t octets) {
   c->now = c->stream.now = now;
   /* What the caller did with the last event took him as long as he liked. */
   if (c->event.type != POP3_EVENT_NONE) c->stream.active = now;
-  c->stream.budget = octets > 0 ? octets : 1;
+  c->budget = c->stream.budget = octets > 0 ? octets : 1;
   c->event.type = POP3_EVENT_NONE;
   do {
     c->interest_count = 0;
@@ -658,7 +649,16 @@ pop3_step pop3_conn_step(pop3_conn *c, double now, size_t octets) {
   return is_late(c, step, &which) ? fail(c, which) : step;
 }
 
+size_t pop3_conn_taken(const pop3_conn *c) {
+  return c->budget - c->stream.budget;
+}
+
 /* ------------------------------------------------------------ begin */
+
+/* A carrier cannot tell what waits there but by receiving, which may take a
+ * moment: it is asked after a rest so long that a server may have said goodbye,
+ * seconds. */
+#define LOOK_AFTER 1.0
 
 /* Read before writing: what waits now answers nothing that we will ask. */
 static pop3_step read_uninvited(pop3_conn *c) {
@@ -681,6 +681,7 @@ pop3_error pop3_conn_begin(pop3_conn *c, const pop3_request *request,
   c->now = c->stream.now = now;
   c->stream.budget = POP3_STEP_OCTETS;
   pop3_stream_drop(&c->stream);
+  c->looking = c->stream.carried && now - c->stream.active >= LOOK_AFTER;
   if (read_uninvited(c) == POP3_STEP_FAILED) return c->failure.error;
   start_clock(c, now, request->operation == POP3_OP_STLS);
   pop3_error error = pop3_client_begin(&c->client, request, &c->failure);

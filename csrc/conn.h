@@ -43,6 +43,8 @@ typedef struct pop3_conn_options {
                              the handshake of STLS; 0: none */
   double total_timeout;   /* seconds for each operation; 0: none */
   pop3_tls_mode tls;
+  bool carried;         /* the host has the stream: see carrier.h */
+  bool tls_by_host;     /* ... and the host does TLS as well */
   bool allow_cleartext; /* login in clear to a peer that is not this host */
   pop3_pipelining pipelining;
   pop3_config engine;    /* limits and framing; require_tls follows `tls` */
@@ -63,7 +65,8 @@ pop3_conn *pop3_conn_init(void *memory, const pop3_conn_options *options,
 
 /*
  * Begin to connect and to read the greeting (and STLS, by options->tls).
- * `context` is needed for every mode but NONE, and retained. Step until DONE.
+ * `context` is needed for every mode but NONE, unless the host does TLS, and
+ * retained. Step until DONE.
  * Errors (the connection stays closed): ARGUMENT (a host or port that is
  * none), those of pop3_resolve_start, MEMORY.
  */
@@ -99,6 +102,9 @@ typedef enum pop3_step {
 
 /* Advance by at most about `octets` octets received. Never waits. */
 pop3_step pop3_conn_step(pop3_conn *conn, double now, size_t octets);
+
+/* Octets that the last step received. */
+size_t pop3_conn_taken(const pop3_conn *conn);
 
 /* Of the last step; spans live until the next. */
 const pop3_event *pop3_conn_event(const pop3_conn *conn);

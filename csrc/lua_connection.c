@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "carrier.h"
+#include "lua_carrier.h"
 #include "lua_context.h"
 #include "lua_error.h"
 #include "lua_operation.h"
@@ -81,9 +83,16 @@ static int connection_gc(lua_State *L) {
   return 0;
 }
 
+/* A transport is closed by the face, and by nobody while a turn is at work. */
 int pop3_lua_close(lua_State *L) {
-  pop3_connection_release(pop3_connection_check(L, 1, "close"));
-  return 0;
+  pop3_connection *u = pop3_connection_check(L, 1, "close");
+  pop3_connection_release(u);
+  bool waiting = u->carried && !u->hung_up && !u->closing;
+  if (!waiting) return 0;
+  u->hung_up = true;
+  compat_getuservalue(L, 1);
+  lua_rawgeti(L, -1, POP3_SLOT_TRANSPORT);
+  return 1;
 }
 
 /* [-0, +1, m] */
@@ -93,7 +102,8 @@ static int connection_to_string(lua_State *L) {
   pop3_conn_describe(u->conn, &info);
   lua_pushfstring(L, "pop3.%s (", u->class);
   pop3_push_escaped(L, info.host, strlen(info.host));
-  lua_pushfstring(L, ":%d%s)", (int)info.port, info.fd < 0 ? ", closed" : "");
+  lua_pushfstring(L, ":%d%s)", (int)info.port,
+                  pop3_conn_is_closed(u->conn) ? ", closed" : "");
   lua_concat(L, 3);
   return 1;
 }
@@ -163,11 +173,11 @@ int pop3_lua_describe(lua_State *L) {
   set_string(L, "class", u->class);
   set_string(L, "host", info.host);
   set_integer(L, "port", (lua_Integer)info.port);
-  set_boolean(L, "closed", info.fd < 0);
+  set_boolean(L, "closed", pop3_conn_is_closed(u->conn));
   set_boolean(L, "secure", info.secure);
   if (info.fd >= 0) set_integer(L, "fd", info.fd);
   if (info.address[0] != '\0') set_string(L, "address", info.address);
-  if (info.secure) set_tls_info(L, &info.tls);
+  if (info.tls.version != NULL) set_tls_info(L, &info.tls);
   return 1;
 }
 
@@ -223,6 +233,7 @@ typedef struct connect_options {
   double connect_timeout;
   double total_timeout;
   int tls;
+  int tls_engine;
   int framing;
   bool allow_cleartext;
   int pipelining;
@@ -233,6 +244,7 @@ typedef struct connect_options {
 /* In the order of pop3_tls_mode. */
 static const char *const tls_words[] = {"none", "starttls", "opportunistic",
                                         "implicit", NULL};
+static const char *const engine_words[] = {"openssl", "transport", NULL};
 static const char *const framing_words[] = {"strict", "lenient", NULL};
 
 #define OPTION(key, type, words) \
@@ -245,11 +257,14 @@ static const pop3_option option_rows[] = {
     OPTION(connect_timeout, SECONDS, NULL),
     OPTION(total_timeout, SECONDS, NULL),
     OPTION(tls, WORD, tls_words),
+    OPTION(tls_engine, WORD, engine_words),
     OPTION(framing, WORD, framing_words),
     OPTION(allow_cleartext, BOOLEAN, NULL),
     {"context", POP3_OPTION_ANY, 0, NULL},    /* read by connection_context */
     {"pipelining", POP3_OPTION_ANY, 0, NULL}, /* by read_pipelining */
     {"wait", POP3_OPTION_FUNCTION, 0, NULL},
+    {"connector", POP3_OPTION_ANY, 0, NULL}, /* these by take_values */
+    {"transport", POP3_OPTION_ANY, 0, NULL},
     {"cache", POP3_OPTION_TABLE, 0, NULL},
     OPTION(session, OCTETS, NULL),
     POP3_LIMITS(LIMIT_OPTION)};
@@ -272,6 +287,7 @@ static void conn_options_from(const connect_options *from,
   to->connect_timeout = from->connect_timeout;
   to->total_timeout = from->total_timeout;
   to->tls = (pop3_tls_mode)from->tls;
+  to->tls_by_host = from->tls_engine == 1;
   to->allow_cleartext = from->allow_cleartext;
   to->engine = from->engine;
   to->engine.lenient = from->framing == 1;
@@ -407,12 +423,25 @@ static pop3_error take_context(lua_State *L, const char *class,
   return POP3_E_OK;
 }
 
-/* TLS now, or options that are meant for stls() later. */
-static bool needs_context(lua_State *L, const connect_options *options) {
-  lua_getfield(L, AT_OPTIONS, "context");
+static bool is_given(lua_State *L, const char *key) {
+  lua_getfield(L, AT_OPTIONS, key);
   bool given = !lua_isnil(L, -1);
   lua_pop(L, 1);
-  return given || options->tls != POP3_TLS_NONE;
+  return given;
+}
+
+/* Whose stream, and whose TLS? [-0, +0, v] */
+static void choose_carrier(lua_State *L, const char *class, bool tls_given,
+                           pop3_conn_options *options) {
+  options->carried = is_given(L, "transport") || is_given(L, "connector");
+  if (!options->tls_by_host) return;
+  if (!options->carried)
+    pop3_option_error(L, class, "tls_engine",
+                      "\"transport\" needs a transport that does TLS");
+  if (tls_given || is_given(L, "context") || is_given(L, "session"))
+    pop3_option_error(L, class, "tls_engine",
+                      "\"transport\" leaves TLS to the host: its options, not "
+                      "ours, say whom it trusts");
 }
 
 static pop3_error open_connection(lua_State *L, const char *class,
@@ -422,7 +451,15 @@ static pop3_error open_connection(lua_State *L, const char *class,
   pop3_error error = pop3_conn_open(u->conn, host, size, check_port(L, class),
                                     u->context, pop3_now());
   if (error != POP3_E_OK) *failure = *pop3_conn_failure(u->conn);
+  if (error == POP3_E_OK && is_given(L, "transport"))
+    pop3_carrier_connected(u->conn, false);
   return error;
+}
+
+/* TLS now, or options that are meant for stls() later. */
+static bool needs_context(lua_State *L, const pop3_conn_options *options) {
+  if (options->tls_by_host) return false;
+  return options->tls != POP3_TLS_NONE || is_given(L, "context");
 }
 
 /* The host's function that waits, the caller's cache: kept in the connection's
@@ -434,6 +471,10 @@ static void take_values(lua_State *L, pop3_connection *u) {
   lua_rawseti(L, -2, POP3_SLOT_WAIT);
   lua_getfield(L, AT_OPTIONS, "cache");
   lua_rawseti(L, -2, POP3_SLOT_CACHE);
+  lua_getfield(L, AT_OPTIONS, "connector");
+  lua_rawseti(L, -2, POP3_SLOT_CONNECTOR);
+  lua_getfield(L, AT_OPTIONS, "transport");
+  lua_rawseti(L, -2, POP3_SLOT_TRANSPORT);
   lua_pop(L, 1);
 }
 
@@ -457,12 +498,14 @@ int pop3_lua_connect(lua_State *L) {
   check_port(L, class);
   bool tls_given = read_options(L, class, &options, &tls);
   conn_options_from(&options, &conn_options);
+  choose_carrier(L, class, tls_given, &conn_options);
   pop3_connection *u = new_connection(L, &conn_options);
   u->class = strcmp(class, "POP3_SSL") == 0 ? "POP3_SSL" : "POP3";
   take_values(L, u);
+  u->carried = conn_options.carried;
   u->safe = lua_toboolean(L, AT_SAFE) != 0;
   pop3_error error = POP3_E_OK;
-  if (tls_given || needs_context(L, &options))
+  if (tls_given || needs_context(L, &conn_options))
     error = take_context(L, class, u, &tls, &failure);
   if (error == POP3_E_OK && options.session.data != NULL)
     error = take_session(L, &failure);

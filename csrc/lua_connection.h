@@ -33,7 +33,10 @@ enum pop3_slot {
   POP3_SLOT_DEBUG, /* functions */
   POP3_SLOT_WAIT,
   POP3_SLOT_CACHE,
-  POP3_SLOTS = POP3_SLOT_CACHE
+  POP3_SLOT_CONNECTOR, /* the host's loop and its stream, or nil */
+  POP3_SLOT_TRANSPORT,
+  POP3_SLOT_INCOMING, /* octets that came by it */
+  POP3_SLOTS = POP3_SLOT_INCOMING
 };
 
 /* The userdata; the connection's memory follows in the same block. */
@@ -46,6 +49,8 @@ typedef struct pop3_connection {
 
   uint64_t max_octets; /* of a message, unless the call says otherwise */
   bool waits_outside;  /* the host waits, turn does not */
+  bool carried;        /* ... and has a stream, no descriptor */
+  bool hung_up;        /* the host was told to close it */
 
   const pop3_method *method; /* the last one begun */
   bool busy;
@@ -55,6 +60,8 @@ typedef struct pop3_connection {
   int lines;           /* in the table so far */
   uint64_t octets;     /* of the body */
   double look_at;      /* when Lua gets its turn next */
+  double yield_at;     /* when the host does; 0: it just had it */
+  size_t allowance;    /* octets until then */
   pop3_octets partial; /* a line that straddles two reads */
   pop3_octets tokens;  /* message numbers of an operation on many */
   pop3_delivery delivery;
@@ -95,7 +102,8 @@ void pop3_open_connections(lua_State *L);
  */
 int pop3_lua_connect(lua_State *L);
 
-int pop3_lua_close(lua_State *L);    /* close(connection) [-0, +0, v] */
+/* close(connection) -> the transport to close, or nil [-0, +1, v] */
+int pop3_lua_close(lua_State *L);
 int pop3_lua_describe(lua_State *L); /* info(connection) -> table [-0, +1, v] */
 int pop3_lua_welcome(lua_State *L);  /* welcome(connection) [-0, +1, v] */
 int pop3_lua_is_safe(lua_State *L);  /* safe(connection) [-0, +1, v] */

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <string.h>
 
+#include "lua_carrier.h"
 #include "lua_connection.h"
 #include "lua_context.h"
 #include "lua_error.h"
@@ -39,6 +40,10 @@ static const luaL_Reg functions[] = {
     {"cancel", pop3_lua_cancel},
     {"aborted", pop3_lua_aborted},
     {"save", pop3_lua_save},
+    {"carried", pop3_lua_carried},
+    {"secured", pop3_lua_secured},
+    {"sent", pop3_lua_sent},
+    {"received", pop3_lua_received},
     {"poll", pop3_lua_poll},
     {"now", now},
     {"close", pop3_lua_close},

@@ -8,10 +8,12 @@
  */
 #include "lua_operation.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "conn.h"
 #include "lua_cache.h"
+#include "lua_carrier.h"
 #include "lua_error.h"
 #include "lua_event.h"
 #include "lua_method.h"
@@ -22,10 +24,16 @@
  * signal that came between two polls has only set a hook. */
 #define TURN_SECONDS 0.1
 
+/* How long the others of a host that waits are kept waiting, seconds, while
+ * octets are always there; and how many octets. */
+#define SHARE_SECONDS 0.001
+#define SHARE_OCTETS POP3_STEP_OCTETS
+
 static void start(pop3_connection *u, double now) {
   u->busy = true;
   u->settled = POP3_STEP_WAIT;
   u->look_at = now + TURN_SECONDS;
+  u->yield_at = 0;
 }
 
 void pop3_operation_opened(pop3_connection *u) {
@@ -212,10 +220,13 @@ static int turn_trace(lua_State *L, pop3_connection *u) {
   return 3;
 }
 
-/* What happened, once its trace was shown. A call that was ended early says
- * why, however its replies ended. [-0, +n, m] */
+/* What happened, once its trace was shown and the host has closed its stream. A
+ * call that was ended early says why, however its replies ended.
+ * [-0, +n, m] */
 static int turn_settled(lua_State *L, pop3_connection *u) {
   if (u->trace.size > 0) return turn_trace(L, u);
+  int count = pop3_push_hangup(L, u);
+  if (count > 0) return count;
   if (u->verdict != NULL) return turn_failed(L, u, u->verdict);
   if (u->settled == POP3_STEP_DONE) return turn_done(L, u);
   return turn_failed(L, u, pop3_conn_failure(u->conn));
@@ -268,8 +279,10 @@ static void push_interest(lua_State *L, const pop3_interest *interest) {
 }
 
 /* "wait", function, interests, deadline [-0, +4, m] */
-static int turn_wait(lua_State *L, const pop3_interest *interests, size_t count,
+static int turn_wait(lua_State *L, pop3_connection *u,
+                     const pop3_interest *interests, size_t count,
                      double deadline) {
+  u->yield_at = 0;
   lua_pushliteral(L, "wait");
   lua_rawgeti(L, POP3_AT_ANCHORS, POP3_SLOT_WAIT);
   lua_createtable(L, (int)count, 0);
@@ -288,14 +301,21 @@ static int wait(lua_State *L, pop3_connection *u,
   if (u->waits_outside) {
     double now = pop3_now();
     if (now >= u->look_at) return turn_again(L, u, now);
-    return turn_wait(L, interests, count, deadline);
+    return turn_wait(L, u, interests, count, deadline);
   }
   if (pop3_wait(interests, count, deadline)) return 0;
   return turn_again(L, u, pop3_now());
 }
 
+/* The host has to do something first; now and then Lua hears how far it is. */
+static int wait_for_carrier(lua_State *L, pop3_connection *u) {
+  double now = pop3_now();
+  return now >= u->look_at ? turn_again(L, u, now) : pop3_push_carriage(L, u);
+}
+
 static int wait_for_server(lua_State *L, pop3_connection *u) {
   const pop3_interest *interests;
+  if (u->carried) return wait_for_carrier(L, u);
   size_t count = pop3_conn_interests(u->conn, &interests);
   return wait(L, u, interests, count, pop3_conn_deadline(u->conn));
 }
@@ -320,17 +340,36 @@ static int step(lua_State *L, pop3_connection *u, double now) {
   int count = pop3_continue_event(L, u, &blocked);
   if (count > 0) return count;
   if (blocked.fd >= 0) return wait_for_sink(L, u, &blocked, now);
-  u->settled = pop3_conn_step(u->conn, now, POP3_STEP_OCTETS);
+  u->settled = pop3_conn_step(u->conn, now, u->allowance);
+  size_t taken = pop3_conn_taken(u->conn);
+  u->allowance -= taken < u->allowance ? taken : u->allowance;
   if (u->settled == POP3_STEP_EVENT) return pop3_take_event(L, u);
   if (u->settled != POP3_STEP_WAIT) return 0;
   count = pop3_flush_lines(L, u); /* before anybody waits for more */
   return count > 0 ? count : wait_for_server(L, u);
 }
 
+/* A host that waits has others to serve; the share begins when it had its
+ * turn. A blocking one has not. */
+static void begin_share(pop3_connection *u, double now) {
+  if (u->yield_at > 0) return;
+  u->yield_at = u->waits_outside ? now + SHARE_SECONDS : HUGE_VAL;
+  u->allowance = SHARE_OCTETS;
+}
+
+/* Is it the others' turn? */
+static bool is_shared(pop3_connection *u, double now) {
+  if (u->waits_outside) return now >= u->yield_at || u->allowance == 0;
+  u->allowance = SHARE_OCTETS;
+  return false;
+}
+
 /* Advance until there are words for the face. [-0, +n, m] */
 static int advance(lua_State *L, pop3_connection *u) {
   double now = pop3_now();
   int lines = u->lines;
+  begin_share(u, now);
+  if (is_shared(u, now)) return turn_wait(L, u, NULL, 0, now);
   for (unsigned events = 1;; events++) {
     int count = step(L, u, now);
     if (u->trace.size > 0 && count == 0) return turn_trace(L, u);
@@ -341,6 +380,7 @@ static int advance(lua_State *L, pop3_connection *u) {
     now = pop3_now();
     if (now >= u->look_at || grows_large(u, lines))
       return turn_again(L, u, now);
+    if (is_shared(u, now)) return turn_wait(L, u, NULL, 0, now);
   }
 }
 

@@ -26,7 +26,9 @@ int pop3_lua_begin(lua_State *L);
  *   "trace", text, function or nil
  *   "again", octets of the message so far, octets announced or nil: let Lua
  *       run (a signal may have arrived)
- *   "wait", function, { {fd, "r" | "w" | "rw"} ... }, deadline: wait outside
+ *   "wait", function, { {fd, "r" | "w" | "rw"} ... }, deadline: wait outside;
+ *       for nothing, by a deadline that is over: let others have their turn
+ *   "connect", "secure", "send", "receive", "hangup": see lua_carrier.h
  *   "chunk", string: a piece of the message, for the sink
  *   "lines", table, count: lines of the message, for the iterator
  *   "open": a message begins; of many, deliver() says where it goes

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "socket.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -52,6 +53,14 @@ static bool is_loopback(const peer *p) {
   const unsigned char *a = p->in6.sin6_addr.s6_addr;
   if (memcmp(a, mapped, sizeof mapped) == 0) return a[12] == 127;
   return IN6_IS_ADDR_LOOPBACK(&p->in6.sin6_addr);
+}
+
+bool pop3_socket_is_loopback(const char *address) {
+  peer p = {0};
+  p.any.sa_family = AF_INET;
+  if (inet_pton(AF_INET, address, &p.in.sin_addr) == 1) return is_loopback(&p);
+  p.any.sa_family = AF_INET6;
+  return inet_pton(AF_INET6, address, &p.in6.sin6_addr) == 1 && is_loopback(&p);
 }
 
 static pop3_error find_peer(int fd, bool *loopback) {

@@ -34,6 +34,9 @@ pop3_error pop3_socket_send(int fd, const char *octets, size_t size,
 
 void pop3_socket_close(int fd);
 
+/* Is that a numeric address of this host? */
+bool pop3_socket_is_loopback(const char *address);
+
 /* The peer's numeric address, "" if there is none. */
 void pop3_socket_peer(int fd, char *address, size_t room);
 

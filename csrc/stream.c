@@ -45,6 +45,7 @@ void pop3_stream_close(pop3_stream *s) {
   s->tls = NULL;
   pop3_buffers_release(s->buffers);
   s->buffers = NULL;
+  s->incoming.size = 0;
   pop3_stream_close_socket(s);
 }
 
@@ -209,14 +210,30 @@ static size_t room_left(const pop3_stream *s) {
   return room < MOST_RECEIVED ? room : MOST_RECEIVED;
 }
 
+static pop3_error take_incoming(pop3_stream *s, char *octets, size_t room,
+                                size_t *got, int *system) {
+  size_t size = s->incoming.size < room ? s->incoming.size : room;
+  *system = s->system;
+  if (size == 0) return s->ended != POP3_E_OK ? s->ended : POP3_E_AGAIN;
+  memcpy(octets, s->incoming.data, size);
+  s->incoming.data += size;
+  s->incoming.size -= size;
+  *got = size;
+  return POP3_E_OK;
+}
+
 /* What has just been sent is not answered yet: looking would be in vain. */
 static pop3_error read_socket(pop3_stream *s, char *octets, size_t room,
                               size_t *got, int *system) {
-  if (s->asked) {
-    s->asked = false;
-    return POP3_E_AGAIN;
-  }
-  pop3_error error = pop3_socket_receive(s->fd, octets, room, got, system);
+  if (!s->asked) return pop3_socket_receive(s->fd, octets, room, got, system);
+  s->asked = false;
+  return POP3_E_AGAIN;
+}
+
+static pop3_error read_octets(pop3_stream *s, char *octets, size_t room,
+                              size_t *got, int *system) {
+  pop3_error error =
+      (s->carried ? take_incoming : read_socket)(s, octets, room, got, system);
   if (error != POP3_E_OK) return error;
   s->active = s->now;
   s->budget -= *got < s->budget ? *got : s->budget;
@@ -228,7 +245,7 @@ pop3_error pop3_stream_feed(pop3_stream *s, int *system,
   size_t room, got = 0;
   char *octets = pop3_tls_room(s->tls, &room);
   if (octets == NULL) return pop3_fail(failure, POP3_E_MEMORY, NULL);
-  pop3_error error = read_socket(s, octets, room, &got, system);
+  pop3_error error = read_octets(s, octets, room, &got, system);
   if (error == POP3_E_EOF) {
     pop3_tls_eof(s->tls);
     return POP3_E_OK;
@@ -256,7 +273,7 @@ pop3_error pop3_stream_receive(pop3_stream *s, int *system,
   pop3_error error;
   if (!make_room(s)) return pop3_fail(failure, POP3_E_MEMORY, NULL);
   if (s->tls == NULL) {
-    error = read_socket(s, s->data + s->end, room_left(s), &got, system);
+    error = read_octets(s, s->data + s->end, room_left(s), &got, system);
     s->end += got;
     return error;
   }
@@ -271,14 +288,14 @@ pop3_error pop3_stream_receive(pop3_stream *s, int *system,
 
 /* ------------------------------------------------------------ writing */
 
-static pop3_span outgoing(pop3_stream *s, pop3_session *session) {
+pop3_span pop3_stream_outgoing(pop3_stream *s, pop3_session *session) {
   pop3_span span;
   if (s->tls == NULL) return pop3_session_output(session);
   span.data = pop3_tls_output(s->tls, &span.size);
   return span;
 }
 
-static void gone(pop3_stream *s, pop3_session *session, size_t size) {
+void pop3_stream_sent(pop3_stream *s, pop3_session *session, size_t size) {
   s->active = s->now;
   s->asked = true;
   if (s->tls == NULL) {
@@ -291,13 +308,14 @@ static void gone(pop3_stream *s, pop3_session *session, size_t size) {
 pop3_error pop3_stream_transmit(pop3_stream *s, pop3_session *session,
                                 int *system) {
   for (;;) {
-    pop3_span span = outgoing(s, session);
+    pop3_span span = pop3_stream_outgoing(s, session);
     size_t sent;
     if (span.size == 0) return POP3_E_OK;
+    if (s->carried) return POP3_E_AGAIN;
     pop3_error error =
         pop3_socket_send(s->fd, span.data, span.size, &sent, system);
     if (error != POP3_E_OK) return error;
-    gone(s, session, sent);
+    pop3_stream_sent(s, session, sent);
   }
 }
 

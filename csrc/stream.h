@@ -3,6 +3,10 @@
  * the one buffer that is received into. Nothing here waits or knows POP3;
  * conn.c decides when to read and write.
  *
+ * A carried stream has no socket: a host that has octets and no descriptors
+ * (nginx, an SSH channel) hands them in and takes them out. It looks like a
+ * socket that has received what was handed in and takes nothing by itself.
+ *
  * The buffer exists while octets flow. Plaintext that was received and not
  * consumed is at its end; before it there may be a message that is put
  * together where it arrived (pop3_stream_keep):
@@ -27,6 +31,10 @@ typedef struct pop3_stream {
   pop3_allocator allocator;
   pop3_buffers *buffers; /* retained, or NULL */
   int fd;                /* -1: none */
+  bool carried;          /* the host moves the octets */
+  pop3_span incoming;    /* that it handed in, not taken yet; its memory */
+  pop3_error ended;      /* what follows them: OK (more), EOF, IO */
+  int system;            /* of IO */
   pop3_tls *tls;         /* NULL in clear */
   char *data; /* NULL while nothing flows; larger than POP3_BUFFER_SIZE
                  only for a message that is kept */
@@ -74,6 +82,11 @@ pop3_error pop3_stream_transmit(pop3_stream *stream, pop3_session *session,
                                 int *system);
 pop3_error pop3_stream_flush(pop3_stream *stream, pop3_session *session,
                              int *system, pop3_failure *failure);
+
+/* Carried streams: what the host has to send before anything else, valid until
+ * the next call; and that it sent so much of it. */
+pop3_span pop3_stream_outgoing(pop3_stream *stream, pop3_session *session);
+void pop3_stream_sent(pop3_stream *stream, pop3_session *session, size_t size);
 
 /* Is too much waiting to leave that TLS itself made up? */
 bool pop3_stream_is_clogged(pop3_stream *stream);

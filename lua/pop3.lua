@@ -19,6 +19,7 @@ local core = require "pop3.core"
 local call = require "pop3.call"
 local retrieve = require "pop3.retrieve"
 local messages = require "pop3.messages"
+local hosts = require "pop3.host"
 
 local VERSION = "poplib 0.1.0"
 
@@ -123,7 +124,10 @@ function methods:fd() return core.info(self).fd end
 function methods:session_export() return core.session_export(self) end
 
 --- Close without `QUIT`: deletions are lost. As often as you like.
-function methods:close() core.close(self) end
+function methods:close()
+  local transport = core.close(self)
+  if transport then transport:close() end
+end
 
 -- ------------------------------------------------------------ the module
 
@@ -167,17 +171,6 @@ local function check_timeout(method, seconds)
   end
 end
 
--- A loop is whatever has a method `wait`.
-local function waiter(loop)
-  if type(loop) ~= "table" or type(loop.wait) ~= "function" then
-    error("bad option 'loop' (an object with a method 'wait' expected, got "
-      .. type(loop) .. ")", 4)
-  end
-  return function(_, interests, deadline)
-    return loop:wait(interests, deadline)
-  end
-end
-
 local function module(safe)
   local M = {
     _VERSION = VERSION,
@@ -200,8 +193,8 @@ local function module(safe)
       options.timeout = default_timeout or math.huge
     end
     if options.max_line == nil then options.max_line = M._MAXLINE end
-    if options.loop ~= nil then options.wait = waiter(options.loop) end
-    options.loop = nil
+    local problem = hosts.choose(options)
+    if problem then error(problem, 3) end
     return options
   end
 

@@ -96,8 +96,25 @@ function Listing:octets() end
 ---@field max_ahead? integer octets of commands that are not answered yet
 ---@field pipelining? boolean|"auto" default "auto"
 ---@field cache? table<string, string> capabilities, kept for the next connection
----@field loop? {wait: fun(self: any, interests: pop3.Interest[], deadline: number)}
+---@field loop? pop3.LoopName|pop3.Loop|false found by itself by default
 ---@field wait? fun(conn: pop3.Connection, interests: pop3.Interest[], deadline: number)
+
+---@field transport? pop3.Transport
+---@field tls_engine? "openssl"|"transport" default "openssl"
+
+---@alias pop3.LoopName "poll"|"cqueues"|"luv"|"copas"|"luasocket"|"nginx"
+
+---@class pop3.Loop
+---@field wait fun(self: pop3.Loop, interests: pop3.Interest[], deadline: number)
+---@field connect? fun(self: pop3.Loop, host: string, port: integer, seconds: number): pop3.Transport?, string?
+
+---A stream of octets that is not ours. Failures: nil and a reason ("closed",
+---"timeout", or a text), and what was moved all the same.
+---@class pop3.Transport
+---@field send fun(self: pop3.Transport, octets: string, seconds: number): true|integer|nil, string?, integer?
+---@field receive fun(self: pop3.Transport, max: integer, seconds: number): string?, string?, string?
+---@field close fun(self: pop3.Transport)
+---@field secure? fun(self: pop3.Transport, host: string, seconds: number): boolean?, string?
 
 ---@alias pop3.Interest {[1]: integer, [2]: "r"|"w"|"rw"}
 

@@ -42,6 +42,36 @@ end
 --- What is done for every operation.
 local always = { trace = show, wait = wait }
 
+-- ------------------------------------------------------------ a host's stream
+
+-- What is left until a deadline, seconds.
+local function left(deadline)
+  local seconds = deadline - core.now()
+  return seconds > 0 and seconds or 0
+end
+
+function always.connect(conn, loop, host, port, deadline)
+  local transport, reason = loop:connect(host, port, left(deadline))
+  local wanted = core.carried(conn, transport, reason)
+  if transport and not wanted then transport:close() end
+end
+
+function always.secure(conn, transport, host, deadline)
+  core.secured(conn, transport:secure(host, left(deadline)))
+end
+
+function always.send(conn, transport, octets, deadline)
+  core.sent(conn, transport:send(octets, left(deadline)))
+end
+
+function always.receive(conn, transport, max, deadline)
+  core.received(conn, transport:receive(max, left(deadline)))
+end
+
+function always.hangup(_, transport) transport:close() end
+
+-- ------------------------------------------------------------ to the end
+
 --- Do what a turn asked for.
 -- @param on handlers of this call by the turn's words, or nil
 function call.handle(conn, on, state, ...)

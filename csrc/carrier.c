@@ -1,0 +1,146 @@
+/*
+ * carrier.c - see carrier.h.
+ */
+#include "carrier.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "conn_internal.h"
+#include "socket.h"
+
+void pop3_carrier_limit(pop3_config *engine) {
+  uint64_t *ahead = &engine->max_ahead;
+  if (*ahead == 0 || *ahead > POP3_CARRIED_AHEAD) *ahead = POP3_CARRIED_AHEAD;
+}
+
+/* What leaves goes first: the peer may wait for it. */
+pop3_carry pop3_carrier_wants(pop3_conn *c) {
+  if (c->phase == PHASE_CARRIER) return POP3_CARRY_CONNECT;
+  if (c->looking) return POP3_CARRY_LOOK;
+  if (c->phase == PHASE_HANDSHAKE && c->stream.tls == NULL)
+    return POP3_CARRY_SECURE;
+  bool sends = c->deaf == 0 && pop3_carrier_outgoing(c).size > 0;
+  return sends ? POP3_CARRY_SEND : POP3_CARRY_RECEIVE;
+}
+
+void pop3_carrier_connected(pop3_conn *c, bool addressed) {
+  if (c->phase != PHASE_CARRIER) return;
+  pop3_conn_connected(c, addressed && pop3_socket_is_loopback(c->host));
+}
+
+void pop3_carrier_secured(pop3_conn *c) {
+  if (c->phase == PHASE_HANDSHAKE) pop3_conn_secured(c);
+}
+
+pop3_span pop3_carrier_outgoing(pop3_conn *c) {
+  return pop3_stream_outgoing(&c->stream, c->client.session);
+}
+
+void pop3_carrier_sent(pop3_conn *c, size_t size) {
+  if (c->phase == PHASE_CLOSED || size == 0) return;
+  c->stream.now = pop3_now();
+  pop3_stream_sent(&c->stream, c->client.session, size);
+}
+
+void pop3_carrier_received(pop3_conn *c, const char *octets, size_t size) {
+  if (c->phase == PHASE_CLOSED) return;
+  c->looking = c->deaf != 0; /* until nothing is left */
+  c->stream.incoming.data = octets;
+  c->stream.incoming.size = size;
+}
+
+/* ------------------------------------------------------------ failing */
+
+/* What hosts say in words, mostly strerror's in lower case. */
+static const int known[] = {
+    ECONNREFUSED, ECONNRESET,   ECONNABORTED, EHOSTUNREACH, ENETUNREACH,
+    ENETDOWN,     EHOSTDOWN,    ETIMEDOUT,    EPIPE,        EACCES,
+    EPERM,        EMFILE,       ENFILE,       ENOBUFS,      ENOTCONN,
+    EINVAL,       EADDRNOTAVAIL};
+
+static int system_error(pop3_conn *c, const char *reason) {
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    if (strcasecmp(strerror(known[i]), reason) == 0) return known[i];
+  }
+  snprintf(c->reason, sizeof c->reason, "%s", reason);
+  return POP3_CARRIER_ERRNO;
+}
+
+typedef struct word {
+  const char *reason;
+  pop3_error error;
+} word;
+
+static const word words[] = {
+    {"timeout", POP3_E_CONNECT},
+    {"not_found", POP3_E_NOT_FOUND},
+    {"again", POP3_E_TRY_AGAIN},
+};
+
+/* One of the words; as what it ends the connection. */
+static bool fail_by_word(pop3_conn *c, const char *reason) {
+  pop3_failure failure = {0};
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    if (strcmp(words[i].reason, reason) != 0) continue;
+    const char *text = pop3_error_text(words[i].error);
+    bool late = words[i].error == POP3_E_CONNECT;
+    pop3_fail(&failure, words[i].error, "%s%s%s", late ? "" : c->host,
+              late ? "" : ": ", text);
+    pop3_conn_abort(c, &failure);
+    return true;
+  }
+  return false;
+}
+
+static void connecting_failed(pop3_conn *c, const char *reason) {
+  if (fail_by_word(c, reason)) return;
+  pop3_conn_fail_system(c, system_error(c, reason));
+}
+
+static void securing_failed(pop3_conn *c, const char *reason) {
+  pop3_failure failure = {0};
+  if (fail_by_word(c, reason)) return;
+  pop3_fail(&failure, POP3_E_HANDSHAKE, "%s:%u: TLS handshake failed: %s",
+            c->host, c->port, reason);
+  pop3_conn_abort(c, &failure);
+}
+
+/* Whoever waited in vain tries again, until our deadline. */
+static bool is_timeout(const char *reason) {
+  return strcmp(reason, "timeout") == 0;
+}
+
+static void sending_failed(pop3_conn *c, const char *reason) {
+  if (is_timeout(reason)) return;
+  bool closed = strcmp(reason, "closed") == 0;
+  c->deaf = closed ? EPIPE : system_error(c, reason);
+  c->looking = true; /* it may have said why */
+}
+
+static void receiving_failed(pop3_conn *c, const char *reason) {
+  c->looking = false;
+  if (is_timeout(reason)) return;
+  if (strcmp(reason, "closed") == 0) {
+    c->stream.ended = POP3_E_EOF;
+    return;
+  }
+  c->stream.ended = POP3_E_IO;
+  c->stream.system = system_error(c, reason);
+}
+
+typedef void (*failing)(pop3_conn *, const char *);
+
+static const failing failings[] = {
+    [POP3_CARRY_CONNECT] = connecting_failed,
+    [POP3_CARRY_SECURE] = securing_failed,
+    [POP3_CARRY_SEND] = sending_failed,
+    [POP3_CARRY_RECEIVE] = receiving_failed,
+    [POP3_CARRY_LOOK] = receiving_failed,
+};
+
+void pop3_carrier_failed(pop3_conn *c, const char *reason) {
+  if (c->phase != PHASE_CLOSED) failings[pop3_carrier_wants(c)](c, reason);
+}

@@ -1,0 +1,108 @@
+--- Where a connection waits: what the options `loop`, `wait` and `transport`
+-- mean to the core. A host supplies one of three things:
+--
+-- * `wait(interests, deadline)`: it watches descriptors (an event loop);
+-- * `connect(host, port, seconds)`: it makes streams (nginx);
+-- * a stream that is there already: a transport, an object with the methods
+--   `send(octets, seconds)`, `receive(max, seconds)` and `close()`.
+--
+-- Without any of them the core waits by itself, in poll(2).
+--
+-- @module pop3.host
+
+local host = {}
+
+local NAMES = {
+  poll = true, cqueues = true, luv = true, copas = true, luasocket = true,
+  nginx = true,
+}
+
+-- Functions that know whether we run inside their host: the loop, or nil.
+local finders = {}
+
+--- Let a host be found by itself.
+-- @tparam function find returns the loop that runs the caller, or nil
+function host.add_finder(find) finders[#finders + 1] = find end
+
+-- In nginx everything but a cosocket would block the worker, and its users.
+host.add_finder(function()
+  local ngx = rawget(_G, "ngx")
+  if type(ngx) == "table" and ngx.socket then
+    return require "pop3.loop.nginx"
+  end
+end)
+
+local function current()
+  for _, find in ipairs(finders) do
+    local loop = find()
+    if loop then return loop end
+  end
+end
+
+local function bad(option, wanted, got)
+  return ("bad option '%s' (%s expected, got %s)"):format(option, wanted, got)
+end
+
+-- In alphabetical order, as a sentence has them.
+local function known_names()
+  local names = {}
+  for name in pairs(NAMES) do names[#names + 1] = '"' .. name .. '"' end
+  table.sort(names)
+  return table.concat(names, ", ")
+end
+
+local function has(object, method)
+  local kind = type(object)
+  if kind ~= "table" and kind ~= "userdata" then return false end
+  return type(object[method]) == "function"
+end
+
+-- What is wrong with the options, or nil.
+local function check(options)
+  local loop, transport = options.loop, options.transport
+  local count = 0
+  for _, option in ipairs { "loop", "wait", "transport" } do
+    if options[option] ~= nil then count = count + 1 end
+  end
+  if count > 1 then
+    return "bad options (one of 'loop', 'wait' and 'transport' says where to "
+      .. "wait)"
+  end
+  if type(loop) == "string" then
+    if not NAMES[loop] then
+      return bad("loop", "one of " .. known_names(), '"' .. loop .. '"')
+    end
+  elseif loop and not has(loop, "wait") then
+    return bad("loop", "a name, or an object with a method 'wait'", type(loop))
+  end
+  for _, method in ipairs { "send", "receive", "close" } do
+    if transport ~= nil and not has(transport, method) then
+      return bad("transport", "an object with a method '" .. method .. "'",
+        type(transport))
+    end
+  end
+end
+
+local function use_loop(options, loop)
+  if type(loop) == "string" then loop = require("pop3.loop." .. loop) end
+  options.wait = function(_, interests, deadline)
+    return loop:wait(interests, deadline)
+  end
+  if has(loop, "connect") then options.connector = loop end
+end
+
+--- Turn a constructor's options into the core's: `wait`, `connector` and
+-- `transport`.
+-- @tparam table options `loop` (an object, a name, or false: none, even where
+-- one would be found), `wait`, `transport`; changed in place
+-- @treturn ?string what is wrong with them
+function host.choose(options)
+  local loop, problem = options.loop, check(options)
+  if problem then return problem end
+  local open = loop == nil and not options.wait and not options.transport
+  if open then loop = current() end
+  options.loop, options.connector = nil, nil
+  if loop then use_loop(options, loop) end
+end
+
+return host
