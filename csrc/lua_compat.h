@@ -80,6 +80,14 @@ static inline FILE *compat_testfile(lua_State *L, int index) {
 #endif
 }
 
+/* lua_load of text, never of precompiled code. [-0, +1, -] */
+#if LUA_VERSION_NUM < 502
+#define compat_load(L, reader, state, name) lua_load(L, reader, state, name)
+#else
+#define compat_load(L, reader, state, name) \
+  lua_load(L, reader, state, name, "t")
+#endif
+
 /* Is the number at `index` an integer by type? Before 5.3 none is. */
 #if LUA_VERSION_NUM < 503
 #define compat_isinteger(L, index) 0

@@ -2,7 +2,6 @@
  * lua_core.c - luaopen_pop3_core: what lua/pop3.lua is built on. The module has
  * no state of its own: everything is in the Lua state that opened it.
  */
-#define _GNU_SOURCE
 #include <string.h>
 
 #include "lua_carrier.h"
@@ -14,9 +13,7 @@
 #include "lua_operation.h"
 #include "lua_secret.h"
 #include "lua_session.h"
-#include "platform.h"
-
-POP3_OS_EXPORT int luaopen_pop3_core(lua_State *L);
+#include "pop3_lua.h"
 
 /* escape(text) -> text fit for a terminal [-0, +1, v] */
 static int escape(lua_State *L) {

@@ -42,11 +42,9 @@
 #define ESTALE WSAESTALE
 #define EHOSTDOWN WSAEHOSTDOWN
 
-#define POP3_OS_EXPORT __declspec(dllexport)
 #define POP3_OS_LIST_SEPARATOR ';' /* of folders in one text, as OpenSSL's */
 typedef SOCKET pop3_os_fd;         /* in a struct pollfd */
 #else
-#define POP3_OS_EXPORT __attribute__((visibility("default")))
 #define POP3_OS_LIST_SEPARATOR ':'
 typedef int pop3_os_fd;
 #endif

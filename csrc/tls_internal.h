@@ -36,7 +36,7 @@ typedef struct pop3_tls_kept {
 } pop3_tls_kept;
 
 struct pop3_tls_context {
-  int references; /* guarded by lock, or atomic where OpenSSL can */
+  int references; /* atomic */
   CRYPTO_RWLOCK *lock;
   SSL_CTX *ssl;
   BIO_METHOD *input; /* of the filters' BIOs */

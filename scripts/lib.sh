@@ -122,7 +122,7 @@ cannot_start() {
 }
 
 # Specs that need a lane of their own: (packaging) installs, (leaks) runs long.
-own_lane='^spec/(packaging|leaks)'
+own_lane="^spec/(packaging|leaks|embedding|threads)"
 
 all_specs() {
   (cd "$root" && find spec -name '*_spec.lua' | grep -Ev "$own_lane" | sort)
