@@ -20,7 +20,7 @@ endif()
 
 set(POP3_LUA_LIBRARIES "")
 if(WIN32)
-  set(POP3_LUA_LIBRARIES ${LUA_LIBRARIES})
+  set(POP3_LUA_LIBRARIES ${LUA_LIBRARY})
 endif()
 if(APPLE)
   set(POP3_LUA_LIBRARIES -Wl,-undefined,dynamic_lookup)

@@ -4,7 +4,6 @@
 #define _GNU_SOURCE
 #include "socket.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
