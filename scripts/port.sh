@@ -104,6 +104,29 @@ need_openssl() {
   need_source openssl && once "$1/openssl" build_openssl "$@"
 }
 
+# ---- Lua -----------------------------------------------------------------------
+
+# compile_lua TARGET SUFFIX LINK...: objects by CC, then the command that makes
+# the library of them, in $port/TARGET/lua.
+compile_lua() {
+  local folder=$port/$1/lua file
+  shift
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  cd "$folder" || return 1
+  for file in "$port"/src/lua5.4/src/*.c; do
+    case $file in */lua.c | */luac.c) continue ;; esac
+    # shellcheck disable=SC2086
+    $CC -std=gnu99 -O2 ${lua_flags:-} -c "$file" || return 1
+  done
+  "$@" ./*.o
+}
+
+# need_lua TARGET LINK...
+need_lua() {
+  need_source lua5.4 && once "$1/lua" compile_lua "$@"
+}
+
 # ---- our libraries ---------------------------------------------------------------
 
 # build_tree TARGET CMAKE-OPTION...: into $port/TARGET/tree.
@@ -116,16 +139,18 @@ build_tree() {
     cmake --build "$port/$target/tree" --parallel "$(nproc)"
 }
 
-# ---- C tests -----------------------------------------------------------------------
+# ---- tests -------------------------------------------------------------------------
 
-# run_c_tests TARGET NAME LIBS TEST...: compiled with CC and POP3_CFLAGS.
+# named TARGET: its name before each claim.
+named() { sed -E "s/^(not ok|ok) - /\1 - $1: /"; }
+
+# run_c_tests TARGET LIBS TEST...: compiled with CC and POP3_CFLAGS.
 run_c_tests() {
   local target=$1 libs=$2
   shift 2
   POP3_C_FOLDER=$port/$target/c-tests POP3_LIBS=$libs \
     POP3_LIBRARY=${POP3_LIBRARY:-$port/$target/tree} \
-    "$root/scripts/lanes/c-tests" "$@" |
-    sed -E "s/^(not ok|ok) - /\1 - $target: /"
+    "$root/scripts/lanes/c-tests" "$@" | named "$target"
   return "${PIPESTATUS[0]}"
 }
 

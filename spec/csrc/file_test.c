@@ -772,7 +772,16 @@ static int child_of_fork(pop3_file *slow, pop3_file *idle) {
   return exists(in_folder("slow")) && exists(in_folder("idle")) ? 0 : 3;
 }
 
+/* An emulator of one program (qemu-s390x) breaks down in a child of a process
+ * with threads. */
+static bool can_fork(void) {
+  if (!getenv("POP3_EMULATED")) return true;
+  printf("ok - # SKIP a forked child: the emulator cannot\n");
+  return false;
+}
+
 static void test_fork(void) {
+  if (!can_fork()) return;
   int status = -1;
   size_t written;
   reset_script();
