@@ -50,6 +50,21 @@ static void give(SOCKET s, const char *octets, size_t size) {
   }
 }
 
+/* Our input, in pieces behind their sizes, its end as one of nothing. */
+static DWORD WINAPI give_input(LPVOID spawner) {
+  static char octets[4096];
+  SOCKET *s = spawner;
+  HANDLE input = GetStdHandle(STD_INPUT_HANDLE);
+  DWORD got = 0;
+  do {
+    if (!ReadFile(input, octets, sizeof octets, &got, NULL)) got = 0;
+    uint32_t size = htonl(got);
+    give(*s, (const char *)&size, sizeof size);
+    give(*s, octets, got);
+  } while (got > 0);
+  return 0;
+}
+
 /* A pipe that is closed on the other side refuses even nothing. */
 static bool is_read(HANDLE output) {
   DWORD written;
@@ -96,6 +111,9 @@ int main(void) {
   uint32_t size = htonl((uint32_t)strlen(command));
   give(s, (const char *)&size, sizeof size);
   give(s, command, strlen(command));
+  bool piped = GetFileType(GetStdHandle(STD_INPUT_HANDLE)) == FILE_TYPE_PIPE;
+  give(s, piped ? "p" : "-", 1);
+  if (piped) (void)CreateThread(NULL, 0, give_input, &s, 0, NULL);
   for (;;) {
     unsigned char head[5];
     take(s, (char *)head, sizeof head);
