@@ -15,6 +15,11 @@ local uv = library.find("luv", "pop3.loop.luv")
 -- connection from time to time, seconds.
 local LONGEST = 5
 
+-- Handles are stopped and used again: one for each number of a descriptor, and
+-- timers that nobody needs now. (luv 1.44 crashes in a process that ends while
+-- handles are being closed.)
+local polls, timers = {}, {}
+
 -- Who waits for a descriptor, by its number.
 local waiters = {}
 
@@ -28,39 +33,36 @@ function Loop.on_error(err, thread)
 end
 
 local function release(waiter)
-  for _, handle in ipairs(waiter.handles) do
-    handle:stop()
-    handle:close()
-  end
+  waiter.timer:stop()
+  timers[#timers + 1] = waiter.timer
   for _, fd in ipairs(waiter.fds) do
-    if waiters[fd] == waiter then waiters[fd] = nil end
+    polls[fd]:stop()
+    waiters[fd] = nil
   end
 end
 
 -- Let the coroutine go on, once.
 local function wake(waiter)
-  if waiter.woken then return end
-  waiter.woken = true
+  local thread = waiter.thread
+  if not thread then return end
+  waiter.thread = nil -- a handle that is kept holds no coroutine
   release(waiter)
-  local ok, err = coroutine.resume(waiter.thread)
-  if not ok then Loop.on_error(err, waiter.thread) end
+  local ok, err = coroutine.resume(thread)
+  if not ok then Loop.on_error(err, thread) end
 end
 
 local function watch(waiter, fd, events)
-  local before = waiters[fd] -- of a descriptor that was closed
+  local before = waiters[fd] -- for a descriptor that was closed
   if before then wake(before) end
-  local handle = assert(uv.new_poll(fd))
+  polls[fd] = polls[fd] or assert(uv.new_poll(fd))
+  assert(polls[fd]:start(events, function() wake(waiter) end))
   waiters[fd] = waiter
   waiter.fds[#waiter.fds + 1] = fd
-  waiter.handles[#waiter.handles + 1] = handle
-  assert(handle:start(events, function() wake(waiter) end))
 end
 
 local function set_timer(waiter, seconds)
-  local timer = uv.new_timer()
-  waiter.handles[#waiter.handles + 1] = timer
   uv.update_time()
-  timer:start(math.max(0, math.ceil(seconds * 1000)), 0, function()
+  waiter.timer:start(math.max(0, math.ceil(seconds * 1000)), 0, function()
     wake(waiter)
   end)
 end
@@ -74,7 +76,8 @@ function Loop.wait(_, interests, deadline)
     error("a connection with loop = \"luv\" waits in a coroutine, this is the "
       .. "main thread: use coroutine.wrap(function() ... end)()", 0)
   end
-  local waiter = { thread = thread, handles = {}, fds = {} }
+  local timer = table.remove(timers) or uv.new_timer()
+  local waiter = { thread = thread, timer = timer, fds = {} }
   for _, interest in ipairs(interests) do
     watch(waiter, interest[1], interest[2])
   end
