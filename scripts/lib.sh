@@ -20,7 +20,7 @@ packages_demo="$packages_build luajit2 libluajit2-5.1-dev lua-posix lua-argparse
   python3 openssl ca-certificates"
 packages_test="$packages_demo lua5.4 liblua5.4-dev lua5.1 liblua5.1-0-dev
   lua-busted lua-filesystem lua-cjson lua-socket lua-check luarocks git binutils patch
-  clang-format clang-19 libclang-rt-19-dev valgrind strace dovecot-pop3d"
+  clang-format clang-19 libclang-rt-19-dev valgrind strace dovecot-pop3d love xvfb xauth"
 packages_bench="$packages_build luajit2 libluajit2-5.1-dev lua5.4 liblua5.4-dev
   python3 openssl valgrind strace libcurl4-openssl-dev curl mpop fetchmail
   getmail6 perl libio-socket-ssl-perl ruby"
