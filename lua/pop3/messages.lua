@@ -82,6 +82,10 @@ function Message:save(path)
     call.bad_argument(1, "save", "path", path)
   end
   local messages = self.messages
+  if not core.takes_files(messages.conn) then
+    error("bad call to 'save' (files would block this host: use retr_to and "
+      .. "a function)", 2)
+  end
   if self.got.text == nil and messages:is_large(self) then
     return messages.conn:retr_to(self.number, { path = path })
   end
@@ -247,6 +251,7 @@ end
 -- keys of a table, or a listing; `order`: "oldest" (the default) or "newest"
 -- first; `ahead`: octets to fetch ahead (1 MiB)
 return function(conn, options)
+  core.is_safe(conn, "messages") -- or no connection at all
   options = options or {}
   if type(options) ~= "table" then
     call.bad_argument(1, "messages", "option table", options)
