@@ -251,6 +251,10 @@ static double operation_deadline(const pop3_conn *c, pop3_error *which) {
   return deadline;
 }
 
+void pop3_conn_set_timeout(pop3_conn *c, double seconds) {
+  c->options.timeout = seconds;
+}
+
 double pop3_conn_last_moment(const pop3_conn *c) {
   double seconds = c->options.total_timeout;
   return seconds > 0 ? c->started + seconds : INFINITY;
@@ -494,6 +498,7 @@ void pop3_conn_secured(pop3_conn *c) {
   c->phase = PHASE_OPEN;
 }
 
+/* AGAIN after each record: the caller may have no time for another one. */
 static pop3_step shake_hands(pop3_conn *c) {
   if (c->stream.tls == NULL) return wait_for(c, -1, false, false);
   for (;;) {
@@ -509,11 +514,12 @@ static pop3_step shake_hands(pop3_conn *c) {
     if (error == POP3_E_IO) return fail_system(c, system);
     if (verdict == POP3_E_OK && error == POP3_E_OK) {
       pop3_conn_secured(c);
-      return STEP_ON;
+      return POP3_STEP_AGAIN;
     }
     bool stuck = error == POP3_E_AGAIN;
     if (verdict == POP3_E_OK) return wait_for(c, c->stream.fd, false, true);
-    if (c->stream.budget == 0) return POP3_STEP_AGAIN;
+    bool fed = pop3_tls_is_fed(c->stream.tls);
+    if (fed || c->stream.budget == 0) return POP3_STEP_AGAIN;
     error = pop3_stream_feed(&c->stream, &system, &c->failure);
     if (error == POP3_E_AGAIN) return wait_for(c, c->stream.fd, true, stuck);
     if (error != POP3_E_OK) return end_of_stream(c, error, system);
@@ -665,7 +671,7 @@ pop3_step pop3_conn_step(pop3_conn *c, double now, size_t octets) {
   c->now = c->stream.now = now;
   /* What the caller did with the last event took him as long as he liked. */
   if (c->event.type != POP3_EVENT_NONE) c->stream.active = now;
-  c->budget = c->stream.budget = octets > 0 ? octets : 1;
+  c->budget = c->stream.budget = octets;
   c->event.type = POP3_EVENT_NONE;
   do {
     c->interest_count = 0;

@@ -114,7 +114,8 @@ typedef enum pop3_step {
   POP3_STEP_WAIT    /* nothing to do before an interest or the deadline */
 } pop3_step;
 
-/* Advance by at most about `octets` octets received. Never waits. */
+/* Advance by at most `octets` octets received, which may be none: what is here
+ * is looked at, then it is AGAIN. Never waits. */
 pop3_step pop3_conn_step(pop3_conn *conn, double now, size_t octets);
 
 /* Octets that the last step received. */
@@ -151,6 +152,9 @@ const pop3_failure *pop3_conn_failure(const pop3_conn *conn);
 #define POP3_INTERESTS 3
 size_t pop3_conn_interests(const pop3_conn *conn,
                            const pop3_interest **interests);
+
+/* The option `timeout` from now on; 0: none. */
+void pop3_conn_set_timeout(pop3_conn *conn, double seconds);
 
 /* When to step again at the latest, on the clock of `now`; INFINITY: never. */
 double pop3_conn_deadline(const pop3_conn *conn);

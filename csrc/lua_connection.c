@@ -35,10 +35,15 @@ static pop3_buffers *find_buffers(lua_State *L) {
 
 /* ------------------------------------------------------------ the userdata */
 
+pop3_connection *pop3_connection_test(lua_State *L, int index) {
+  pop3_connection *u = compat_testudata(L, index, CONNECTION_TYPE);
+  return u != NULL && u->conn != NULL ? u : NULL;
+}
+
 pop3_connection *pop3_connection_check(lua_State *L, int index,
                                        const char *method) {
-  pop3_connection *u = compat_testudata(L, index, CONNECTION_TYPE);
-  if (u != NULL && u->conn != NULL) return u;
+  pop3_connection *u = pop3_connection_test(L, index);
+  if (u != NULL) return u;
   luaL_where(L, 2);
   lua_pushfstring(L,
                   "bad self to '%s' (pop3 connection expected, got %s: call "
@@ -129,6 +134,12 @@ static int connection_index(lua_State *L) {
   if (key[0] == 'h') lua_pushstring(L, info.host);
   if (key[0] == 'p') lua_pushinteger(L, (lua_Integer)info.port);
   return 1;
+}
+
+int pop3_lua_set_timeout(lua_State *L) {
+  pop3_connection *u = pop3_connection_check(L, 1, "set_timeout");
+  pop3_conn_set_timeout(u->conn, (double)luaL_checknumber(L, 2));
+  return 0;
 }
 
 int pop3_lua_is_safe(lua_State *L) {
@@ -230,6 +241,7 @@ static void open_buffers(lua_State *L) {
 
 void pop3_open_connections(lua_State *L) {
   open_buffers(L);
+  pop3_open_grant(L);
   luaL_newmetatable(L, CONNECTION_TYPE);
   compat_setfuncs(L, metamethods);
   set_string(L, "__name", CONNECTION_TYPE);
@@ -380,6 +392,7 @@ static pop3_connection *new_connection(lua_State *L,
   pop3_octets_init(&u->partial, &u->allocator);
   pop3_octets_init(&u->trace, &u->allocator);
   pop3_octets_init(&u->tokens, &u->allocator);
+  u->share.grant = pop3_find_grant(L);
   u->max_octets = options->engine.max_octets;
   u->conn = pop3_conn_init((char *)u + CONN_OFFSET, options, &u->allocator);
   return u;
@@ -525,7 +538,7 @@ static bool needs_context(lua_State *L, const pop3_conn_options *options) {
 static void take_values(lua_State *L, pop3_connection *u) {
   compat_getuservalue(L, AT_CONNECTION);
   lua_getfield(L, AT_OPTIONS, "wait");
-  u->waits_outside = !lua_isnil(L, -1);
+  u->share.outside = !lua_isnil(L, -1);
   lua_rawseti(L, -2, POP3_SLOT_WAIT);
   lua_getfield(L, AT_OPTIONS, "cache");
   lua_rawseti(L, -2, POP3_SLOT_CACHE);
@@ -566,6 +579,7 @@ int pop3_lua_connect(lua_State *L) {
   u->class = class;
   take_values(L, u);
   u->carried = conn_options.carried;
+  u->streams_only = is_given(L, "connector");
   u->safe = lua_toboolean(L, AT_SAFE) != 0;
   if (error == POP3_E_OK) error = enter(L, u, &failure);
   if (error == POP3_E_OK &&

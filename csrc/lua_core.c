@@ -14,15 +14,8 @@
 #include "lua_restrict.h"
 #include "lua_secret.h"
 #include "lua_session.h"
-
-/* Names are resolved in Lua for the function only that Lua looks up. */
-#if defined(__GNUC__)
-__attribute__((visibility("default")))
-#elif defined(_WIN32)
-__declspec(dllexport)
-#endif
-    int
-    luaopen_pop3_core(lua_State *L);
+#include "lua_share.h"
+#include "pop3_lua.h"
 
 /* escape(text) -> text fit for a terminal [-0, +1, v] */
 static int escape(lua_State *L) {
@@ -50,7 +43,13 @@ static const luaL_Reg functions[] = {
     {"secured", pop3_lua_secured},
     {"sent", pop3_lua_sent},
     {"received", pop3_lua_received},
+    {"transport", pop3_lua_transport},
+    {"takes_files", pop3_lua_takes_files},
+    {"misplaced", pop3_lua_misplaced},
+    {"set_timeout", pop3_lua_set_timeout},
     {"poll", pop3_lua_poll},
+    {"grant", pop3_lua_grant},
+    {"regrant", pop3_lua_regrant},
     {"now", now},
     {"close", pop3_lua_close},
     {"trace", pop3_lua_trace},

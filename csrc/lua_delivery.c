@@ -61,6 +61,7 @@ bool pop3_delivery_aim(lua_State *L, pop3_delivery *d, int index, int anchors) {
   }
   bool file = is_descriptor(L, index) || is_path(L, index) ||
               compat_testfile(L, index) != NULL;
+  if (file && d->streams_only) return false;
   if (!file && lua_type(L, index) != LUA_TFUNCTION) return false;
   d->mode = file ? POP3_TO_FILE : POP3_TO_LUA;
   d->aimed = file;
@@ -68,6 +69,11 @@ bool pop3_delivery_aim(lua_State *L, pop3_delivery *d, int index, int anchors) {
   lua_pushvalue(L, index);
   lua_rawseti(L, anchors, POP3_SLOT_SINK);
   return true;
+}
+
+const char *pop3_delivery_wanted(const pop3_delivery *d) {
+  return d->streams_only ? "function (files would block this host)"
+                         : "function, file, descriptor or {path = ...}";
 }
 
 /* What Lua has buffered goes first; then the descriptor is ours. */
@@ -88,7 +94,7 @@ static pop3_error permit(lua_State *L, pop3_failure *failure) {
 static pop3_error open_sink(lua_State *L, pop3_connection *u,
                             pop3_failure *failure) {
   pop3_delivery *d = &u->delivery;
-  bool threaded = u->waits_outside;
+  bool threaded = pop3_share_waits_outside(&u->share);
   pop3_error error = permit(L, failure);
   if (error != POP3_E_OK) return error;
   if (lua_istable(L, -1)) {

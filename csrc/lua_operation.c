@@ -8,7 +8,6 @@
  */
 #include "lua_operation.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "conn.h"
@@ -20,21 +19,17 @@
 #include "lua_options.h"
 #include "lua_restrict.h"
 #include "lua_result.h"
+#include "lua_share.h"
 
 /* How long Lua may be kept waiting for its turn while octets flow, seconds: a
  * signal that came between two polls has only set a hook. */
 #define TURN_SECONDS 0.1
 
-/* How long the others of a host that waits are kept waiting, seconds, while
- * octets are always there; and how many octets. */
-#define SHARE_SECONDS 0.001
-#define SHARE_OCTETS POP3_STEP_OCTETS
-
 static void start(pop3_connection *u, double now) {
   u->busy = true;
   u->settled = POP3_STEP_WAIT;
   u->look_at = now + TURN_SECONDS;
-  u->yield_at = 0;
+  pop3_share_end(&u->share);
 }
 
 /*
@@ -200,10 +195,9 @@ static int deliver(lua_State *L) {
   if (u->delivery.mode != POP3_TO_SINKS) return 0;
   compat_getuservalue(L, 1);
   if (!pop3_delivery_aim(L, &u->delivery, 2, 3))
-    return luaL_error(L,
-                      "bad sink to '%s' (function, file, descriptor, "
-                      "{path = ...} or nil expected, got %s)",
-                      u->method->label, luaL_typename(L, 2));
+    return luaL_error(L, "bad sink to '%s' (%s or nil expected, got %s)",
+                      u->method->label, pop3_delivery_wanted(&u->delivery),
+                      luaL_typename(L, 2));
   if (pop3_delivery_open(L, u, 3, &failure) != POP3_E_OK)
     pop3_condemn(u, &failure);
   return 0;
@@ -284,8 +278,9 @@ static bool is_settled(const pop3_connection *u) {
   return u->settled == POP3_STEP_DONE || u->settled == POP3_STEP_FAILED;
 }
 
-/* Lines between two looks at the clock, which costs as much as one of them. */
-#define EVENTS_PER_LOOK 256
+/* Lines between two looks at the clock, which costs as much as one of them: a
+ * power of two. */
+#define EVENTS_PER_LOOK 64
 
 /*
  * A table of this many lines is a large message's. All that is allocated for it
@@ -337,7 +332,7 @@ static bool may_watch(lua_State *L) {
 static int turn_wait(lua_State *L, pop3_connection *u,
                      const pop3_interest *interests, size_t count,
                      double deadline) {
-  u->yield_at = 0;
+  pop3_share_end(&u->share);
   if (!may_watch(L)) {
     double soon = pop3_now() + LOOKS_AGAIN;
     if (soon < deadline) deadline = soon;
@@ -358,7 +353,7 @@ static int turn_wait(lua_State *L, pop3_connection *u,
  * then how far it is. 0: go on. [-0, +n, m] */
 static int wait(lua_State *L, pop3_connection *u,
                 const pop3_interest *interests, size_t count, double deadline) {
-  if (u->waits_outside) {
+  if (pop3_share_waits_outside(&u->share)) {
     double now = pop3_now();
     if (now >= u->look_at) return turn_again(L, u, now);
     return turn_wait(L, u, interests, count, deadline);
@@ -401,37 +396,28 @@ static int step(lua_State *L, pop3_connection *u, double now) {
   if (count > 0) return count;
   if (blocked.fd >= 0) return wait_for_sink(L, u, &blocked, now);
   u->stepped = L;
-  u->settled = pop3_conn_step(u->conn, now, u->allowance);
+  u->settled = pop3_conn_step(u->conn, now, pop3_share_left(&u->share));
   u->stepped = NULL;
-  size_t taken = pop3_conn_taken(u->conn);
-  u->allowance -= taken < u->allowance ? taken : u->allowance;
+  pop3_share_spend(&u->share, pop3_conn_taken(u->conn));
   if (u->settled == POP3_STEP_EVENT) return pop3_take_event(L, u);
   if (u->settled != POP3_STEP_WAIT) return 0;
   count = pop3_flush_lines(L, u); /* before anybody waits for more */
   return count > 0 ? count : wait_for_server(L, u);
 }
 
-/* A host that waits has others to serve; the share begins when it had its
- * turn. A blocking one has not. */
-static void begin_share(pop3_connection *u, double now) {
-  if (u->yield_at > 0) return;
-  u->yield_at = u->waits_outside ? now + SHARE_SECONDS : HUGE_VAL;
-  u->allowance = SHARE_OCTETS;
-}
-
-/* Is it the others' turn? */
-static bool is_shared(pop3_connection *u, double now) {
-  if (u->waits_outside) return now >= u->yield_at || u->allowance == 0;
-  u->allowance = SHARE_OCTETS;
-  return false;
+/* Have the others their turn now? What is here is looked at before octets
+ * count. */
+static bool is_theirs(const pop3_connection *u, double now) {
+  if (pop3_share_is_over(&u->share, now)) return true;
+  return u->settled == POP3_STEP_AGAIN && pop3_share_is_spent(&u->share);
 }
 
 /* Advance until there are words for the face. [-0, +n, m] */
 static int advance(lua_State *L, pop3_connection *u) {
   double now = pop3_now();
   int lines = u->lines;
-  begin_share(u, now);
-  if (is_shared(u, now)) return turn_wait(L, u, NULL, 0, now);
+  pop3_share_begin(&u->share, now);
+  if (pop3_share_is_over(&u->share, now)) return turn_wait(L, u, NULL, 0, now);
   for (unsigned events = 1;; events++) {
     int count = step(L, u, now);
     if (u->trace.size > 0 && count == 0) return turn_trace(L, u);
@@ -442,7 +428,7 @@ static int advance(lua_State *L, pop3_connection *u) {
     now = pop3_now();
     if (now >= u->look_at || grows_large(u, lines))
       return turn_again(L, u, now);
-    if (is_shared(u, now)) return turn_wait(L, u, NULL, 0, now);
+    if (is_theirs(u, now)) return turn_wait(L, u, NULL, 0, now);
   }
 }
 

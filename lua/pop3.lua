@@ -20,6 +20,7 @@ local call = require "pop3.call"
 local retrieve = require "pop3.retrieve"
 local messages = require "pop3.messages"
 local hosts = require "pop3.host"
+local start = require "pop3.task"
 
 local VERSION = "poplib 0.1.0"
 
@@ -34,7 +35,8 @@ local methods = core.methods
 -- csrc/lua_operation.c is all that a new one needs.
 for _, name in ipairs(core.operations) do
   methods[name] = function(self, ...)
-    return call.settle(self, core.begin(self, name, ...))
+    return call.settle(self, call.refusal(self)
+      or core.begin(self, name, ...))
   end
 end
 
@@ -57,7 +59,8 @@ end
 -- @param password string, function called once, or `pop3.secret`
 -- @treturn string the status line
 function methods:pass_(password)
-  return call.settle(self, core.begin(self, "pass_", reveal(password)))
+  return call.settle(self, call.refusal(self)
+    or core.begin(self, "pass_", reveal(password)))
 end
 
 --- Log in by the digest of the greeting's timestamp and a shared secret.
@@ -65,7 +68,8 @@ end
 -- @param secret string, function called once, or `pop3.secret`
 -- @treturn string the status line
 function methods:apop(user, secret)
-  return call.settle(self, core.begin(self, "apop", user, reveal(secret)))
+  return call.settle(self, call.refusal(self)
+    or core.begin(self, "apop", user, reveal(secret)))
 end
 
 --- Log in the best way there is (today: `USER` and `PASS`). Refuses to send
@@ -79,8 +83,8 @@ end
 -- @treturn ?table what came of it: `stat` (`count`, `octets`), `listing`,
 -- `quit` (the status line), and `errors`, by the same names
 function methods:login(user, password, options)
-  return call.settle(self, core.begin(self, "login", user, reveal(password),
-    options))
+  return call.settle(self, call.refusal(self)
+    or core.begin(self, "login", user, reveal(password), options))
 end
 
 --- The messages, one after the other; see docs/retrieving.md.
@@ -95,7 +99,8 @@ methods.messages = messages
 -- constructor's options
 -- @treturn string the status line of STLS
 function methods:stls(context)
-  return call.settle(self, core.begin(self, "stls", context))
+  return call.settle(self, call.refusal(self)
+    or core.begin(self, "stls", context))
 end
 
 --- The server's greeting, `+OK` included, without its line end.
@@ -202,6 +207,7 @@ local function module(safe)
 
   local function opened(conn, err)
     if conn == nil then return call.fail(safe, err) end
+    hosts.adopt(conn)
     return call.settle(conn)
   end
 
@@ -259,6 +265,14 @@ local function module(safe)
   function M.listing(list_lines, uidl_lines)
     return (core.listing(list_lines, uidl_lines)) -- errors name our caller
   end
+
+  --- Run a function some octets at a time, in a host that must not wait; see
+  -- docs/frames.md.
+  -- @function M.start
+  -- @tparam function fn plain sequential code
+  -- @param ... its arguments
+  -- @treturn pop3.task with the methods `step` and `cancel`
+  M.start = start
 
   --- The default of `timeout` for connections made from now on.
   -- @tparam ?number seconds nil: none

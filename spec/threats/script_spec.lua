@@ -42,10 +42,7 @@ local CLOSING = [[
     return count
   end
 
-  collectgarbage("setpause", 100)
-  collectgarbage("setstepmul", 1000)
-  -- A round for each allocation: 5.4 paces itself by what it did before.
-  if _VERSION == "Lua 5.4" then collectgarbage("incremental", 100, 1000) end
+  require("spec.support.lua").collect_eagerly()
   local seen, n = {}, 1
   while n <= 2000 do
     seen[tostring(call(n))] = true
