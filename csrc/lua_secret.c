@@ -229,10 +229,11 @@ pop3_error pop3_secret_read(lua_State *L, int index,
 static source check_key(lua_State *L, int index) {
   if (lua_type(L, index) == LUA_TSTRING) {
     const char *key = lua_tostring(L, index);
+    bool whole = strlen(key) == compat_rawlen(L, index);
     for (int i = 0; i < SOURCE_COUNT; i++)
-      if (strcmp(key, source_keys[i]) == 0) return (source)i;
+      if (whole && strcmp(key, source_keys[i]) == 0) return (source)i;
     pop3_argument_error(L, "secret", 1,
-                        "unknown key '%s', " EXPECTED " expected", key);
+                        "unknown key '%.32s', " EXPECTED " expected", key);
   }
   pop3_argument_error(L, "secret", 1, "a %s as key, " EXPECTED " expected",
                       luaL_typename(L, index));
@@ -258,8 +259,8 @@ static void make_text(lua_State *L, source from) {
     pop3_argument_error(L, "secret", 1, "%s is not a string (got %s)",
                         source_keys[from], luaL_typename(L, -1));
   const char *text = lua_tolstring(L, -1, &size);
-  if (size == 0 || strlen(text) != size)
-    pop3_argument_error(L, "secret", 1, "%s is empty or holds a NUL",
+  if (size == 0 || size > POP3_MOST_OPTION || strlen(text) != size)
+    pop3_argument_error(L, "secret", 1, "%s is empty, too long or holds a NUL",
                         source_keys[from]);
   secret *s = lua_newuserdata(L, sizeof *s + size + 1);
   s->source = from;
