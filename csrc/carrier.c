@@ -47,7 +47,7 @@ void pop3_carrier_sent(pop3_conn *c, size_t size) {
 
 void pop3_carrier_received(pop3_conn *c, const char *octets, size_t size) {
   if (c->phase == PHASE_CLOSED) return;
-  c->looking = false;
+  c->looking = c->deaf != 0; /* until nothing is left */
   c->stream.incoming.data = octets;
   c->stream.incoming.size = size;
 }
@@ -127,6 +127,7 @@ static void sending_failed(pop3_conn *c, const char *reason,
   if (is_timeout(reason)) return;
   bool closed = strcmp(reason, "closed") == 0;
   c->deaf = closed ? EPIPE : system_error(c, reason);
+  c->looking = true; /* it may have said why */
 }
 
 static void receiving_failed(pop3_conn *c, const char *reason,

@@ -3,7 +3,8 @@
  *
  * A row is (identifier, kind, name, protocol, text):
  *   kind      what the caller can do about it: proto, auth, closed, limit,
- *             tls, timeout, io, resolve, state, argument, memory.
+ *             tls, timeout, io, resolve, policy, state, aborted, argument,
+ *             memory.
  *   name      the error's own name inside its kind, lower case.
  *   protocol  1 where Python's poplib raises error_proto.
  *   text      what is said when the place that failed has nothing more exact
@@ -61,6 +62,9 @@
   X(NOT_FOUND, "resolve", "not_found", 0, "host name not found")             \
   X(TRY_AGAIN, "resolve", "again", 0, "name resolution failed for now")      \
   X(RESOLVE, "resolve", "failed", 0, "name resolution failed")               \
+  /* the host's policy */                                                    \
+  X(RESTRICTED, "policy", "restricted", 0,                                   \
+    "the host's policy does not allow it")                                   \
   /* use */                                                                  \
   X(CLOSED, "state", "closed", 0, "the connection is closed")                \
   X(BUSY, "state", "busy", 0, "another call is still running")               \

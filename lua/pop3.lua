@@ -20,6 +20,7 @@ local call = require "pop3.call"
 local retrieve = require "pop3.retrieve"
 local messages = require "pop3.messages"
 local hosts = require "pop3.host"
+local start = require "pop3.task"
 
 local VERSION = "poplib 0.1.0"
 
@@ -41,9 +42,8 @@ end
 
 for name, method in pairs(retrieve) do methods[name] = method end
 
--- Options are read from a copy, which no finaliser can change meanwhile.
+-- A table of our own, in which the face may change something.
 local function copy(options)
-  if type(options) ~= "table" then return options end
   local own = {}
   for key, value in pairs(options) do own[key] = value end
   return own
@@ -100,7 +100,7 @@ methods.messages = messages
 -- @treturn string the status line of STLS
 function methods:stls(context)
   return call.settle(self, call.refusal(self)
-    or core.begin(self, "stls", copy(context)))
+    or core.begin(self, "stls", context))
 end
 
 --- The server's greeting, `+OK` included, without its line end.
@@ -110,11 +110,14 @@ function methods:getwelcome() return core.welcome(self) end
 -- Secrets are replaced, control characters escaped.
 -- @tparam number level
 -- @tparam[opt] function sink is given each text; default: stderr
-function methods:set_debuglevel(level, sink) core.trace(self, level, sink) end
+function methods:set_debuglevel(level, sink)
+  local err = core.trace(self, level, sink)
+  if err ~= nil then return call.fail(core.is_safe(self), err) end
+end
 
---- What the connection is: `host`, `port`, `address` (the peer's), `fd`,
--- `secure`, `closed`, `tls` (`version`, `cipher`, `group`, `alpn`,
--- `verified`, `resumed`).
+--- What the connection is: `host`, `port`, `address` (the peer's), `fd` (nil
+-- where `restrict` refuses it), `secure`, `closed`, `tls` (`version`, `cipher`,
+-- `group`, `alpn`, `verified`, `resumed`).
 -- @treturn table
 function methods:info() return core.info(self) end
 
@@ -204,6 +207,7 @@ local function module(safe)
 
   local function opened(conn, err)
     if conn == nil then return call.fail(safe, err) end
+    hosts.adopt(conn)
     return call.settle(conn)
   end
 
@@ -238,7 +242,7 @@ local function module(safe)
   -- @tparam[opt] table options TLS options, see docs/options.md
   -- @return a context for `context =` and `stls(context)`
   function M.context(options)
-    local context, err = core.context(copy(options))
+    local context, err = core.context(options)
     if context == nil then return call.fail(safe, err) end
     return context
   end
@@ -247,7 +251,9 @@ local function module(safe)
   -- @tparam table source one of `fd`, `path`, `command` and `env`
   -- @return a userdata, for wherever a password is expected
   function M.secret(source)
-    return (core.secret(source)) -- no tail call: errors name our caller
+    local secret, err = core.secret(source)
+    if secret == nil then return call.fail(safe, err) end
+    return secret
   end
 
   --- What `list()` and `uidl()` said, as one compact object: `#l`, `l[i]`,
@@ -257,8 +263,16 @@ local function module(safe)
   -- @tparam[opt] table uidl_lines the lines of `uidl()`
   -- @return a listing
   function M.listing(list_lines, uidl_lines)
-    return (core.listing(list_lines, uidl_lines)) -- no tail call, as above
+    return (core.listing(list_lines, uidl_lines)) -- errors name our caller
   end
+
+  --- Run a function some octets at a time, in a host that must not wait; see
+  -- docs/frames.md.
+  -- @function M.start
+  -- @tparam function fn plain sequential code
+  -- @param ... its arguments
+  -- @treturn pop3.task with the methods `step` and `cancel`
+  M.start = start
 
   --- The default of `timeout` for connections made from now on.
   -- @tparam ?number seconds nil: none
@@ -269,6 +283,17 @@ local function module(safe)
 
   --- @treturn ?number seconds
   function M.getdefaulttimeout() return default_timeout end
+
+  --- Restrict, once and for all, what code in this Lua state may do with this
+  -- module; see docs/sandbox.md. A second call is refused.
+  -- @tparam table options `servers`, `ports`, `on_address`, `files`, `fds`,
+  -- `debug`, `transport`, `max_octets`, `max_connections`
+  -- @treturn boolean true
+  function M.restrict(options)
+    local err = core.restrict(options)
+    if err ~= nil then return call.fail(safe, err) end
+    return true
+  end
 
   --- The clock that deadlines are of: monotonic, seconds.
   -- @treturn number

@@ -189,6 +189,7 @@ end
 -- @treturn number messages retrieved
 -- @treturn number messages refused
 function methods:retr_many(numbers, receiver, options)
+  core.is_safe(self, "retr_many") -- or no connection at all
   local streams = is_receiver(receiver)
   if not streams and type(receiver) ~= "function" then
     call.bad_argument(2, "retr_many", "function or { sink = function }",
