@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""Run one nginx in the foreground until standard input ends.
+
+    nginx.py FOLDER CONF PORT...
+
+Prints "READY pid" when every port takes connections, or "FAILED". What nginx
+says is in FOLDER/stderr.
+"""
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+START_SECONDS = 20
+
+
+def die_with_parent():
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+def is_listening(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(port))) == 0
+
+
+def wait_until_ready(process, ports):
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        if all(is_listening(port) for port in ports):
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def main():
+    folder, conf, *ports = sys.argv[1:]
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(1))
+    environment = dict(os.environ)
+    environment.pop("LD_PRELOAD", None)  # a sanitizer's, meant for the client
+    environment["PATH"] += ":/usr/sbin"
+    with open(folder + "/stderr", "wb") as errors:
+        process = subprocess.Popen(
+            ["nginx", "-p", folder, "-c", conf], stderr=errors,
+            stdin=subprocess.DEVNULL, env=environment,
+            preexec_fn=die_with_parent)
+        try:
+            ready = wait_until_ready(process, ports)
+            print("READY %d" % process.pid if ready else "FAILED", flush=True)
+            sys.stdin.read()
+        finally:
+            process.terminate()
+            process.wait()
+
+
+if __name__ == "__main__":
+    main()
