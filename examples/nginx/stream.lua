@@ -8,7 +8,6 @@ local OPTIONS = {
   tls = "starttls",                     -- or "implicit", with port 995
   context = require("pop3").context { cafile = os.getenv "POP3_CAFILE" },
 }
-
 local STATUS = { auth = 401, busy = 503, timeout = 504 } -- or 502
 
 local function refuse(status, text)
