@@ -251,6 +251,10 @@ static double operation_deadline(const pop3_conn *c, pop3_error *which) {
   return deadline;
 }
 
+void pop3_conn_set_timeout(pop3_conn *c, double seconds) {
+  c->options.timeout = seconds;
+}
+
 double pop3_conn_last_moment(const pop3_conn *c) {
   double seconds = c->options.total_timeout;
   return seconds > 0 ? c->started + seconds : INFINITY;

@@ -138,6 +138,9 @@ const pop3_failure *pop3_conn_failure(const pop3_conn *conn);
 size_t pop3_conn_interests(const pop3_conn *conn,
                            const pop3_interest **interests);
 
+/* The option `timeout` from now on; 0: none. */
+void pop3_conn_set_timeout(pop3_conn *conn, double seconds);
+
 /* When to step again at the latest, on the clock of `now`; INFINITY: never. */
 double pop3_conn_deadline(const pop3_conn *conn);
 

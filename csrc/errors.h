@@ -66,6 +66,8 @@
   X(BUSY, "state", "busy", 0, "another call is still running")              \
   X(STATE, "state", "order", 0, "not possible in this state")               \
   X(SECURED, "state", "secured", 1, "-ERR TLS session already established") \
+  X(MISPLACED, "state", "misplaced", 0,                                     \
+    "the host does not allow this here")                                    \
   X(ARGUMENT, "argument", "argument", 0, "argument out of range")           \
   X(CONTROL, "argument", "control", 0,                                      \
     "contains CR, LF or NUL, which would end or inject a command")          \

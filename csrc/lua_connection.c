@@ -35,10 +35,15 @@ static pop3_buffers *find_buffers(lua_State *L) {
 
 /* ------------------------------------------------------------ the userdata */
 
+pop3_connection *pop3_connection_test(lua_State *L, int index) {
+  pop3_connection *u = compat_testudata(L, index, CONNECTION_TYPE);
+  return u != NULL && u->conn != NULL ? u : NULL;
+}
+
 pop3_connection *pop3_connection_check(lua_State *L, int index,
                                        const char *method) {
-  pop3_connection *u = compat_testudata(L, index, CONNECTION_TYPE);
-  if (u != NULL && u->conn != NULL) return u;
+  pop3_connection *u = pop3_connection_test(L, index);
+  if (u != NULL) return u;
   luaL_where(L, 2);
   lua_pushfstring(L,
                   "bad self to '%s' (pop3 connection expected, got %s: call "
@@ -122,6 +127,12 @@ static int connection_index(lua_State *L) {
   if (key[0] == 'h') lua_pushstring(L, info.host);
   if (key[0] == 'p') lua_pushinteger(L, (lua_Integer)info.port);
   return 1;
+}
+
+int pop3_lua_set_timeout(lua_State *L) {
+  pop3_connection *u = pop3_connection_check(L, 1, "set_timeout");
+  pop3_conn_set_timeout(u->conn, (double)luaL_checknumber(L, 2));
+  return 0;
 }
 
 int pop3_lua_is_safe(lua_State *L) {
@@ -503,6 +514,7 @@ int pop3_lua_connect(lua_State *L) {
   u->class = strcmp(class, "POP3_SSL") == 0 ? "POP3_SSL" : "POP3";
   take_values(L, u);
   u->carried = conn_options.carried;
+  u->streams_only = is_given(L, "connector");
   u->safe = lua_toboolean(L, AT_SAFE) != 0;
   pop3_error error = POP3_E_OK;
   if (tls_given || needs_context(L, &conn_options))

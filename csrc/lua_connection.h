@@ -50,6 +50,7 @@ typedef struct pop3_connection {
   uint64_t max_octets; /* of a message, unless the call says otherwise */
   bool waits_outside;  /* the host waits, turn does not */
   bool carried;        /* ... and has a stream, no descriptor */
+  bool streams_only;   /* ... nor any other: files would block it */
   bool hung_up;        /* the host was told to close it */
 
   const pop3_method *method; /* the last one begun */
@@ -72,6 +73,9 @@ typedef struct pop3_connection {
   char *secret;          /* of a pop3.secret, until the operation has ended */
   size_t secret_room;
 } pop3_connection;
+
+/* The connection at `index`, or NULL. [-0, +0, -] */
+pop3_connection *pop3_connection_test(lua_State *L, int index);
 
 /* The connection at `index`, or an error that names the method. [-0, +0, v] */
 pop3_connection *pop3_connection_check(lua_State *L, int index,
@@ -107,6 +111,10 @@ int pop3_lua_close(lua_State *L);
 int pop3_lua_describe(lua_State *L); /* info(connection) -> table [-0, +1, v] */
 int pop3_lua_welcome(lua_State *L);  /* welcome(connection) [-0, +1, v] */
 int pop3_lua_is_safe(lua_State *L);  /* safe(connection) [-0, +1, v] */
+
+/* set_timeout(connection, seconds): from now on, as the option `timeout`.
+ * [-0, +0, v] */
+int pop3_lua_set_timeout(lua_State *L);
 
 #pragma GCC visibility pop
 

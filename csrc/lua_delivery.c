@@ -58,6 +58,7 @@ bool pop3_delivery_aim(lua_State *L, pop3_delivery *d, int index, int anchors) {
   }
   bool file = is_descriptor(L, index) || is_path(L, index) ||
               compat_testfile(L, index) != NULL;
+  if (file && d->streams_only) return false;
   if (!file && lua_type(L, index) != LUA_TFUNCTION) return false;
   d->mode = file ? POP3_TO_FILE : POP3_TO_LUA;
   d->aimed = file;
@@ -65,6 +66,11 @@ bool pop3_delivery_aim(lua_State *L, pop3_delivery *d, int index, int anchors) {
   lua_pushvalue(L, index);
   lua_rawseti(L, anchors, POP3_SLOT_SINK);
   return true;
+}
+
+const char *pop3_delivery_wanted(const pop3_delivery *d) {
+  return d->streams_only ? "function (files would block this host)"
+                         : "function, file, descriptor or {path = ...}";
 }
 
 /* What Lua has buffered goes first; then the descriptor is ours. */

@@ -407,10 +407,9 @@ static void take_options(lua_State *L, call *c, int argument) {
 
 /* [-0, +0, v] */
 static void take_sink(lua_State *L, call *c, int argument) {
-  if (pop3_delivery_aim(L, &c->connection->delivery, index_of(argument),
-                        c->anchors))
-    return;
-  wrong_type(L, c, argument, "function, file, descriptor or {path = ...}");
+  pop3_delivery *delivery = &c->connection->delivery;
+  if (pop3_delivery_aim(L, delivery, index_of(argument), c->anchors)) return;
+  wrong_type(L, c, argument, pop3_delivery_wanted(delivery));
 }
 
 /* The face's own business. */
@@ -471,6 +470,7 @@ void pop3_take_arguments(lua_State *L, pop3_connection *u,
   call c = {u, method, request, anchors};
   int argument = 1;
   pop3_delivery_reset(&u->delivery, method->mode, usual_limit(u, method));
+  u->delivery.streams_only = u->streams_only;
   request->operation = method->operation;
   request->command = method->command;
   request->flags = delivery_flags(method);

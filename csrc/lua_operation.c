@@ -162,10 +162,9 @@ int pop3_lua_deliver(lua_State *L) {
   lua_settop(L, 2);
   compat_getuservalue(L, 1);
   if (!pop3_delivery_aim(L, &u->delivery, 2, 3))
-    return luaL_error(L,
-                      "bad sink to '%s' (function, file, descriptor, "
-                      "{path = ...} or nil expected, got %s)",
-                      u->method->label, luaL_typename(L, 2));
+    return luaL_error(L, "bad sink to '%s' (%s or nil expected, got %s)",
+                      u->method->label, pop3_delivery_wanted(&u->delivery),
+                      luaL_typename(L, 2));
   if (pop3_delivery_open(L, u, 3, &failure) != POP3_E_OK)
     pop3_condemn(u, &failure);
   return 0;

@@ -34,7 +34,7 @@ local methods = core.methods
 -- csrc/lua_operation.c is all that a new one needs.
 for _, name in ipairs(core.operations) do
   methods[name] = function(self, ...)
-    return call.settle(self, core.begin(self, name, ...))
+    return call.settle(self, call.refusal(self) or core.begin(self, name, ...))
   end
 end
 
@@ -58,7 +58,7 @@ end
 -- @param password string, function called once, or `pop3.secret`
 -- @treturn string the status line
 function methods:pass_(password)
-  return call.settle(self, core.begin(self, "pass_", reveal(password)))
+  return call.settle(self, call.refusal(self) or core.begin(self, "pass_", reveal(password)))
 end
 
 --- Log in by the digest of the greeting's timestamp and a shared secret.
@@ -66,7 +66,7 @@ end
 -- @param secret string, function called once, or `pop3.secret`
 -- @treturn string the status line
 function methods:apop(user, secret)
-  return call.settle(self, core.begin(self, "apop", user, reveal(secret)))
+  return call.settle(self, call.refusal(self) or core.begin(self, "apop", user, reveal(secret)))
 end
 
 --- Log in the best way there is (today: `USER` and `PASS`). Refuses to send
@@ -80,7 +80,7 @@ end
 -- @treturn ?table what came of it: `stat` (`count`, `octets`), `listing`,
 -- `quit` (the status line), and `errors`, by the same names
 function methods:login(user, password, options)
-  return call.settle(self, core.begin(self, "login", user, reveal(password),
+  return call.settle(self, call.refusal(self) or core.begin(self, "login", user, reveal(password),
     options))
 end
 
@@ -96,7 +96,7 @@ methods.messages = messages
 -- constructor's options
 -- @treturn string the status line of STLS
 function methods:stls(context)
-  return call.settle(self, core.begin(self, "stls", copy(context)))
+  return call.settle(self, call.refusal(self) or core.begin(self, "stls", copy(context)))
 end
 
 --- The server's greeting, `+OK` included, without its line end.

@@ -82,6 +82,10 @@ function Message:save(path)
     call.bad_argument(1, "save", "path", path)
   end
   local messages = self.messages
+  if not core.takes_files(messages.conn) then
+    error("bad call to 'save' (files would block this host: use retr_to and "
+      .. "a function)", 2)
+  end
   if self.got.text == nil and messages:is_large(self) then
     return messages.conn:retr_to(self.number, { path = path })
   end
