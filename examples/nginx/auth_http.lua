@@ -42,7 +42,7 @@ local function problem(user, password)
   -- the one that we let in with [IN-USE].
   c:quit()
   if ok then return end
-  ngx.log(ngx.WARN, "POP3: ", message)
+  ngx.log(ngx.ERR, "POP3: ", message)
   return err.kind == "auth" and message:gsub("^%-ERR ", "") or UNAVAILABLE
 end
 

@@ -21,7 +21,7 @@ end
 
 local function fail(c, message, err)
   c:close()
-  ngx.log(ngx.WARN, "POP3: ", message)  -- where a stranger does not read it
+  ngx.log(ngx.ERR, "POP3: ", message)  -- where a stranger does not read it
   local kind = err.code == "IN-USE" and "busy" or err.kind
   refuse(STATUS[kind] or 502, "the mailbox server says no: " .. kind)
 end

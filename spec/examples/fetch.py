@@ -44,9 +44,10 @@ def ask(request):
 
 
 def main():
+    sys.stdout.reconfigure(encoding="latin-1")
     requests = json.load(sys.stdin)
     with ThreadPoolExecutor(len(requests)) as pool:
-        print(json.dumps(list(pool.map(ask, requests))))
+        print(json.dumps(list(pool.map(ask, requests)), ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ def log_in(peer, logins, answers):
 
 
 def main():
+    sys.stdout.reconfigure(encoding="latin-1")
     logins = json.load(sys.stdin)
     peer = poplib.POP3("127.0.0.1", int(sys.argv[1]), timeout=30)
     result = {"answers": []}
@@ -36,7 +37,7 @@ def main():
             peer.capa()
     except (poplib.error_proto, OSError) as end:
         result["end"] = str(end)
-    print(json.dumps(result))
+    print(json.dumps(result, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ local function copy(folder, name, changes)
   end
   files.write(folder .. "/" .. name .. ".conf", conf)
   files.write(folder .. "/" .. name .. ".lua", program)
-  return ports
+  return ports, conf:match("worker_processes (%d+)") or 1
 end
 
 local function words(env)
@@ -82,9 +82,9 @@ end
 function nginx.start(name, env, changes)
   local folder = files.make_folder()
   os.execute("chmod 755 " .. quote(folder)) -- the workers are somebody else
-  local ports = copy(folder, name, changes)
-  local command = ("%s %s %s %s %s.conf"):format(words(env), quote(python),
-    quote(root .. "spec/examples/nginx.py"), quote(folder), name)
+  local ports, workers = copy(folder, name, changes)
+  local command = ("%s %s %s %s %s.conf %s"):format(words(env), quote(python),
+    quote(root .. "spec/examples/nginx.py"), quote(folder), name, workers)
   for _, port in pairs(ports) do command = command .. " " .. port end
   -- Both directions: what it says, and an input that ends when we do.
   local fifo = folder .. "/said"

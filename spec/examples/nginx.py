@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Run one nginx in the foreground until standard input ends.
 
-    nginx.py FOLDER CONF PORT...
+    nginx.py FOLDER CONF WORKERS PORT...
 
-Prints "READY pid" when every port takes connections, or "FAILED". What nginx
+Prints "READY pid" when it has its workers and every port takes connections, or
+"FAILED". What nginx
 says is in FOLDER/stderr.
 """
 import ctypes
@@ -27,17 +28,23 @@ def is_listening(port):
         return probe.connect_ex(("127.0.0.1", int(port))) == 0
 
 
-def wait_until_ready(process, ports):
+def count_workers(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as children:
+        return len(children.read().split())
+
+
+def wait_until_ready(process, workers, ports):
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        if all(is_listening(port) for port in ports):
+        if count_workers(process.pid) >= workers and \
+                all(map(is_listening, ports)):
             return True
         time.sleep(0.01)
     return False
 
 
 def main():
-    folder, conf, *ports = sys.argv[1:]
+    folder, conf, workers, *ports = sys.argv[1:]
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(1))
     environment = dict(os.environ)
@@ -49,7 +56,7 @@ def main():
             stdin=subprocess.DEVNULL, env=environment,
             preexec_fn=die_with_parent)
         try:
-            ready = wait_until_ready(process, ports)
+            ready = wait_until_ready(process, int(workers), ports)
             print("READY %d" % process.pid if ready else "FAILED", flush=True)
             sys.stdin.read()
         finally:
