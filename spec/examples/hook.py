@@ -7,7 +7,7 @@ The n-th mail that it gets to know, by X-UID, is answered by the n-th word: a
 list as "500,close,200", one for each POST of it, the last one for all others;
 "close" hangs up instead. Prints "PORT n", and for each POST a line of JSON:
 uid, status, body (Latin-1), whether it was complete, other headers. Ends when
-its reader does, or after a minute.
+its reader does, or after a while.
 """
 import json
 import os
@@ -18,7 +18,7 @@ import threading
 from http.server import BaseHTTPRequestHandler
 
 
-DEADLINE_MS = 60000
+DEADLINE_MS = 20000
 
 
 class Handler(BaseHTTPRequestHandler):
