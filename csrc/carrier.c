@@ -47,7 +47,7 @@ void pop3_carrier_sent(pop3_conn *c, size_t size) {
 
 void pop3_carrier_received(pop3_conn *c, const char *octets, size_t size) {
   if (c->phase == PHASE_CLOSED) return;
-  c->looking = false;
+  c->looking = c->deaf != 0; /* until nothing is left */
   c->stream.incoming.data = octets;
   c->stream.incoming.size = size;
 }
@@ -75,9 +75,9 @@ typedef struct word {
 } word;
 
 static const word words[] = {
-    {"timeout", POP3_E_CONNECT},         {"not_found", POP3_E_NOT_FOUND},
-    {"again", POP3_E_TRY_AGAIN},         {"certificate", POP3_E_CERTIFICATE},
-    {"hostname", POP3_E_HOSTNAME},       {"misplaced", POP3_E_MISPLACED},
+    {"timeout", POP3_E_CONNECT},   {"not_found", POP3_E_NOT_FOUND},
+    {"again", POP3_E_TRY_AGAIN},   {"certificate", POP3_E_CERTIFICATE},
+    {"hostname", POP3_E_HOSTNAME}, {"misplaced", POP3_E_MISPLACED},
 };
 
 static const word *find_word(const char *reason) {
@@ -91,20 +91,16 @@ static const word *find_word(const char *reason) {
 static void fail_by_word(pop3_conn *c, const word *w, const char *detail) {
   pop3_failure failure = {0};
   const char *text = detail != NULL ? detail : pop3_error_text(w->error);
-  if (w->error == POP3_E_CONNECT)
-    pop3_fail(&failure, w->error, NULL);
-  else
-    pop3_fail(&failure, w->error, "%s: %s", c->host, text);
+  if (w->error == POP3_E_CONNECT) pop3_fail(&failure, w->error, NULL);
+  else pop3_fail(&failure, w->error, "%s: %s", c->host, text);
   pop3_conn_abort(c, &failure);
 }
 
 static void connecting_failed(pop3_conn *c, const char *reason,
                               const char *detail) {
   const word *w = find_word(reason);
-  if (w != NULL)
-    fail_by_word(c, w, detail);
-  else
-    pop3_conn_fail_system(c, system_error(c, reason));
+  if (w != NULL) fail_by_word(c, w, detail);
+  else pop3_conn_fail_system(c, system_error(c, reason));
 }
 
 static void securing_failed(pop3_conn *c, const char *reason,
@@ -131,6 +127,7 @@ static void sending_failed(pop3_conn *c, const char *reason,
   if (is_timeout(reason)) return;
   bool closed = strcmp(reason, "closed") == 0;
   c->deaf = closed ? EPIPE : system_error(c, reason);
+  c->looking = true; /* it may have said why */
 }
 
 static void receiving_failed(pop3_conn *c, const char *reason,
@@ -156,8 +153,7 @@ static const failing failings[] = {
     [POP3_CARRY_LOOK] = receiving_failed,
 };
 
-void pop3_carrier_failed(pop3_conn *c, const char *reason,
-                         const char *detail) {
+void pop3_carrier_failed(pop3_conn *c, const char *reason, const char *detail) {
   if (c->phase == PHASE_CLOSED) return;
   failings[pop3_carrier_wants(c)](c, reason, detail);
 }

@@ -396,19 +396,40 @@ void pop3_conn_connected(pop3_conn *c, bool loopback) {
   if (c->options.tls == POP3_TLS_IMPLICIT) c->client.handshake = true;
 }
 
+/* The reason is told if it stays the only one: `system` is why an address that
+ * was tried did not answer. */
+static bool may_connect(pop3_conn *c, const struct addrinfo *address,
+                        int system) {
+  pop3_failure failure = {0};
+  pop3_admit *admit = c->options.admit;
+  if (admit == NULL || admit(c->options.admit_state, c->host, address->ai_addr,
+                             c->port, &failure) == POP3_E_OK)
+    return true;
+  if (system == 0) c->failure = failure;
+  return false;
+}
+
+/* No address is left. */
+static pop3_step unconnected(pop3_conn *c, int system) {
+  if (system != 0) return fail_system(c, system);
+  pop3_session_poison(c->client.session, c->failure.error);
+  return failed(c);
+}
+
 /* Try addresses until one is under way or connected. */
 static pop3_step connect_next(pop3_conn *c) {
   int system = c->failure.system;
   while (c->next != NULL) {
     const struct addrinfo *address = c->next;
     c->next = address->ai_next;
+    if (!may_connect(c, address, system)) continue;
     c->attempt = attempt_deadline(c);
     pop3_error error = pop3_socket_connect(address, &c->stream.fd, &system);
     if (error != POP3_E_OK && error != POP3_E_AGAIN) continue;
     c->phase = PHASE_CONNECTING;
     return STEP_ON; /* to a peer on this host it is done already */
   }
-  return fail_system(c, system);
+  return unconnected(c, system);
 }
 
 static pop3_step resolve(pop3_conn *c) {
@@ -465,16 +486,11 @@ static pop3_step start_filter(pop3_conn *c) {
   return STEP_ON;
 }
 
-/* What came in clear behind STLS's reply must not be read as a reply later. */
-static pop3_step hand_over(pop3_conn *c) {
-  if (c->stream.incoming.size > 0) return fail(c, POP3_E_INJECTION);
-  c->phase = PHASE_HANDSHAKE;
-  return STEP_ON;
-}
-
 static pop3_step start_handshake(pop3_conn *c) {
   c->client.handshake = false;
-  return c->options.tls_by_host ? hand_over(c) : start_filter(c);
+  if (!c->options.tls_by_host) return start_filter(c);
+  c->phase = PHASE_HANDSHAKE;
+  return STEP_ON;
 }
 
 void pop3_conn_secured(pop3_conn *c) {
@@ -482,6 +498,7 @@ void pop3_conn_secured(pop3_conn *c) {
   c->phase = PHASE_OPEN;
 }
 
+/* AGAIN after each record: the caller may have no time for another one. */
 static pop3_step shake_hands(pop3_conn *c) {
   if (c->stream.tls == NULL) return wait_for(c, -1, false, false);
   for (;;) {
@@ -497,11 +514,12 @@ static pop3_step shake_hands(pop3_conn *c) {
     if (error == POP3_E_IO) return fail_system(c, system);
     if (verdict == POP3_E_OK && error == POP3_E_OK) {
       pop3_conn_secured(c);
-      return STEP_ON;
+      return POP3_STEP_AGAIN;
     }
     bool stuck = error == POP3_E_AGAIN;
     if (verdict == POP3_E_OK) return wait_for(c, c->stream.fd, false, true);
-    if (c->stream.budget == 0) return POP3_STEP_AGAIN;
+    bool fed = pop3_tls_is_fed(c->stream.tls);
+    if (fed || c->stream.budget == 0) return POP3_STEP_AGAIN;
     error = pop3_stream_feed(&c->stream, &system, &c->failure);
     if (error == POP3_E_AGAIN) return wait_for(c, c->stream.fd, true, stuck);
     if (error != POP3_E_OK) return end_of_stream(c, error, system);
@@ -581,7 +599,8 @@ static pop3_step end_of_reading(pop3_conn *c, pop3_error error, int system) {
 /* Send what may be sent, receive what is there. AGAIN: go on. */
 static pop3_step exchange(pop3_conn *c) {
   int system = 0;
-  if (c->looking) return wait_for(c, c->stream.fd, true, false);
+  if (c->looking && c->stream.incoming.size == 0)
+    return wait_for(c, c->stream.fd, true, false);
   if (pop3_client_push(&c->client, &c->failure) != POP3_E_OK) return failed(c);
   pop3_error writing = transmit(c);
   if (writing != POP3_E_OK && writing != POP3_E_AGAIN)
@@ -652,7 +671,7 @@ pop3_step pop3_conn_step(pop3_conn *c, double now, size_t octets) {
   c->now = c->stream.now = now;
   /* What the caller did with the last event took him as long as he liked. */
   if (c->event.type != POP3_EVENT_NONE) c->stream.active = now;
-  c->budget = c->stream.budget = octets > 0 ? octets : 1;
+  c->budget = c->stream.budget = octets;
   c->event.type = POP3_EVENT_NONE;
   do {
     c->interest_count = 0;

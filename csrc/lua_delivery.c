@@ -11,6 +11,7 @@
 
 #include "lua_connection.h"
 #include "lua_error.h"
+#include "lua_restrict.h"
 
 /* ------------------------------------------------------------ what is asked */
 
@@ -78,16 +79,27 @@ static int descriptor_of_file(FILE *file) {
   return fflush(file) == 0 ? fileno(file) : -1;
 }
 
+/* A Lua file was opened by whoever gave it to the script. */
+static pop3_error permit(lua_State *L, pop3_failure *failure) {
+  if (lua_istable(L, -1))
+    return pop3_permit(L, POP3_RIGHT_FILES, "a path as sink", failure);
+  if (lua_type(L, -1) == LUA_TNUMBER)
+    return pop3_permit(L, POP3_RIGHT_FDS, "a descriptor as sink", failure);
+  return POP3_E_OK;
+}
+
 /* The value "sink" is on the top. [-0, +0, m] */
 static pop3_error open_sink(lua_State *L, pop3_connection *u,
                             pop3_failure *failure) {
   pop3_delivery *d = &u->delivery;
-  bool threaded = u->waits_outside;
+  bool threaded = pop3_share_waits_outside(&u->share);
+  pop3_error error = permit(L, failure);
+  if (error != POP3_E_OK) return error;
   if (lua_istable(L, -1)) {
     lua_pushliteral(L, "path");
     lua_rawget(L, -2);
-    pop3_error error = pop3_file_open_path(&u->allocator, lua_tostring(L, -1),
-                                           threaded, &d->file, failure);
+    error = pop3_file_open_path(&u->allocator, lua_tostring(L, -1), threaded,
+                                &d->file, failure);
     lua_pop(L, 1);
     return error;
   }
@@ -161,8 +173,9 @@ int pop3_lua_save(lua_State *L) {
   const char *octets = luaL_checklstring(L, 2, &size);
   pop3_allocator allocator;
   allocator.resize = lua_getallocf(L, &allocator.state);
-  pop3_error error =
-      pop3_file_open_path(&allocator, path, false, &file, &failure);
+  pop3_error error = pop3_permit(L, POP3_RIGHT_FILES, "a path", &failure);
+  if (error == POP3_E_OK)
+    error = pop3_file_open_path(&allocator, path, false, &file, &failure);
   if (error == POP3_E_OK) error = write_whole(file, octets, size, &failure);
   pop3_file_release(file);
   return error == POP3_E_OK ? 0 : pop3_push_error(L, &failure);

@@ -38,7 +38,7 @@ typedef struct pop3_delivery {
   pop3_delivery_mode asked; /* by the method */
   pop3_delivery_mode mode;  /* of the message at hand */
   bool lf;                  /* line ends are LF for the receiver */
-  bool streams_only; /* no files: the host has no way to wait for them */
+  bool streams_only;        /* no files: the host has no way to wait for them */
   bool watched;   /* somebody wants to know what the server announces */
   uint64_t limit; /* octets of a message; 0: none */
   char hash[32];  /* the digest's name, "" for none */

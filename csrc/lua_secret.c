@@ -19,7 +19,9 @@
 #include <lauxlib.h>
 
 #include "lua_compat.h"
+#include "lua_error.h"
 #include "lua_options.h"
+#include "lua_restrict.h"
 
 #define SECRET "pop3.secret"
 
@@ -197,10 +199,9 @@ extern char **environ;
 static int spawn_shell(const char *command, int out, pid_t *child) {
   char shell[] = "/bin/sh";
   char option[] = "-c";
-  char *copy = strdup(command); /* argv's elements are not const */
-  char *arguments[] = {shell, option, copy, NULL};
+  /* argv's elements are not const, for the sake of main; nobody writes. */
+  char *arguments[] = {shell, option, (char *)(size_t)command, NULL};
   posix_spawn_file_actions_t actions;
-  if (!copy) return ENOMEM;
   int error = posix_spawn_file_actions_init(&actions);
   if (!error) {
     error = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
@@ -208,7 +209,6 @@ static int spawn_shell(const char *command, int out, pid_t *child) {
       error = posix_spawn(child, shell, &actions, NULL, arguments, environ);
     (void)posix_spawn_file_actions_destroy(&actions);
   }
-  free(copy);
   return error;
 }
 
@@ -338,7 +338,16 @@ static void make_text(lua_State *L, source from) {
   memcpy(s->text, text, size + 1);
 }
 
+/* Only here: a secret that the host made is the script's to use. */
+static pop3_error permit(lua_State *L, source from, pop3_failure *failure) {
+  pop3_right right = from == SOURCE_FD ? POP3_RIGHT_FDS : POP3_RIGHT_FILES;
+  char what[32];
+  (void)snprintf(what, sizeof what, "a secret's %s", source_keys[from]);
+  return pop3_permit(L, right, what, failure);
+}
+
 int pop3_lua_secret(lua_State *L) {
+  pop3_failure failure;
   if (lua_type(L, 1) != LUA_TTABLE)
     return pop3_argument_error(L, "secret", 1, "table expected, got %s",
                                luaL_typename(L, 1));
@@ -353,6 +362,11 @@ int pop3_lua_secret(lua_State *L) {
     return pop3_argument_error(L, "secret", 1,
                                "exactly " EXPECTED " expected, got %s and %s",
                                lua_tostring(L, 2), lua_tostring(L, 4));
+  }
+  if (permit(L, from, &failure) != POP3_E_OK) {
+    lua_pushnil(L);
+    pop3_push_error(L, &failure);
+    return 2;
   }
   if (from == SOURCE_FD) make_fd(L);
   else make_text(L, from);

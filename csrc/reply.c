@@ -160,9 +160,9 @@ static pop3_error read_status(pop3_session *s, pop3_span *input,
                               pop3_event *event) {
   pop3_span line;
   pop3_error error;
-  if (s->count == 0) return read_uninvited(s, input, event);
-  if (pop3_flight_front(s)->end > s->sent || s->challenged)
-    return POP3_E_UNSOLICITED;
+  bool asked = s->count > 0 && pop3_flight_front(s)->end <= s->sent;
+  if (!asked) return read_uninvited(s, input, event);
+  if (s->challenged) return POP3_E_UNSOLICITED;
   if (pop3_flight_front(s)->reply == POP3_REPLY_SASL && s->line_size < 2) {
     if (begins_challenge(s, input)) {
       s->line_size = 0;

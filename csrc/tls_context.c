@@ -362,20 +362,15 @@ pop3_error pop3_tls_context_new(const pop3_tls_options *options,
 }
 
 pop3_tls_context *pop3_tls_context_retain(pop3_tls_context *context) {
-  int references;
   if (context)
-    (void)CRYPTO_atomic_add(&context->references, 1, &references,
-                            context->lock);
+    (void)__atomic_add_fetch(&context->references, 1, __ATOMIC_RELAXED);
   return context;
 }
 
 void pop3_tls_context_release(pop3_tls_context *context) {
-  int references = 0;
   if (!context) return;
-  if (context->lock)
-    (void)CRYPTO_atomic_add(&context->references, -1, &references,
-                            context->lock);
-  if (references > 0) return;
+  /* What others did with it is done before it is freed. */
+  if (__atomic_sub_fetch(&context->references, 1, __ATOMIC_ACQ_REL) > 0) return;
   pop3_tls_free_sessions(context);
   SSL_CTX_free(context->ssl);
   BIO_meth_free(context->input);

@@ -14,7 +14,7 @@
 local pop3 = {}
 
 ---@class pop3.Error
----@field kind "proto"|"auth"|"closed"|"limit"|"tls"|"timeout"|"io"|"resolve"|"state"|"aborted"
+---@field kind "proto"|"auth"|"closed"|"limit"|"tls"|"timeout"|"io"|"resolve"|"policy"|"state"|"aborted"
 ---@field name string
 ---@field class? table pop3.error_proto, or nil
 ---@field code? string response code without brackets, upper case
@@ -96,13 +96,41 @@ function Listing:octets() end
 ---@field max_ahead? integer octets of commands that are not answered yet
 ---@field pipelining? boolean|"auto" default "auto"
 ---@field cache? table<string, string> capabilities, kept for the next connection
----@field loop? {wait: fun(self: any, interests: pop3.Interest[], deadline: number)}
+---@field loop? pop3.LoopName|pop3.Loop|false found by itself by default
 ---@field wait? fun(conn: pop3.Connection, interests: pop3.Interest[], deadline: number)
+
+---@field transport? pop3.Transport
+---@field tls_engine? "openssl"|"transport" default "openssl"
+
+---@alias pop3.LoopName "poll"|"cqueues"|"luv"|"copas"|"luasocket"|"nginx"
+
+---@class pop3.Loop
+---@field wait fun(self: pop3.Loop, interests: pop3.Interest[], deadline: number)
+---@field connect? fun(self: pop3.Loop, host: string, port: integer, seconds: number): pop3.Transport?, string?
+
+---A stream of octets that is not ours. Failures: nil and a reason ("closed",
+---"timeout", or a text), and what was moved all the same.
+---@class pop3.Transport
+---@field send fun(self: pop3.Transport, octets: string, seconds: number): true|integer|nil, string?, integer?
+---@field receive fun(self: pop3.Transport, max: integer, seconds: number): string?, string?, string?
+---@field close fun(self: pop3.Transport)
+---@field secure? fun(self: pop3.Transport, host: string, seconds: number): boolean?, string?
 
 ---@alias pop3.Interest {[1]: integer, [2]: "r"|"w"|"rw"}
 
 ---@alias pop3.Function fun(chunk?: string, message?: string, err?: pop3.Error): any, any
 ---@alias pop3.Sink pop3.Function|file*|integer|{path: string}
+
+---@class pop3.Policy
+---@field servers? string[] names, "*." and a name, addresses, blocks; default: any name
+---@field ports? integer[] default: any
+---@field on_address? fun(host: string, address: string, port: integer): boolean?, string?
+---@field files? boolean default false, as the next three
+---@field fds? boolean
+---@field debug? boolean
+---@field transport? boolean
+---@field max_octets? integer of a message
+---@field max_connections? integer
 
 ---@class pop3.RetrieveOptions
 ---@field top? integer lines of the body: TOP instead of RETR
@@ -202,6 +230,10 @@ function pop3.setdefaulttimeout(seconds) end
 
 ---@return number?
 function pop3.getdefaulttimeout() end
+
+---@param policy pop3.Policy
+---@return true
+function pop3.restrict(policy) end
 
 ---@return number seconds on the clock of deadlines
 function pop3.now() end

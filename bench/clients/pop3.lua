@@ -17,10 +17,15 @@ local function cannot(why)
   os.exit(77)
 end
 
+package.path = arg[0]:gsub("[^/]*$", "?.lua;") .. package.path
+local runs, host = pcall(require("hosts"), options.host)
+if not runs or not host then cannot("there is no " .. options.host) end
+
 local cache = {} -- what the server can: CAPA is asked once a process
 
 local function connect(more)
   local given = { cache = cache, max_octets = 0 } -- 2 GiB are a job, too
+  for name, value in pairs(host.options) do given[name] = value end
   for name, value in pairs(more or {}) do given[name] = value end
   if not options.ca then
     return pop3.POP3("127.0.0.1", number "port", given)
@@ -164,4 +169,6 @@ function verbs.boxes()
 end
 
 if not verbs[verb] then cannot("no " .. verb) end
-print(verbs[verb]())
+local told
+host.run(function() told = verbs[verb]() end)
+print(told)

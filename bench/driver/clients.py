@@ -33,8 +33,8 @@ def ours(lua):
     return Client(
         f"pop3, {lua}", [lua, script("pop3.lua")], ours=True, needs=lua,
         version=(lua, "-v"), environment={
-            "LUA_PATH": os.path.join(ROOT, "lua", "?.lua"),
-            "LUA_CPATH": os.path.join(ROOT, "build", lua, "?.so")})
+            "LUA_PATH": os.path.join(ROOT, "lua", "?.lua") + ";;",
+            "LUA_CPATH": os.path.join(ROOT, "build", lua, "?.so") + ";;"})
 
 
 PYTHON = "/usr/bin/python3"

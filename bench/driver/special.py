@@ -7,7 +7,7 @@ import tempfile
 
 from . import measure
 from .clients import FLOOR
-from .jobs import MIB, Job
+from .jobs import MIB, Job, table
 from .measure import Cannot, Failed
 from .paths import BENCH, CERTIFICATES, ROOT, built
 from .rows import say
@@ -49,6 +49,54 @@ def idle(_quick, clients, _started):
                 stdout=subprocess.PIPE, text=True, check=True)
             rows[client.name] = measure.told(done.stdout)
     return {"title": "what an idle connection holds, KiB each", "idle": rows}
+
+
+# ------------------------------------------------------------- hosts
+
+HOSTS = ["blocking", "poll", "cqueues", "luv", "copas", "luasocket", "task"]
+HOST_JOBS = ["callback", "tls", "small", "small-each", "session"]
+
+
+def host_row(job, facts, clients, scratch):
+    """Hosts that are there, turn by turn; medians of CPU seconds."""
+    runs = {}
+    for turn in range(7):
+        for client in clients:
+            for host in HOSTS:
+                job.options["host"] = host
+                key = client.name, host
+                if turn > 0 and key not in runs:
+                    continue
+                try:
+                    used = measure.run(client, measure.words(
+                        job, facts, scratch))[0]
+                except (Cannot, Failed):
+                    continue
+                if turn > 0 or key not in runs:
+                    runs.setdefault(key, []).append(used["cpu"])
+    return {key: statistics.median(found) for key, found in runs.items()}
+
+
+def hosts(quick, clients, _started):
+    """The same work in every host, beside the blocking one."""
+    clients = [c for c in clients if c.ours]
+    lines = ["| job | " + " | ".join(HOSTS) + " |",
+             "|---|" + "---|" * len(HOSTS)]
+    for name in HOST_JOBS:
+        job = table(quick)[name]
+        with LoadServer(job.server, digest=False) as server, \
+                tempfile.TemporaryDirectory(dir=built("")) as scratch:
+            found = host_row(job, server.facts, clients, scratch)
+        for client in clients:
+            base = found[client.name, "blocking"]
+            cells = [f"{found[client.name, host] / base:.2f}"
+                     if (client.name, host) in found else "–"
+                     for host in HOSTS]
+            lines.append(f"| {name}, {client.name[6:]} | "
+                         + " | ".join(cells) + " |")
+            say(lines[-1])
+    return {"title": "CPU time in each host, × the blocking one",
+            "text": "\n".join(lines)}
 
 
 # ------------------------------------------------------------- linearity
@@ -108,4 +156,4 @@ def linear(quick, clients, started):
     }
 
 
-JOBS = {"linear": linear, "idle": idle, "engine": engine, "filter": filter_alone}
+JOBS = {"linear": linear, "idle": idle, "hosts": hosts, "engine": engine, "filter": filter_alone}

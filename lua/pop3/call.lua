@@ -35,8 +35,9 @@ local function show(_, text, sink)
   io.stderr:write(text)
 end
 
+-- A connection that blocks has no waiter; a task's step lets it give way.
 local function wait(conn, waiter, interests, deadline)
-  waiter(conn, interests, deadline)
+  (waiter or call.give_way)(conn, interests, deadline)
 end
 
 --- What is done for every operation.

@@ -251,6 +251,7 @@ end
 -- keys of a table, or a listing; `order`: "oldest" (the default) or "newest"
 -- first; `ahead`: octets to fetch ahead (1 MiB)
 return function(conn, options)
+  core.is_safe(conn, "messages") -- or no connection at all
   options = options or {}
   if type(options) ~= "table" then
     call.bad_argument(1, "messages", "option table", options)

@@ -137,8 +137,8 @@ local function configure(folder, options)
     locations = table.concat(locations, "\n    "),
   })
   files.write(folder .. "/nginx.conf", (text:gsub("by_lua_file (%a+)%.lua",
-    "by_lua_file " .. folder .. "/%1.lua"):gsub("unix:http",
-    "unix:" .. folder .. "/http")))
+    "by_lua_file " .. folder .. "/%1.lua"):gsub("unix:(%a+)%.sock",
+    "unix:" .. folder .. "/%1.sock")))
 end
 
 -- ------------------------------------------------------------ the process
