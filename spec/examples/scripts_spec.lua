@@ -198,3 +198,98 @@ describe("examples/cqueues_poller.lua", function()
     end
   end)
 end)
+
+describe("examples/sandbox.lua", function()
+  if version < 5.2 or has_jit then
+    pending "limits instructions by a coroutine's own hook, which PUC Lua has"
+    return
+  end
+
+  local function run(script, port, changes)
+    local path = files.temporary(script)
+    local env = { POP3_PASSWORD = box.password, POP3_CAFILE = box.ca }
+    for key, value in pairs(changes or {}) do env[key] = value end
+    local result = program.run("sandbox",
+      { path, "127.0.0.1", port or box.plain, "otto" }, env)
+    os.remove(path)
+    return result
+  end
+
+  local function assert_refused(text, script)
+    program.assert_says(run(script), 1, "sandbox: " .. text .. "\n")
+  end
+
+  before_each(function() open "3" end)
+
+  it("runs a script that reads the mailbox", function()
+    local result = run [[
+      local M = mailbox()
+      for _, line in ipairs(select(2, M:list())) do print(line) end
+      M:quit()
+    ]]
+    local expected = ""
+    for number, message in ipairs(box:served()) do
+      expected = expected .. number .. " " .. #message .. "\n"
+    end
+    assert.same({ 0, "", expected },
+      { result.status, result.err, result.out })
+  end)
+
+  it("gives it nothing else", function()
+    assert.equal(("nil\t"):rep(8) .. "nil\n", run([[
+      print(io, os, require, load, debug, coroutine, getmetatable, package, _G)
+    ]]).out)
+    assert_refused("pop3.restrict refuses port 25 (none of its ports)",
+      [[pop3.POP3("127.0.0.1", 25)]])
+    assert_refused("pop3.restrict refuses cafile (files = false)",
+      [[pop3.context { cafile = "/etc/passwd" }]])
+    assert_refused("pop3.restrict refuses a secret's env (files = false)",
+      [[pop3.secret { env = "POP3_PASSWORD" }]])
+    assert_refused("pop3.restrict refuses another restrict (once for each Lua "
+      .. "state)", [[pop3.restrict {}]])
+  end)
+
+  it("changes nothing of the host's", function()
+    local result = run [[
+      for _, t in ipairs { string, table, math, pop3 } do
+        for name in pairs(t) do t[name] = nil end
+      end
+      print(("x"):rep(3), mailbox():stat())
+    ]]
+    assert.equal("", result.err)
+    assert.truthy(result.out:find "^xxx\t3\t%d+\n$", result.out)
+  end)
+
+  it("ends what does not end by itself", function()
+    assert_refused("the script has used up its instructions",
+      "while true do end")
+    assert_refused("the script has used up its instructions", [[
+      local function again() while true do pcall(again) end end
+      again()
+    ]])
+  end)
+
+  it("ends what waits too long", function()
+    mailbox.stop_all()
+    open("1", "--hang", "CONNECT")
+    local result = run("mailbox()", nil)
+    program.assert_says(result, 1, "sandbox: the task was cancelled\n")
+  end)
+
+  it("says what is wrong with a script", function()
+    local result = run "x ="
+    assert.equal(1, result.status)
+    assert.truthy(result.err:find "^sandbox: [^\n]*unexpected symbol[^\n]*\n$",
+      result.err)
+  end)
+
+  it("says that the password is wrong", function()
+    program.assert_says(run("mailbox()", nil, { POP3_PASSWORD = "wrong" }), 1,
+      "sandbox: -ERR [AUTH] wrong user or password\n")
+  end)
+
+  it("says how it is called", function()
+    program.assert_says(program.run("sandbox", { "x" }), 64,
+      "usage: POP3_PASSWORD=... lua sandbox.lua SCRIPT HOST PORT USER\n")
+  end)
+end)
