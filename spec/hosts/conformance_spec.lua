@@ -15,8 +15,8 @@ local fails, good = host.fails, host.good
 
 local unpack = unpack or table.unpack -- luacheck: ignore
 
-local why_not = select(2, host.driver.available())
-if why_not then
+local available, why_not = host.driver.available()
+if not available then
   return it("runs in " .. host.name, function() pending(why_not) end)
 end
 
