@@ -24,7 +24,7 @@ local function print_mailbox()
   local numMessages = #select(2, M:list())
   for i = 1, numMessages do
     for _, line in ipairs(select(2, M:retr(i))) do
-      print(line)
+      io.write(line, "\n")             -- print of PUC 5.1 stops at NUL
     end
   end
   M:quit()

@@ -13,6 +13,10 @@ local version = tonumber(_VERSION:match "%d%.%d")
 
 local box
 
+local function skip(reason)
+  it("runs", function() pending(reason) end)
+end
+
 local function open(...) box = mailbox.start { "--sample", ... } end
 
 -- What a child writes comes as characters, one for each octet.
@@ -84,7 +88,7 @@ end)
 
 describe("examples/transport.lua", function()
   if version < 5.2 and not has_jit then
-    pending "reads lines that hold NUL, which PUC Lua 5.1 cannot"
+    skip "it reads lines that hold NUL, which PUC Lua 5.1 cannot"
     return
   end
 
@@ -130,7 +134,7 @@ end)
 
 describe("examples/cqueues_poller.lua", function()
   if not pcall(require, "cqueues") then
-    pending "needs cqueues (lua-cqueues)"
+    skip "it needs cqueues (lua-cqueues)"
     return
   end
 
@@ -201,7 +205,7 @@ end)
 
 describe("examples/sandbox.lua", function()
   if version < 5.2 or has_jit then
-    pending "limits instructions by a coroutine's own hook, which PUC Lua has"
+    skip "it limits instructions by a coroutine's own hook, which PUC Lua has"
     return
   end
 
@@ -310,7 +314,7 @@ for name, row in pairs {
 } do
   describe("examples/" .. name .. ".lua", function()
     if not pcall(require, row.library) then
-      pending("needs " .. row.library .. ", which this Lua does not have")
+      skip("it needs " .. row.library .. ", which this Lua does not have")
       return
     end
 
