@@ -38,6 +38,8 @@ function Loop.wait(_, interests, deadline)
   end
   list[#list + 1] = math.max(seconds, 0)
   cqueues.poll((table.unpack or unpack)(list)) -- luacheck: ignore
+  -- Nor may it remember ours: when we close it, the whole controller fails.
+  for _, interest in ipairs(interests) do controller:cancel(interest[1]) end
 end
 
 return Loop
