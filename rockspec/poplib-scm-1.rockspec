@@ -55,6 +55,7 @@ build = {
     ["pop3.reader"] = "lua/pop3/reader.lua",
     ["pop3.retrieve"] = "lua/pop3/retrieve.lua",
     ["pop3.safe"] = "lua/pop3/safe.lua",
+    ["pop3.task"] = "lua/pop3/task.lua",
     ["pop3.url"] = "lua/pop3/url.lua",
     ["resty.pop3"] = "lua/resty/pop3.lua",
     ["pop3.core"] = {
@@ -93,6 +94,7 @@ build = {
         "csrc/lua_result.c",
         "csrc/lua_secret.c",
         "csrc/lua_session.c",
+        "csrc/lua_share.c",
         "csrc/lua_trace.c",
         "csrc/memory.c",
         "csrc/octets.c",
