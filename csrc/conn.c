@@ -247,6 +247,10 @@ static double operation_deadline(const pop3_conn *c, pop3_error *which) {
   return deadline;
 }
 
+void pop3_conn_set_timeout(pop3_conn *c, double seconds) {
+  c->options.timeout = seconds;
+}
+
 double pop3_conn_last_moment(const pop3_conn *c) {
   double seconds = c->options.total_timeout;
   return seconds > 0 ? c->started + seconds : INFINITY;
@@ -388,19 +392,40 @@ void pop3_conn_connected(pop3_conn *c, bool loopback) {
   if (c->options.tls == POP3_TLS_IMPLICIT) c->client.handshake = true;
 }
 
+/* The reason is told if it stays the only one: `system` is why an address that
+ * was tried did not answer. */
+static bool may_connect(pop3_conn *c, const struct addrinfo *address,
+                        int system) {
+  pop3_failure failure = {0};
+  pop3_admit *admit = c->options.admit;
+  if (admit == NULL || admit(c->options.admit_state, c->host, address->ai_addr,
+                             c->port, &failure) == POP3_E_OK)
+    return true;
+  if (system == 0) c->failure = failure;
+  return false;
+}
+
+/* No address is left. */
+static pop3_step unconnected(pop3_conn *c, int system) {
+  if (system != 0) return fail_system(c, system);
+  pop3_session_poison(c->client.session, c->failure.error);
+  return failed(c);
+}
+
 /* Try addresses until one is under way or connected. */
 static pop3_step connect_next(pop3_conn *c) {
   int system = c->failure.system;
   while (c->next != NULL) {
     const struct addrinfo *address = c->next;
     c->next = address->ai_next;
+    if (!may_connect(c, address, system)) continue;
     c->attempt = attempt_deadline(c);
     pop3_error error = pop3_socket_connect(address, &c->stream.fd, &system);
     if (error != POP3_E_OK && error != POP3_E_AGAIN) continue;
     c->phase = PHASE_CONNECTING;
     return STEP_ON; /* to a peer on this host it is done already */
   }
-  return fail_system(c, system);
+  return unconnected(c, system);
 }
 
 static pop3_step resolve(pop3_conn *c) {
@@ -469,6 +494,7 @@ void pop3_conn_secured(pop3_conn *c) {
   c->phase = PHASE_OPEN;
 }
 
+/* AGAIN after each record: the caller may have no time for another one. */
 static pop3_step shake_hands(pop3_conn *c) {
   if (c->stream.tls == NULL) return wait_for(c, -1, false, false);
   for (;;) {
@@ -484,11 +510,12 @@ static pop3_step shake_hands(pop3_conn *c) {
     if (error == POP3_E_IO) return fail_system(c, system);
     if (verdict == POP3_E_OK && error == POP3_E_OK) {
       pop3_conn_secured(c);
-      return STEP_ON;
+      return POP3_STEP_AGAIN;
     }
     bool stuck = error == POP3_E_AGAIN;
     if (verdict == POP3_E_OK) return wait_for(c, c->stream.fd, false, true);
-    if (c->stream.budget == 0) return POP3_STEP_AGAIN;
+    bool fed = pop3_tls_is_fed(c->stream.tls);
+    if (fed || c->stream.budget == 0) return POP3_STEP_AGAIN;
     error = pop3_stream_feed(&c->stream, &system, &c->failure);
     if (error == POP3_E_AGAIN) return wait_for(c, c->stream.fd, true, stuck);
     if (error != POP3_E_OK) return end_of_stream(c, error, system);
@@ -640,7 +667,7 @@ pop3_step pop3_conn_step(pop3_conn *c, double now, size_t octets) {
   c->now = c->stream.now = now;
   /* What the caller did with the last event took him as long as he liked. */
   if (c->event.type != POP3_EVENT_NONE) c->stream.active = now;
-  c->budget = c->stream.budget = octets > 0 ? octets : 1;
+  c->budget = c->stream.budget = octets;
   c->event.type = POP3_EVENT_NONE;
   do {
     c->interest_count = 0;

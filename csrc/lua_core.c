@@ -11,8 +11,10 @@
 #include "lua_listing.h"
 #include "lua_method.h"
 #include "lua_operation.h"
+#include "lua_restrict.h"
 #include "lua_secret.h"
 #include "lua_session.h"
+#include "lua_share.h"
 #include "pop3_lua.h"
 
 /* escape(text) -> text fit for a terminal [-0, +1, v] */
@@ -41,7 +43,13 @@ static const luaL_Reg functions[] = {
     {"secured", pop3_lua_secured},
     {"sent", pop3_lua_sent},
     {"received", pop3_lua_received},
+    {"transport", pop3_lua_transport},
+    {"takes_files", pop3_lua_takes_files},
+    {"misplaced", pop3_lua_misplaced},
+    {"set_timeout", pop3_lua_set_timeout},
     {"poll", pop3_lua_poll},
+    {"grant", pop3_lua_grant},
+    {"regrant", pop3_lua_regrant},
     {"now", now},
     {"close", pop3_lua_close},
     {"trace", pop3_lua_trace},
@@ -49,6 +57,8 @@ static const luaL_Reg functions[] = {
     {"session_export", pop3_lua_session_export},
     {"welcome", pop3_lua_welcome},
     {"is_safe", pop3_lua_is_safe},
+    {"restrict", pop3_lua_restrict},
+    {"admit", pop3_lua_admit},
     {"context", pop3_lua_context},
     {"secret", pop3_lua_secret},
     {"listing", pop3_lua_listing},
@@ -66,6 +76,7 @@ static void check_library(lua_State *L) {
 int luaopen_pop3_core(lua_State *L) {
   check_library(L);
   pop3_open_errors(L);
+  pop3_open_restrict(L);
   pop3_open_context(L);
   pop3_open_secret(L);
   pop3_open_listing(L);

@@ -182,6 +182,14 @@ int pop3_push_error(lua_State *L, const pop3_failure *f) {
   return 1;
 }
 
+int pop3_test_error(lua_State *L, int index) {
+  if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return 0;
+  luaL_getmetatable(L, ERROR_TYPE);
+  int same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return same;
+}
+
 /* [-0, +1, m] */
 static int error_to_string(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);

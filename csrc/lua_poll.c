@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "conn.h"
+#include "lua_error.h"
 #include "lua_operation.h"
+#include "lua_restrict.h"
 #include "platform.h"
 
 /* A signal just before poll does not end it: time to look, seconds. */
@@ -42,11 +44,24 @@ static int milliseconds(lua_Number seconds) {
   return (int)(seconds * 1000) + 1; /* never too early */
 }
 
+static void permit(lua_State *L) {
+  pop3_failure failure;
+  if (pop3_permit(L, POP3_RIGHT_FDS, "poll", &failure) == POP3_E_OK) return;
+  pop3_push_error(L, &failure);
+  lua_error(L);
+}
+
+/* More than any process may have: its list is a slip, or an attack. */
+#define MOST_DESCRIPTORS 1048576
+
 int pop3_lua_poll(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   int timeout = milliseconds(luaL_checknumber(L, 2));
+  luaL_argcheck(L, compat_rawlen(L, 1) <= MOST_DESCRIPTORS, 1,
+                "too many of them");
   int count = (int)compat_rawlen(L, 1);
   int ready = 0;
+  if (count > 0) permit(L);
   struct pollfd *fds = lua_newuserdata(L, sizeof *fds * ((size_t)count + 1));
   for (int i = 0; i < count; i++) fds[i] = check_interest(L, i + 1);
   lua_newtable(L);

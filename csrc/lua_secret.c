@@ -12,7 +12,9 @@
 #include <lauxlib.h>
 
 #include "lua_compat.h"
+#include "lua_error.h"
 #include "lua_options.h"
+#include "lua_restrict.h"
 #include "platform.h"
 
 #define SECRET "pop3.secret"
@@ -227,10 +229,11 @@ pop3_error pop3_secret_read(lua_State *L, int index,
 static source check_key(lua_State *L, int index) {
   if (lua_type(L, index) == LUA_TSTRING) {
     const char *key = lua_tostring(L, index);
+    bool whole = strlen(key) == compat_rawlen(L, index);
     for (int i = 0; i < SOURCE_COUNT; i++)
-      if (strcmp(key, source_keys[i]) == 0) return (source)i;
+      if (whole && strcmp(key, source_keys[i]) == 0) return (source)i;
     pop3_argument_error(L, "secret", 1,
-                        "unknown key '%s', " EXPECTED " expected", key);
+                        "unknown key '%.32s', " EXPECTED " expected", key);
   }
   pop3_argument_error(L, "secret", 1, "a %s as key, " EXPECTED " expected",
                       luaL_typename(L, index));
@@ -256,8 +259,8 @@ static void make_text(lua_State *L, source from) {
     pop3_argument_error(L, "secret", 1, "%s is not a string (got %s)",
                         source_keys[from], luaL_typename(L, -1));
   const char *text = lua_tolstring(L, -1, &size);
-  if (size == 0 || strlen(text) != size)
-    pop3_argument_error(L, "secret", 1, "%s is empty or holds a NUL",
+  if (size == 0 || size > POP3_MOST_OPTION || strlen(text) != size)
+    pop3_argument_error(L, "secret", 1, "%s is empty, too long or holds a NUL",
                         source_keys[from]);
   secret *s = lua_newuserdata(L, sizeof *s + size + 1);
   s->source = from;
@@ -266,7 +269,16 @@ static void make_text(lua_State *L, source from) {
   memcpy(s->text, text, size + 1);
 }
 
+/* Only here: a secret that the host made is the script's to use. */
+static pop3_error permit(lua_State *L, source from, pop3_failure *failure) {
+  pop3_right right = from == SOURCE_FD ? POP3_RIGHT_FDS : POP3_RIGHT_FILES;
+  char what[32];
+  (void)snprintf(what, sizeof what, "a secret's %s", source_keys[from]);
+  return pop3_permit(L, right, what, failure);
+}
+
 int pop3_lua_secret(lua_State *L) {
+  pop3_failure failure;
   if (lua_type(L, 1) != LUA_TTABLE)
     return pop3_argument_error(L, "secret", 1, "table expected, got %s",
                                luaL_typename(L, 1));
@@ -281,6 +293,11 @@ int pop3_lua_secret(lua_State *L) {
     return pop3_argument_error(L, "secret", 1,
                                "exactly " EXPECTED " expected, got %s and %s",
                                lua_tostring(L, 2), lua_tostring(L, 4));
+  }
+  if (permit(L, from, &failure) != POP3_E_OK) {
+    lua_pushnil(L);
+    pop3_push_error(L, &failure);
+    return 2;
   }
   if (from == SOURCE_FD) make_fd(L);
   else make_text(L, from);

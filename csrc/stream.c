@@ -232,6 +232,7 @@ static pop3_error read_socket(pop3_stream *s, char *octets, size_t room,
 
 static pop3_error read_octets(pop3_stream *s, char *octets, size_t room,
                               size_t *got, int *system) {
+  if (room > s->budget) room = s->budget;
   pop3_error error =
       (s->carried ? take_incoming : read_socket)(s, octets, room, got, system);
   if (error != POP3_E_OK) return error;

@@ -133,6 +133,7 @@ static bool make_ssl(pop3_tls *tls) {
   tls->ssl = SSL_new(tls->context->ssl);
   if (!tls->ssl || !make_pipes(tls)) return false;
   SSL_set_connect_state(tls->ssl);
+  tls->input.by_one = true;
   return pop3_tls_expect_peer(tls) == POP3_E_OK;
 }
 
@@ -265,6 +266,7 @@ static pop3_error refuse(const pop3_tls *tls, pop3_failure *failure) {
 static pop3_error advance(pop3_tls *tls, pop3_failure *failure) {
   if (speaks_plain(tls)) return die(tls, explain_plain(tls, failure));
   ERR_clear_error();
+  pop3_tls_show_record(&tls->input);
   int result = SSL_do_handshake(tls->ssl);
   int reason = SSL_get_error(tls->ssl, result);
   if (result != 1) {
@@ -276,6 +278,7 @@ static pop3_error advance(pop3_tls *tls, pop3_failure *failure) {
   if (error != POP3_E_OK) return die(tls, error);
   pop3_tls_keep_session(tls);
   tls->secure = true;
+  tls->input.by_one = false;
   return POP3_E_OK;
 }
 

@@ -15,24 +15,35 @@
 /* Four records of the largest size. */
 #define ROOM 65536
 
+/* Octets of a record's head, the last two of which are the others' count. */
+#define RECORD_HEAD 5
+
 /* --- what OpenSSL sees --------------------------------------------------- */
+
+static size_t waiting(const pop3_tls_input *in) { return in->end - in->start; }
+
+static size_t visible(const pop3_tls_input *in) {
+  size_t size = waiting(in);
+  return in->by_one && size > in->shown ? in->shown : size;
+}
 
 static int take(BIO *bio, char *out, size_t room, size_t *got) {
   pop3_tls_input *in = BIO_get_data(bio);
-  size_t size = in->end - in->start;
+  size_t size = visible(in);
   BIO_clear_retry_flags(bio);
   if (size > room) size = room;
   if (size == 0 && !in->ended) BIO_set_retry_read(bio);
   if (size == 0) return 0;
   memcpy(out, in->octets + in->start, size);
   in->start += size;
+  if (in->by_one) in->shown -= size;
   *got = size;
   return 1;
 }
 
 static long control(BIO *bio, int command, long number, void *pointer) {
   const pop3_tls_input *in = BIO_get_data(bio);
-  bool empty = in->start == in->end;
+  bool empty = waiting(in) == 0;
   (void)number;
   (void)pointer;
   if (command == BIO_CTRL_EOF) return in->ended && empty;
@@ -57,6 +68,20 @@ BIO *pop3_tls_input_new(pop3_tls *tls) {
 }
 
 /* --- what the caller sees ------------------------------------------------ */
+
+/* A head that is cut off by the end is shown as it is. */
+void pop3_tls_show_record(pop3_tls_input *in) {
+  const unsigned char *head = (const unsigned char *)in->octets + in->start;
+  if (in->shown > 0) return;
+  if (in->ended && waiting(in) < RECORD_HEAD) in->shown = waiting(in);
+  if (waiting(in) < RECORD_HEAD) return;
+  in->shown = RECORD_HEAD + head[3] * 256u + head[4];
+}
+
+bool pop3_tls_is_fed(const pop3_tls *tls) {
+  const pop3_tls_input *in = &tls->input;
+  return in->by_one && in->shown == 0 && waiting(in) >= RECORD_HEAD;
+}
 
 /* What the peer said first, to tell what it spoke instead of TLS. */
 static void keep_opening(pop3_tls *tls, const char *octets, size_t size) {
@@ -91,8 +116,8 @@ static char *make_room(pop3_tls_input *in, size_t room) {
 
 char *pop3_tls_room(pop3_tls *tls, size_t *room) {
   pop3_tls_input *in = &tls->input;
-  size_t waiting = in->end - in->start;
-  char *at = make_room(in, waiting < ROOM ? ROOM - waiting : ROOM);
+  size_t size = waiting(in);
+  char *at = make_room(in, size < ROOM ? ROOM - size : ROOM);
   *room = in->room - in->end;
   return at;
 }

@@ -14,6 +14,14 @@
 
 #pragma GCC visibility push(hidden)
 
+/* When a session was made; the older name counts in a long, to 2038 in some. */
+#if OPENSSL_VERSION_PREREQ(3, 3)
+#define pop3_tls_session_time(session) \
+  ((int64_t)SSL_SESSION_get_time_ex(session))
+#else
+#define pop3_tls_session_time(session) ((int64_t)SSL_SESSION_get_time(session))
+#endif
+
 /* A DNS name has at most 253 octets; an address in text fewer. */
 #define POP3_TLS_NAME 256
 
@@ -62,7 +70,9 @@ typedef struct pop3_tls_input {
   char *octets; /* NULL while no octets flow */
   size_t room;
   size_t start, end;
-  bool ended; /* nothing will follow */
+  bool ended;   /* nothing will follow */
+  bool by_one;  /* a record at a time, while a handshake is made */
+  size_t shown; /* octets of the record at hand that OpenSSL may still take */
 } pop3_tls_input;
 
 struct pop3_tls {
@@ -105,6 +115,9 @@ pop3_error pop3_tls_explain_peer(const pop3_tls *tls, pop3_failure *failure);
  * is ours. CERTIFICATE, HOSTNAME, ALPN, MEMORY.
  */
 pop3_error pop3_tls_check_peer(const pop3_tls *tls, pop3_failure *failure);
+
+/* Let OpenSSL see one more record, once it took the one before. */
+void pop3_tls_show_record(pop3_tls_input *input);
 
 /* A BIO that reads the filter's input; NULL: MEMORY. */
 BIO *pop3_tls_input_new(pop3_tls *tls);

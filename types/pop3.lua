@@ -14,7 +14,7 @@
 local pop3 = {}
 
 ---@class pop3.Error
----@field kind "proto"|"auth"|"closed"|"limit"|"tls"|"timeout"|"io"|"resolve"|"state"|"aborted"
+---@field kind "proto"|"auth"|"closed"|"limit"|"tls"|"timeout"|"io"|"resolve"|"policy"|"state"|"aborted"
 ---@field name string
 ---@field class? table pop3.error_proto, or nil
 ---@field code? string response code without brackets, upper case
@@ -24,6 +24,22 @@ local pop3 = {}
 ---@field message string
 
 ---@class pop3.Context: userdata
+
+---@class pop3.Task
+local Task = {}
+
+---@param octets? number to receive at most (65536)
+---@param seconds? number (0.001)
+---@return "waiting"|"done"|"failed" state
+---@return any ... what the function returned, or what it raised
+function Task:step(octets, seconds) end
+
+function Task:cancel() end
+
+---@param fn fun(...): any
+---@param ... any its arguments
+---@return pop3.Task
+function pop3.start(fn, ...) end
 
 ---@class pop3.Secret: userdata
 
@@ -120,6 +136,17 @@ function Listing:octets() end
 
 ---@alias pop3.Function fun(chunk?: string, message?: string, err?: pop3.Error): any, any
 ---@alias pop3.Sink pop3.Function|file*|integer|{path: string}
+
+---@class pop3.Policy
+---@field servers? string[] names, "*." and a name, addresses, blocks; default: any name
+---@field ports? integer[] default: any
+---@field on_address? fun(host: string, address: string, port: integer): boolean?, string?
+---@field files? boolean default false, as the next three
+---@field fds? boolean
+---@field debug? boolean
+---@field transport? boolean
+---@field max_octets? integer of a message
+---@field max_connections? integer
 
 ---@class pop3.RetrieveOptions
 ---@field top? integer lines of the body: TOP instead of RETR
@@ -219,6 +246,10 @@ function pop3.setdefaulttimeout(seconds) end
 
 ---@return number?
 function pop3.getdefaulttimeout() end
+
+---@param policy pop3.Policy
+---@return true
+function pop3.restrict(policy) end
 
 ---@return number seconds on the clock of deadlines
 function pop3.now() end

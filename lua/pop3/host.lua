@@ -20,9 +20,21 @@ local NAMES = {
 -- Functions that know whether we run inside their host: the loop, or nil.
 local finders = {}
 
+-- Functions that want to know of each connection that is made.
+local adopters = {}
+
 --- Let a host be found by itself.
--- @tparam function find returns the loop that runs the caller, or nil
-function host.add_finder(find) finders[#finders + 1] = find end
+-- @tparam function find returns the loop that runs the caller; or nil, and
+-- perhaps why the caller cannot wait where it is
+-- @tparam[opt] function adopt is given each connection that is made
+function host.add_finder(find, adopt)
+  finders[#finders + 1], adopters[#adopters + 1] = find, adopt
+end
+
+--- Tell the hosts of a connection that is made.
+function host.adopt(conn)
+  for _, adopt in ipairs(adopters) do adopt(conn) end
+end
 
 -- In nginx everything but a cosocket would block the worker, and its users.
 host.add_finder(function()
@@ -34,8 +46,8 @@ end)
 
 local function current()
   for _, find in ipairs(finders) do
-    local loop = find()
-    if loop then return loop end
+    local loop, problem = find()
+    if loop or problem then return loop, problem end
   end
 end
 
@@ -70,7 +82,8 @@ local function check(options)
   end
   if type(loop) == "string" then
     if not NAMES[loop] then
-      return bad("loop", "one of " .. known_names(), '"' .. loop .. '"')
+      return bad("loop", "one of " .. known_names(),
+        '"' .. loop:sub(1, 32) .. '"')
     end
   elseif loop and not has(loop, "wait") then
     return bad("loop", "a name, or an object with a method 'wait'", type(loop))
@@ -85,8 +98,8 @@ end
 
 local function use_loop(options, loop)
   if type(loop) == "string" then loop = require("pop3.loop." .. loop) end
-  options.wait = function(_, interests, deadline)
-    return loop:wait(interests, deadline)
+  options.wait = function(conn, interests, deadline)
+    return loop:wait(interests, deadline, conn)
   end
   if has(loop, "connect") then options.connector = loop end
 end
@@ -100,9 +113,10 @@ function host.choose(options)
   local loop, problem = options.loop, check(options)
   if problem then return problem end
   local open = loop == nil and not options.wait and not options.transport
-  if open then loop = current() end
+  if open then loop, problem = current() end
   options.loop, options.connector = nil, nil
   if loop then use_loop(options, loop) end
+  return problem
 end
 
 return host

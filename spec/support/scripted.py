@@ -10,7 +10,7 @@ connected by then is served, for at most `grace` seconds. SIGTERM makes it
 report at once.
 
 JSON strings are octets here: both the script and the report are Latin-1, each
-character U+0000 to U+00FF is one octet (lua-cjson passes octets unchanged).
+character U+0000 to U+00FF is one octet (json.lua passes octets unchanged).
 
 The script is an object:
 
@@ -640,13 +640,17 @@ class Player:
         return struct.unpack("i", fcntl.ioctl(self.stream.sock, request,
                                               b"\0" * 4))[0]
 
-    def do_unread(self, size, _):
-        while self.kernel_has(termios.FIONREAD) < size:
+    def await_kernel(self, ready):
+        while not ready():
+            if self.ending.is_set():
+                raise Ended("running")
             os.sched_yield()
 
+    def do_unread(self, size, _):
+        self.await_kernel(lambda: self.kernel_has(termios.FIONREAD) >= size)
+
     def do_arrived(self, _, __):
-        while self.kernel_has(termios.TIOCOUTQ) > 0:
-            os.sched_yield()
+        self.await_kernel(lambda: self.kernel_has(termios.TIOCOUTQ) == 0)
 
     def do_tls(self, options, _):
         self.stream.handshake(options)
@@ -731,6 +735,7 @@ class Server:
         self.failed = 0
         self.cut = None
         self.records = []
+        self.sockets = set()
         self.lock = threading.Lock()
         self.ending = threading.Event()
         self.bell, self.ring = os.pipe()
@@ -784,6 +789,7 @@ class Server:
             self.accepted += 1
             if len(self.records) < int(self.script.get("record", 5000)):
                 self.records.append(record)
+            self.sockets.add(sock)
         thread = threading.Thread(target=self.run, args=(sock, steps, record),
                                   daemon=True)
         thread.start()
@@ -797,10 +803,19 @@ class Server:
         except Exception as error:  # a broken script must be seen
             record["errors"].append("%s: %s" % (type(error).__name__, error))
         finally:
-            sock.close()
-        if record["errors"]:
             with self.lock:
-                self.failed += 1
+                self.sockets.discard(sock)
+                self.failed += bool(record["errors"])
+            sock.close()
+
+    def hang_up(self):
+        """End every connection, whatever its script does."""
+        with self.lock:
+            for sock in self.sockets:
+                try:
+                    sock.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass  # it ended by itself
 
     def play(self, stream, steps, record):
         player = Player(stream, record, self.ending)

@@ -14,7 +14,7 @@
 -- A script is either the whole object (with the key `connections`) or just
 -- the list of connections.
 
-local cjson = require "cjson"
+local json = require "spec.support.json"
 
 local server = {}
 
@@ -34,43 +34,79 @@ local program = here(1) .. "/scripted.py"
 local quote = require("spec.support.files").quote
 local write_file = require("spec.support.files").write
 
---- Start a server.
--- @tparam table script see scripted.py
--- @return an object with `port`, `host` and the methods below
-function server.start(script)
-  if not script.connections and script.accept == nil then
-    script = { connections = script }
-  end
+-- Two ways to have one. A channel has the first line, `ask` for the report in
+-- one of two ways, and `close`, which ends the server.
+
+-- In a process of its own.
+local function start_process(script)
   local path = os.tmpname()
-  write_file(path, cjson.encode(script))
+  write_file(path, script)
   local python = os.getenv("PYTHON") or "python3"
   local pipe = assert(io.popen("exec " .. quote(python) .. " "
     .. quote(program) .. " " .. quote(path), "r"))
   local line = pipe:read("*l")
   os.remove(path)
-  local port, pid = (line or ""):match("^PORT (%d+) PID (%d+)$")
+  local pid = (line or ""):match("PID (%d+)$")
+  local function ask(how)
+    local signal = how == "cut" and "TERM" or "USR1"
+    os.execute("kill -" .. signal .. " " .. pid .. " 2>&-")
+    return pipe:read("*l")
+  end
+  local function close() pipe:close() end
+  return { line = line, pid = tonumber(pid), ask = ask, close = close }
+end
+
+-- In the process of servers.py, whose port is in POP3_SERVERS: for hosts that
+-- cannot start processes, and for many servers.
+local function start_hosted(script)
+  local control = assert(require("socket").tcp())
+  control:settimeout(30)
+  assert(control:connect("127.0.0.1", tonumber(os.getenv "POP3_SERVERS")))
+  assert(control:send(script .. "\n"))
+  local function ask(how)
+    assert(control:send(how .. "\n"))
+    return control:receive("*l")
+  end
+  local function close()
+    control:send("stop\n")
+    control:receive("*a")
+    control:close()
+  end
+  return { line = control:receive("*l"), ask = ask, close = close }
+end
+
+--- Start a server.
+-- @tparam table script see scripted.py
+-- @return an object with `port`, `host`, and `pid` where the process is its
+-- own, and the methods below
+function server.start(script)
+  if not script.connections and script.accept == nil then
+    script = { connections = script }
+  end
+  local start = os.getenv "POP3_SERVERS" and start_hosted or start_process
+  local channel = start(json.encode(script))
+  local port = (channel.line or ""):match("^PORT (%d+)")
   if not port then
-    pipe:close()
-    error("the scripted server did not start: " .. tostring(line), 2)
+    channel.close()
+    error("the scripted server did not start: " .. tostring(channel.line), 2)
   end
   local self = setmetatable({
     host = script.host or "127.0.0.1",
     port = tonumber(port),
-    pid = tonumber(pid),
-    pipe = pipe,
+    pid = channel.pid,
+    channel = channel,
   }, Server)
   running[self] = true
   return self
 end
 
---- Ask for the report in one of scripted.py's ways and decode it.
-local function collect(self, signal)
+--- Ask for the report in one of the two ways and decode it.
+local function collect(self, how)
   if not self.result then
-    os.execute("kill -" .. signal .. " " .. self.pid .. " 2>&-")
-    local line = self.pipe:read("*l")
+    local line = self.channel.ask(how)
     self:stop()
     if not line then error("the server left no report", 3) end
-    self.result = cjson.decode(line)
+    self.result = json.decode(line)
   end
   return self.result
 end
@@ -79,21 +115,21 @@ end
 -- now. A connection that is still open keeps it waiting (ten seconds at most),
 -- so close it first. May be called again.
 function Server:report()
-  return collect(self, "USR1")
+  return collect(self, "report")
 end
 
 --- The report right now, of what has happened so far.
 function Server:cut()
-  return collect(self, "TERM")
+  return collect(self, "cut")
 end
 
---- End the server, whatever it does: closing its output tells it.
+--- End the server, whatever it does: closing its channel tells it.
 function Server:stop()
-  local pipe = self.pipe
-  if not pipe then return end
-  self.pipe = nil
+  local channel = self.channel
+  if not channel then return end
+  self.channel = nil
   running[self] = nil
-  pipe:close()
+  channel.close()
 end
 
 --- End all that run; for after_each, so that a failed spec leaves nothing.
@@ -122,7 +158,7 @@ function server.talk(script, use, options)
   end
   local report = s:report()
   if report.failed > 0 and not script.complaints then
-    error("the server complains: " .. cjson.encode(report), 2)
+    error("the server complains: " .. json.encode(report), 2)
   end
   return report.connections[1], result
 end
