@@ -19,6 +19,9 @@
 /* behind windows.h */
 #include <wincrypt.h>
 
+/* A macro of wincrypt.h, a type of OpenSSL's, should they ever meet. */
+#undef X509_NAME
+
 /* --- errors -------------------------------------------------------------- */
 
 /* Winsock's errors and the system's are numbers of one space. */
