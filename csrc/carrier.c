@@ -1,6 +1,7 @@
 /*
  * carrier.c - see carrier.h.
  */
+#define _GNU_SOURCE
 #include "carrier.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <strings.h>
 
 #include "conn_internal.h"
+#include "platform.h"
 #include "socket.h"
 
 void pop3_carrier_limit(pop3_config *engine) {
@@ -63,7 +65,7 @@ static const int known[] = {
 
 static int system_error(pop3_conn *c, const char *reason) {
   for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-    if (strcasecmp(strerror(known[i]), reason) == 0) return known[i];
+    if (strcasecmp(pop3_os_text(known[i]), reason) == 0) return known[i];
   }
   snprintf(c->reason, sizeof c->reason, "%s", reason);
   return POP3_CARRIER_ERRNO;
@@ -75,34 +77,42 @@ typedef struct word {
 } word;
 
 static const word words[] = {
-    {"timeout", POP3_E_CONNECT},
-    {"not_found", POP3_E_NOT_FOUND},
-    {"again", POP3_E_TRY_AGAIN},
+    {"timeout", POP3_E_CONNECT},   {"not_found", POP3_E_NOT_FOUND},
+    {"again", POP3_E_TRY_AGAIN},   {"certificate", POP3_E_CERTIFICATE},
+    {"hostname", POP3_E_HOSTNAME}, {"misplaced", POP3_E_MISPLACED},
 };
 
-/* One of the words; as what it ends the connection. */
-static bool fail_by_word(pop3_conn *c, const char *reason) {
-  pop3_failure failure = {0};
+static const word *find_word(const char *reason) {
   for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-    if (strcmp(words[i].reason, reason) != 0) continue;
-    const char *text = pop3_error_text(words[i].error);
-    bool late = words[i].error == POP3_E_CONNECT;
-    pop3_fail(&failure, words[i].error, "%s%s%s", late ? "" : c->host,
-              late ? "" : ": ", text);
-    pop3_conn_abort(c, &failure);
-    return true;
+    if (strcmp(words[i].reason, reason) == 0) return &words[i];
   }
-  return false;
+  return NULL;
 }
 
-static void connecting_failed(pop3_conn *c, const char *reason) {
-  if (fail_by_word(c, reason)) return;
-  pop3_conn_fail_system(c, system_error(c, reason));
-}
-
-static void securing_failed(pop3_conn *c, const char *reason) {
+/* End the connection: one of the words. */
+static void fail_by_word(pop3_conn *c, const word *w, const char *detail) {
   pop3_failure failure = {0};
-  if (fail_by_word(c, reason)) return;
+  const char *text = detail != NULL ? detail : pop3_error_text(w->error);
+  if (w->error == POP3_E_CONNECT) pop3_fail(&failure, w->error, NULL);
+  else pop3_fail(&failure, w->error, "%s: %s", c->host, text);
+  pop3_conn_abort(c, &failure);
+}
+
+static void connecting_failed(pop3_conn *c, const char *reason,
+                              const char *detail) {
+  const word *w = find_word(reason);
+  if (w != NULL) fail_by_word(c, w, detail);
+  else pop3_conn_fail_system(c, system_error(c, reason));
+}
+
+static void securing_failed(pop3_conn *c, const char *reason,
+                            const char *detail) {
+  pop3_failure failure = {0};
+  const word *w = find_word(reason);
+  if (w != NULL) {
+    fail_by_word(c, w, detail);
+    return;
+  }
   pop3_fail(&failure, POP3_E_HANDSHAKE, "%s:%u: TLS handshake failed: %s",
             c->host, c->port, reason);
   pop3_conn_abort(c, &failure);
@@ -113,14 +123,18 @@ static bool is_timeout(const char *reason) {
   return strcmp(reason, "timeout") == 0;
 }
 
-static void sending_failed(pop3_conn *c, const char *reason) {
+static void sending_failed(pop3_conn *c, const char *reason,
+                           const char *detail) {
+  (void)detail;
   if (is_timeout(reason)) return;
   bool closed = strcmp(reason, "closed") == 0;
   c->deaf = closed ? EPIPE : system_error(c, reason);
   c->looking = true; /* it may have said why */
 }
 
-static void receiving_failed(pop3_conn *c, const char *reason) {
+static void receiving_failed(pop3_conn *c, const char *reason,
+                             const char *detail) {
+  (void)detail;
   c->looking = false;
   if (is_timeout(reason)) return;
   if (strcmp(reason, "closed") == 0) {
@@ -131,7 +145,7 @@ static void receiving_failed(pop3_conn *c, const char *reason) {
   c->stream.system = system_error(c, reason);
 }
 
-typedef void (*failing)(pop3_conn *, const char *);
+typedef void (*failing)(pop3_conn *, const char *, const char *);
 
 static const failing failings[] = {
     [POP3_CARRY_CONNECT] = connecting_failed,
@@ -141,6 +155,7 @@ static const failing failings[] = {
     [POP3_CARRY_LOOK] = receiving_failed,
 };
 
-void pop3_carrier_failed(pop3_conn *c, const char *reason) {
-  if (c->phase != PHASE_CLOSED) failings[pop3_carrier_wants(c)](c, reason);
+void pop3_carrier_failed(pop3_conn *c, const char *reason, const char *detail) {
+  if (c->phase == PHASE_CLOSED) return;
+  failings[pop3_carrier_wants(c)](c, reason, detail);
 }

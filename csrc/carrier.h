@@ -48,11 +48,14 @@ void pop3_carrier_received(pop3_conn *conn, const char *octets, size_t size);
 /*
  * What the host tried failed. `reason` is for people, but for words that say
  * what a socket would have said: "closed", "timeout" (while sending and
- * receiving it is tried again, until the deadline), "not_found" (the name),
- * "again" (the name servers), and the text of an errno in any case
- * ("connection refused").
+ * receiving it is tried again, until the deadline), and the text of an errno in
+ * any case ("connection refused").
+ * While it connects or does TLS these are words, too, which `detail`, if it is
+ * not NULL, explains to people: "not_found" (the name), "again" (the name
+ * servers), "certificate", "hostname", "misplaced" (it does not connect here).
  */
-void pop3_carrier_failed(pop3_conn *conn, const char *reason);
+void pop3_carrier_failed(pop3_conn *conn, const char *reason,
+                         const char *detail);
 
 /* Limits of an engine over such a stream. */
 void pop3_carrier_limit(pop3_config *engine);

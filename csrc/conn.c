@@ -6,16 +6,13 @@
 
 #include <errno.h>
 #include <math.h>
-#include <netdb.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "carrier.h"
 #include "conn_internal.h"
+#include "platform.h"
 #include "socket.h"
 
 /* Inside step only: the phase changed, go on with the new one. */
@@ -216,9 +213,8 @@ static const char *advise(int system) {
 static pop3_step fail_system(pop3_conn *c, int system) {
   bool told = system == POP3_CARRIER_ERRNO;
   const char *todo = advise(system);
-  /* strerror's text for a known errno is constant in glibc, musl and BSD. */
   pop3_fail(&c->failure, POP3_E_IO, "%s:%u: %s%s%s", c->host, c->port,
-            told ? c->reason : strerror(system), todo != NULL ? "; " : "",
+            told ? c->reason : pop3_os_text(system), todo != NULL ? "; " : "",
             todo != NULL ? todo : "");
   c->failure.system = told ? 0 : system;
   pop3_session_poison(c->client.session, POP3_E_IO);
@@ -249,6 +245,10 @@ static double operation_deadline(const pop3_conn *c, pop3_error *which) {
   sooner(&deadline, which, o->timeout, c->stream.active,
          connecting ? POP3_E_CONNECT : POP3_E_IDLE);
   return deadline;
+}
+
+void pop3_conn_set_timeout(pop3_conn *c, double seconds) {
+  c->options.timeout = seconds;
 }
 
 double pop3_conn_last_moment(const pop3_conn *c) {
@@ -299,12 +299,12 @@ static int milliseconds_until(double deadline) {
 bool pop3_wait(const pop3_interest *interests, size_t count, double deadline) {
   struct pollfd fds[POP3_INTERESTS];
   for (size_t i = 0; i < count; i++) {
-    fds[i].fd = interests[i].fd;
+    fds[i].fd = (pop3_os_fd)interests[i].fd;
     fds[i].events = (short)((interests[i].readable ? POLLIN : 0) |
                             (interests[i].writable ? POLLOUT : 0));
     fds[i].revents = 0;
   }
-  return poll(fds, (nfds_t)count, milliseconds_until(deadline)) > 0;
+  return pop3_os_poll(fds, count, milliseconds_until(deadline)) > 0;
 }
 
 bool pop3_conn_wait(const pop3_conn *c) {
@@ -392,19 +392,40 @@ void pop3_conn_connected(pop3_conn *c, bool loopback) {
   if (c->options.tls == POP3_TLS_IMPLICIT) c->client.handshake = true;
 }
 
+/* The reason is told if it stays the only one: `system` is why an address that
+ * was tried did not answer. */
+static bool may_connect(pop3_conn *c, const struct addrinfo *address,
+                        int system) {
+  pop3_failure failure = {0};
+  pop3_admit *admit = c->options.admit;
+  if (admit == NULL || admit(c->options.admit_state, c->host, address->ai_addr,
+                             c->port, &failure) == POP3_E_OK)
+    return true;
+  if (system == 0) c->failure = failure;
+  return false;
+}
+
+/* No address is left. */
+static pop3_step unconnected(pop3_conn *c, int system) {
+  if (system != 0) return fail_system(c, system);
+  pop3_session_poison(c->client.session, c->failure.error);
+  return failed(c);
+}
+
 /* Try addresses until one is under way or connected. */
 static pop3_step connect_next(pop3_conn *c) {
   int system = c->failure.system;
   while (c->next != NULL) {
     const struct addrinfo *address = c->next;
     c->next = address->ai_next;
+    if (!may_connect(c, address, system)) continue;
     c->attempt = attempt_deadline(c);
     pop3_error error = pop3_socket_connect(address, &c->stream.fd, &system);
     if (error != POP3_E_OK && error != POP3_E_AGAIN) continue;
     c->phase = PHASE_CONNECTING;
     return STEP_ON; /* to a peer on this host it is done already */
   }
-  return fail_system(c, system);
+  return unconnected(c, system);
 }
 
 static pop3_step resolve(pop3_conn *c) {

@@ -37,6 +37,18 @@ typedef enum pop3_tls_mode {
   POP3_TLS_IMPLICIT       /* TLS before the greeting (RFC 8314) */
 } pop3_tls_mode;
 
+struct sockaddr;
+
+/*
+ * May `address`, one of those that `host` stands for, be connected to? Called
+ * inside of step, for each before its socket exists. OK, or an error and its
+ * failure: then the next one has its turn, and if no other was tried, that is
+ * why the connection fails. Must not step this connection nor close it.
+ */
+typedef pop3_error pop3_admit(void *state, const char *host,
+                              const struct sockaddr *address, unsigned port,
+                              pop3_failure *failure);
+
 typedef struct pop3_conn_options {
   double timeout;         /* seconds without an octet; 0: none */
   double connect_timeout; /* seconds from the name to the greeting, and for
@@ -49,6 +61,8 @@ typedef struct pop3_conn_options {
   pop3_pipelining pipelining;
   pop3_config engine;    /* limits and framing; require_tls follows `tls` */
   pop3_buffers *buffers; /* retained; NULL: none are kept */
+  pop3_admit *admit;     /* NULL: every address may */
+  void *admit_state;
 } pop3_conn_options;
 
 /* 60 s, 30 s, none; no TLS; the engine's defaults. */
@@ -138,6 +152,9 @@ const pop3_failure *pop3_conn_failure(const pop3_conn *conn);
 #define POP3_INTERESTS 3
 size_t pop3_conn_interests(const pop3_conn *conn,
                            const pop3_interest **interests);
+
+/* The option `timeout` from now on; 0: none. */
+void pop3_conn_set_timeout(pop3_conn *conn, double seconds);
 
 /* When to step again at the latest, on the clock of `now`; INFINITY: never. */
 double pop3_conn_deadline(const pop3_conn *conn);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "carrier.h"
+#include "lua_error.h"
 #include "lua_result.h"
 
 /* ------------------------------------------------------------ asking */
@@ -97,11 +98,16 @@ static const char *reason_at(lua_State *L, int index) {
   return "the transport failed without a reason";
 }
 
+/* What explains it, or NULL. */
+static const char *detail_at(lua_State *L, int index) {
+  return lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : NULL;
+}
+
 /* Its code is wrong, not the network. */
 static int misbehaved(lua_State *L, pop3_connection *u, const char *format,
                       const char *what) {
   lua_pushfstring(L, format, what);
-  pop3_carrier_failed(u->conn, lua_tostring(L, -1));
+  pop3_carrier_failed(u->conn, lua_tostring(L, -1), NULL);
   return 0;
 }
 
@@ -109,7 +115,7 @@ int pop3_lua_carried(lua_State *L) {
   pop3_connection *u = check(L, "carried");
   bool closed = pop3_conn_is_closed(u->conn);
   if (!closed && lua_isnoneornil(L, 2))
-    pop3_carrier_failed(u->conn, reason_at(L, 3));
+    pop3_carrier_failed(u->conn, reason_at(L, 3), detail_at(L, 4));
   if (!closed && !lua_isnoneornil(L, 2) && is_asked(u, POP3_CARRY_CONNECT)) {
     compat_getuservalue(L, 1);
     lua_pushvalue(L, 2);
@@ -126,7 +132,7 @@ int pop3_lua_secured(lua_State *L) {
   if (lua_toboolean(L, 2)) {
     pop3_carrier_secured(u->conn);
   } else {
-    pop3_carrier_failed(u->conn, reason_at(L, 3));
+    pop3_carrier_failed(u->conn, reason_at(L, 3), detail_at(L, 4));
   }
   return 0;
 }
@@ -146,7 +152,7 @@ int pop3_lua_sent(lua_State *L) {
   if (lua_isnoneornil(L, 2) || lua_isboolean(L, 2)) {
     bool all = lua_toboolean(L, 2);
     pop3_carrier_sent(u->conn, all ? size : count_at(L, 4, size));
-    if (!all) pop3_carrier_failed(u->conn, reason_at(L, 3));
+    if (!all) pop3_carrier_failed(u->conn, reason_at(L, 3), NULL);
     return 0;
   }
   size_t count = count_at(L, 2, size);
@@ -178,7 +184,7 @@ int pop3_lua_received(lua_State *L) {
     return 0;
   if (lua_isnoneornil(L, 2)) {
     take_octets(L, u, 4);
-    pop3_carrier_failed(u->conn, reason_at(L, 3));
+    pop3_carrier_failed(u->conn, reason_at(L, 3), NULL);
     return 0;
   }
   if (take_octets(L, u, 2)) return 0;
@@ -186,4 +192,26 @@ int pop3_lua_received(lua_State *L) {
                     "the transport's receive returned %s that is not 1 "
                     "octet to as many as were asked for",
                     luaL_typename(L, 2));
+}
+
+/* ------------------------------------------------------------ whose it is */
+
+int pop3_lua_transport(lua_State *L) {
+  pop3_connection *u = pop3_connection_test(L, 1);
+  if (u == NULL || !u->carried || pop3_conn_is_closed(u->conn)) return 0;
+  compat_getuservalue(L, 1);
+  lua_rawgeti(L, -1, POP3_SLOT_TRANSPORT);
+  return 1;
+}
+
+int pop3_lua_takes_files(lua_State *L) {
+  pop3_connection *u = pop3_connection_check(L, 1, "takes_files");
+  lua_pushboolean(L, !u->streams_only);
+  return 1;
+}
+
+int pop3_lua_misplaced(lua_State *L) {
+  pop3_failure failure = {0};
+  pop3_fail(&failure, POP3_E_MISPLACED, "%s", luaL_checkstring(L, 1));
+  return pop3_push_error(L, &failure);
 }

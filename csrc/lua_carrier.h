@@ -24,8 +24,8 @@ int pop3_push_hangup(lua_State *L, pop3_connection *connection);
 
 /*
  * carried(connection, transport) -> true, or false if the connection was closed
- *     meanwhile; carried(connection, nil, reason)
- * secured(connection, true) or secured(connection, nil, reason)
+ *     meanwhile; carried(connection, nil, reason[, detail])
+ * secured(connection, true) or secured(connection, nil, reason[, detail])
  * sent(connection, true or count), or sent(connection, nil, reason[, count])
  * received(connection, octets), or received(connection, nil, reason[, octets])
  * A host that says anything else gets an error for its user: "io".
@@ -35,6 +35,17 @@ int pop3_lua_carried(lua_State *L);
 int pop3_lua_secured(lua_State *L);
 int pop3_lua_sent(lua_State *L);
 int pop3_lua_received(lua_State *L);
+
+/* transport(value) -> its stream, if it is a connection that has one, open.
+ * [-0, +1, -] */
+int pop3_lua_transport(lua_State *L);
+
+/* takes_files(connection) -> may its messages go into files? [-0, +1, v] */
+int pop3_lua_takes_files(lua_State *L);
+
+/* misplaced(text) -> the error object of a call that the host's place does not
+ * allow. [-0, +1, v] */
+int pop3_lua_misplaced(lua_State *L);
 
 #pragma GCC visibility pop
 

@@ -1,10 +1,11 @@
 /*
- * lua_compat.h - the only place that knows which Lua this is: 5.1 to 5.4 and
+ * lua_compat.h - the only place that knows which Lua this is: 5.1 to 5.5 and
  * LuaJIT.
  */
 #ifndef POP3_LUA_COMPAT_H
 #define POP3_LUA_COMPAT_H
 
+#include <stdint.h>
 #include <stdio.h>
 
 #include <lauxlib.h>
@@ -39,7 +40,7 @@ static inline void *compat_testudata(lua_State *L, int index,
 
 #define compat_setfuncs(L, functions) luaL_setfuncs(L, functions, 0)
 #define compat_testudata(L, index, type) luaL_testudata(L, index, type)
-#define compat_rawlen(L, index) lua_rawlen(L, index)
+#define compat_rawlen(L, index) ((size_t)lua_rawlen(L, index))
 
 #if LUA_VERSION_NUM < 504
 #define compat_getuservalue(L, index) ((void)lua_getuservalue(L, index))
@@ -79,12 +80,47 @@ static inline FILE *compat_testfile(lua_State *L, int index) {
 #endif
 }
 
+/*
+ * Call `f`, which finds `pointer` as its light userdata at 1, under pcall: 0, or
+ * what was raised is on the stack. Nothing is raised here. [-0, +(0|1), -]
+ */
+static inline int compat_protect(lua_State *L, lua_CFunction f, void *pointer) {
+#if LUA_VERSION_NUM < 502
+  return lua_cpcall(L, f, pointer); /* where a C function is an object */
+#else
+  lua_pushcfunction(L, f);
+  lua_pushlightuserdata(L, pointer);
+  return lua_pcall(L, 1, 0, 0);
+#endif
+}
+
+/* lua_load of text, never of precompiled code. [-0, +1, -] */
+#if LUA_VERSION_NUM < 502
+#define compat_load(L, reader, state, name) lua_load(L, reader, state, name)
+#else
+#define compat_load(L, reader, state, name) \
+  lua_load(L, reader, state, name, "t")
+#endif
+
 /* Is the number at `index` an integer by type? Before 5.3 none is. */
 #if LUA_VERSION_NUM < 503
 #define compat_isinteger(L, index) 0
 #else
 #define compat_isinteger(L, index) lua_isinteger(L, index)
 #endif
+
+/*
+ * A count: an integer where Lua has one that is large enough, which before 5.3
+ * has as many bits as a pointer. [-0, +1, -]
+ */
+static inline void compat_pushcount(lua_State *L, uint64_t count) {
+  lua_Integer whole = (lua_Integer)count;
+  if (whole >= 0 && (uint64_t)whole == count) {
+    lua_pushinteger(L, whole);
+  } else {
+    lua_pushnumber(L, (lua_Number)count);
+  }
+}
 
 /*
  * Stop the collector if it is running, and say whether it was. Where Lua
@@ -105,6 +141,12 @@ static inline int compat_stop_collector(lua_State *L) {
  * was stopped stays so, except in PUC 5.1, which cannot tell and goes on.
  * Finalisers may run. [-0, +0, m]
  */
+#if LUA_VERSION_NUM >= 505
+static inline void compat_charge(lua_State *L, size_t octets) {
+  if (!lua_gc(L, LUA_GCISRUNNING)) return;
+  if (octets > 0) lua_gc(L, LUA_GCSTEP, octets); /* a size_t, in octets */
+}
+#else
 static inline void compat_charge(lua_State *L, size_t octets) {
   size_t kibibytes = octets / 1024;
 #ifdef LUA_GCISRUNNING
@@ -113,5 +155,6 @@ static inline void compat_charge(lua_State *L, size_t octets) {
   if (kibibytes == 0) return; /* 0 would be a step of Lua's own size */
   lua_gc(L, LUA_GCSTEP, (int)(kibibytes < INT_MAX ? kibibytes : INT_MAX));
 }
+#endif
 
 #endif

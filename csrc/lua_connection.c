@@ -35,10 +35,15 @@ static pop3_buffers *find_buffers(lua_State *L) {
 
 /* ------------------------------------------------------------ the userdata */
 
+pop3_connection *pop3_connection_test(lua_State *L, int index) {
+  pop3_connection *u = compat_testudata(L, index, CONNECTION_TYPE);
+  return u != NULL && u->conn != NULL ? u : NULL;
+}
+
 pop3_connection *pop3_connection_check(lua_State *L, int index,
                                        const char *method) {
-  pop3_connection *u = compat_testudata(L, index, CONNECTION_TYPE);
-  if (u != NULL && u->conn != NULL) return u;
+  pop3_connection *u = pop3_connection_test(L, index);
+  if (u != NULL) return u;
   luaL_where(L, 2);
   lua_pushfstring(L,
                   "bad self to '%s' (pop3 connection expected, got %s: call "
@@ -60,14 +65,21 @@ void pop3_connection_drop_verdict(pop3_connection *u) {
   u->verdict = NULL;
 }
 
+void pop3_connection_settle(pop3_connection *u) {
+  if (u->policy == NULL || !pop3_conn_is_closed(u->conn)) return;
+  pop3_policy_leave(u->policy, POP3_CONNECTIONS);
+  u->policy = NULL;
+  pop3_tls_context_release(u->context);
+  u->context = NULL;
+}
+
 void pop3_connection_release(pop3_connection *u) {
   if (u->conn == NULL) return;
   u->closing = u->turning;
   if (u->turning) return;
   u->settled = POP3_STEP_FAILED; /* of a call whose trace is shown now */
   pop3_conn_close(u->conn);
-  pop3_tls_context_release(u->context);
-  u->context = NULL;
+  pop3_connection_settle(u);
   pop3_connection_drop_secret(u);
   pop3_connection_drop_verdict(u);
   pop3_delivery_abandon(&u->delivery);
@@ -124,8 +136,15 @@ static int connection_index(lua_State *L) {
   return 1;
 }
 
+int pop3_lua_set_timeout(lua_State *L) {
+  pop3_connection *u = pop3_connection_check(L, 1, "set_timeout");
+  pop3_conn_set_timeout(u->conn, (double)luaL_checknumber(L, 2));
+  return 0;
+}
+
 int pop3_lua_is_safe(lua_State *L) {
-  lua_pushboolean(L, pop3_connection_check(L, 1, "safe")->safe);
+  const char *method = luaL_optstring(L, 2, "safe");
+  lua_pushboolean(L, pop3_connection_check(L, 1, method)->safe);
   return 1;
 }
 
@@ -165,6 +184,12 @@ static void set_tls_info(lua_State *L, const pop3_tls_info *tls) {
   lua_setfield(L, -2, "tls");
 }
 
+/* May a script know the number of a descriptor? */
+static bool may_tell(lua_State *L) {
+  pop3_failure failure;
+  return pop3_permit(L, POP3_RIGHT_FDS, "fd", &failure) == POP3_E_OK;
+}
+
 int pop3_lua_describe(lua_State *L) {
   pop3_connection *u = pop3_connection_check(L, 1, "info");
   pop3_conn_info info;
@@ -175,7 +200,7 @@ int pop3_lua_describe(lua_State *L) {
   set_integer(L, "port", (lua_Integer)info.port);
   set_boolean(L, "closed", pop3_conn_is_closed(u->conn));
   set_boolean(L, "secure", info.secure);
-  if (info.fd >= 0) set_integer(L, "fd", info.fd);
+  if (info.fd >= 0 && may_tell(L)) set_integer(L, "fd", info.fd);
   if (info.address[0] != '\0') set_string(L, "address", info.address);
   if (info.tls.version != NULL) set_tls_info(L, &info.tls);
   return 1;
@@ -206,6 +231,7 @@ static void open_buffers(lua_State *L) {
   pop3_buffers **buffers = lua_newuserdata(L, sizeof *buffers);
   *buffers = NULL;
   luaL_newmetatable(L, BUFFERS_TYPE);
+  set_string(L, "__metatable", BUFFERS_TYPE);
   lua_pushcfunction(L, buffers_gc);
   lua_setfield(L, -2, "__gc");
   lua_setmetatable(L, -2);
@@ -240,6 +266,7 @@ typedef struct connect_options {
   int pipelining;
   pop3_span session;
   pop3_config engine;
+  bool tls_given; /* some of TLS's options are there */
 } connect_options;
 
 /* In the order of pop3_tls_mode. */
@@ -305,7 +332,8 @@ static pop3_tls_context *context_of_table(lua_State *L, int index,
   pop3_tls_options_init(&tls);
   pop3_option_set set = {pop3_tls_option_rows, pop3_tls_option_count, &tls,
                          false};
-  pop3_options_read(L, index, method, &set, 1);
+  if (pop3_options_read(L, index, method, &set, 1, failure) != POP3_E_OK)
+    return NULL;
   return pop3_lua_context_for(L, &tls, failure);
 }
 
@@ -336,13 +364,26 @@ static int wrong_argument(lua_State *L, const char *class, int argument,
                              luaL_typename(L, index));
 }
 
+/* The policy's word on an address, in the midst of a step. */
+static pop3_error admit(void *state, const char *host,
+                        const struct sockaddr *address, unsigned port,
+                        pop3_failure *failure) {
+  const pop3_connection *u = state;
+  pop3_error error =
+      pop3_admit_address(u->stepped, host, address, port, failure);
+  if (error != POP3_E_OK || !u->closing) return error;
+  return pop3_fail(failure, POP3_E_CLOSED, NULL); /* by who was asked */
+}
+
 /* A zeroed connection with a metatable and a user value. [-0, +1, m] */
 static pop3_connection *new_connection(lua_State *L,
                                        pop3_conn_options *options) {
   options->buffers = find_buffers(L);
+  options->admit = admit;
   size_t size = CONN_OFFSET + pop3_conn_size(options);
   pop3_connection *u = lua_newuserdata(L, size);
   memset(u, 0, sizeof *u);
+  options->admit_state = u;
   u->allocator.resize = lua_getallocf(L, &u->allocator.state);
   luaL_getmetatable(L, CONNECTION_TYPE);
   lua_setmetatable(L, -2);
@@ -355,6 +396,14 @@ static pop3_connection *new_connection(lua_State *L,
   u->max_octets = options->engine.max_octets;
   u->conn = pop3_conn_init((char *)u + CONN_OFFSET, options, &u->allocator);
   return u;
+}
+
+/* Is there room for one more? From here on it counts. [-0, +0, m] */
+static pop3_error enter(lua_State *L, pop3_connection *u,
+                        pop3_failure *failure) {
+  pop3_error error = pop3_enter(L, POP3_CONNECTIONS, failure);
+  if (error == POP3_E_OK) u->policy = pop3_policy_of(L);
+  return error;
 }
 
 /* Arguments of connect, by place. */
@@ -390,10 +439,11 @@ static int read_pipelining(lua_State *L, const char *class) {
   return pipelining;
 }
 
-/* Read all options, TLS's too, so that a typo in either is found. True: there
- * are some of TLS's. */
-static bool read_options(lua_State *L, const char *class,
-                         connect_options *options, pop3_tls_options *tls) {
+/* Read all options, TLS's too, so that a typo in either is found. [-0, +0, v]
+ */
+static pop3_error read_options(lua_State *L, const char *class,
+                               connect_options *options, pop3_tls_options *tls,
+                               pop3_failure *failure) {
   bool implicit = strcmp(class, "POP3_SSL") == 0;
   connect_options_init(options, implicit);
   pop3_tls_options_init(tls);
@@ -401,13 +451,14 @@ static bool read_options(lua_State *L, const char *class,
       {option_rows, sizeof option_rows / sizeof *option_rows, options, false},
       {pop3_tls_option_rows, pop3_tls_option_count, tls, false},
   };
-  pop3_options_read(L, AT_OPTIONS, class, sets, 2);
+  pop3_error error = pop3_options_read(L, AT_OPTIONS, class, sets, 2, failure);
   options->pipelining = read_pipelining(L, class);
   if (implicit && options->tls != POP3_TLS_IMPLICIT)
     pop3_argument_error(L, class, 3,
                         "POP3_SSL is tls = \"implicit\"; use "
                         "POP3 for the others");
-  return sets[1].used;
+  options->tls_given = sets[1].used;
+  return error;
 }
 
 /* The `context` option, or one of the other TLS options. [-0, +0, v] */
@@ -446,12 +497,30 @@ static void choose_carrier(lua_State *L, const char *class, bool tls_given,
                       "ours, say whom it trusts");
 }
 
+/* What the policy says, before anything is resolved. Where a transport leads
+ * nobody knows: its host is only a name. */
+static pop3_error permit(lua_State *L, const pop3_connection *u,
+                         const char *host, size_t size, unsigned port,
+                         pop3_failure *failure) {
+  bool named = is_given(L, "transport");
+  if (u->carried) {
+    pop3_error error =
+        pop3_permit(L, POP3_RIGHT_TRANSPORT, "a transport", failure);
+    if (error != POP3_E_OK) return error;
+  }
+  if (u->carried && !named)
+    return pop3_admit_stream(L, host, size, port, failure);
+  return pop3_policy_check_server(u->policy, host, size, port, failure);
+}
+
 static pop3_error open_connection(lua_State *L, const char *class,
                                   pop3_connection *u, pop3_failure *failure) {
   size_t size;
   const char *host = lua_tolstring(L, AT_HOST, &size);
-  pop3_error error = pop3_conn_open(u->conn, host, size, check_port(L, class),
-                                    u->context, pop3_now());
+  unsigned port = check_port(L, class);
+  pop3_error error = permit(L, u, host, size, port, failure);
+  if (error != POP3_E_OK) return error;
+  error = pop3_conn_open(u->conn, host, size, port, u->context, pop3_now());
   if (error != POP3_E_OK) *failure = *pop3_conn_failure(u->conn);
   if (error == POP3_E_OK && is_given(L, "transport"))
     pop3_carrier_connected(u->conn, false);
@@ -490,7 +559,8 @@ static pop3_error take_session(lua_State *L, pop3_failure *failure) {
 }
 
 int pop3_lua_connect(lua_State *L) {
-  const char *class = luaL_checkstring(L, AT_CLASS);
+  bool implicit = strcmp(luaL_checkstring(L, AT_CLASS), "POP3_SSL") == 0;
+  const char *class = implicit ? "POP3_SSL" : "POP3";
   connect_options options;
   pop3_tls_options tls;
   pop3_conn_options conn_options;
@@ -498,16 +568,22 @@ int pop3_lua_connect(lua_State *L) {
   lua_settop(L, AT_OPTIONS);
   check_host(L, class);
   check_port(L, class);
-  bool tls_given = read_options(L, class, &options, &tls);
+  if (!lua_istable(L, AT_OPTIONS))
+    wrong_argument(L, class, 3, "option table", AT_OPTIONS);
+  pop3_error error = read_options(L, class, &options, &tls, &failure);
   conn_options_from(&options, &conn_options);
-  choose_carrier(L, class, tls_given, &conn_options);
+  conn_options.engine.max_octets =
+      pop3_policy_cap(pop3_policy_of(L), options.engine.max_octets);
+  choose_carrier(L, class, options.tls_given, &conn_options);
   pop3_connection *u = new_connection(L, &conn_options);
-  u->class = strcmp(class, "POP3_SSL") == 0 ? "POP3_SSL" : "POP3";
+  u->class = class;
   take_values(L, u);
   u->carried = conn_options.carried;
+  u->streams_only = is_given(L, "connector");
   u->safe = lua_toboolean(L, AT_SAFE) != 0;
-  pop3_error error = POP3_E_OK;
-  if (tls_given || needs_context(L, &conn_options))
+  if (error == POP3_E_OK) error = enter(L, u, &failure);
+  if (error == POP3_E_OK &&
+      (options.tls_given || needs_context(L, &conn_options)))
     error = take_context(L, class, u, &tls, &failure);
   if (error == POP3_E_OK && options.session.data != NULL)
     error = take_session(L, &failure);

@@ -11,6 +11,7 @@
 #include "lua_compat.h"
 #include "lua_delivery.h"
 #include "lua_listing.h"
+#include "lua_restrict.h"
 #include "lua_share.h"
 #include "octets.h"
 
@@ -47,15 +48,18 @@ typedef struct pop3_connection {
   pop3_tls_context *context; /* of the constructor's options, or NULL */
   const char *class;         /* "POP3" or "POP3_SSL" */
   bool safe;                 /* methods return nil, message, err */
+  pop3_policy *policy;       /* it is counted there; NULL: not any more */
 
   uint64_t max_octets; /* of a message, unless the call says otherwise */
   pop3_share share;    /* of the host's time; who waits */
   bool carried;        /* the host has a stream, no descriptor */
+  bool streams_only;   /* ... nor any other: files would block it */
   bool hung_up;        /* the host was told to close it */
 
   const pop3_method *method; /* the last one begun */
   bool busy;
   bool turning;        /* C is at work in it */
+  lua_State *stepped;  /* ... for this one; NULL outside of a step */
   bool closing;        /* ... and it was closed meanwhile: release it then */
   pop3_step settled;   /* DONE or FAILED, reported after its trace */
   int lines;           /* in the table so far */
@@ -72,6 +76,9 @@ typedef struct pop3_connection {
   size_t secret_room;
 } pop3_connection;
 
+/* The connection at `index`, or NULL. [-0, +0, -] */
+pop3_connection *pop3_connection_test(lua_State *L, int index);
+
 /* The connection at `index`, or an error that names the method. [-0, +0, v] */
 pop3_connection *pop3_connection_check(lua_State *L, int index,
                                        const char *method);
@@ -79,6 +86,9 @@ pop3_connection *pop3_connection_check(lua_State *L, int index,
 /* Free, close, send nothing; while a turn is at work, when it is over. The
  * userdata stays usable as a closed one. */
 void pop3_connection_release(pop3_connection *connection);
+
+/* If it has ended, it counts no longer as one that lives. */
+void pop3_connection_settle(pop3_connection *connection);
 
 void pop3_connection_drop_secret(pop3_connection *connection);
 void pop3_connection_drop_verdict(pop3_connection *connection);
@@ -105,7 +115,12 @@ int pop3_lua_connect(lua_State *L);
 int pop3_lua_close(lua_State *L);
 int pop3_lua_describe(lua_State *L); /* info(connection) -> table [-0, +1, v] */
 int pop3_lua_welcome(lua_State *L);  /* welcome(connection) [-0, +1, v] */
-int pop3_lua_is_safe(lua_State *L);  /* safe(connection) [-0, +1, v] */
+/* is_safe(connection[, method that asks]) [-0, +1, v] */
+int pop3_lua_is_safe(lua_State *L);
+
+/* set_timeout(connection, seconds): from now on, as the option `timeout`.
+ * [-0, +0, v] */
+int pop3_lua_set_timeout(lua_State *L);
 
 #pragma GCC visibility pop
 

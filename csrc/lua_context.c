@@ -7,21 +7,24 @@
 #include <stdint.h>
 
 #include "lua_error.h"
+#include "lua_restrict.h"
 
 #define CONTEXT_TYPE "pop3.context"
 
 typedef struct context_userdata {
   pop3_tls_context *context; /* retained; NULL once collected */
+  pop3_policy *policy;       /* it is counted there; NULL: it is not */
 } context_userdata;
 
+/* What names a file is a PATH: a policy may refuse it. */
 #define OPTION(key, type) \
   { #key, POP3_OPTION_##type, offsetof(pop3_tls_options, key), NULL }
 
 const pop3_option pop3_tls_option_rows[] = {
-    OPTION(cafile, STRING),      OPTION(capath, STRING),
+    OPTION(cafile, PATH),        OPTION(capath, PATH),
     OPTION(verify, BOOLEAN),     OPTION(check_hostname, BOOLEAN),
-    OPTION(servername, STRING),  OPTION(certfile, STRING),
-    OPTION(keyfile, STRING),     OPTION(keypass, STRING),
+    OPTION(servername, STRING),  OPTION(certfile, PATH),
+    OPTION(keyfile, PATH),       OPTION(keypass, STRING),
     OPTION(min_version, STRING), OPTION(max_version, STRING),
     OPTION(ciphers, STRING),     OPTION(ciphersuites, STRING),
     OPTION(groups, STRING),      OPTION(security_level, LEVEL),
@@ -45,6 +48,8 @@ static int context_gc(lua_State *L) {
   if (u == NULL) return 0;
   pop3_tls_context_release(u->context);
   u->context = NULL;
+  if (u->policy != NULL) pop3_policy_leave(u->policy, POP3_CONTEXTS);
+  u->policy = NULL;
   return 0;
 }
 
@@ -91,14 +96,24 @@ void pop3_open_context(lua_State *L) {
   empty_cache(L);
 }
 
+/* It is counted. [-0, +0, m] */
+static bool is_admitted(lua_State *L, context_userdata *u,
+                        pop3_failure *failure) {
+  if (pop3_enter(L, POP3_CONTEXTS, failure) != POP3_E_OK) return false;
+  u->policy = pop3_policy_of(L);
+  return true;
+}
+
 /* A new userdata with a context, or nil. [-0, +1, m] */
 static pop3_tls_context *push_new(lua_State *L, const pop3_tls_options *options,
                                   pop3_failure *failure) {
   context_userdata *u = lua_newuserdata(L, sizeof *u);
   u->context = NULL;
+  u->policy = NULL;
   luaL_getmetatable(L, CONTEXT_TYPE);
   lua_setmetatable(L, -2);
-  if (pop3_tls_context_new(options, &u->context, failure) == POP3_E_OK)
+  if (is_admitted(L, u, failure) &&
+      pop3_tls_context_new(options, &u->context, failure) == POP3_E_OK)
     return u->context;
   lua_pop(L, 1);
   lua_pushnil(L);
@@ -113,6 +128,7 @@ static void add_option(luaL_Buffer *b, const pop3_option *row,
   const char *string;
   switch (row->type) {
     case POP3_OPTION_STRING:
+    case POP3_OPTION_PATH:
       string = *(const char *const *)(const void *)field;
       if (string != NULL) luaL_addstring(b, "=");
       if (string != NULL) luaL_addstring(b, string);
@@ -182,8 +198,11 @@ int pop3_lua_context(lua_State *L) {
   if (!lua_isnoneornil(L, 1) && !lua_istable(L, 1))
     return pop3_argument_error(L, "context", 1, "option table expected, got %s",
                                luaL_typename(L, 1));
-  if (lua_istable(L, 1)) pop3_options_read(L, 1, "context", &set, 1);
-  if (push_cached(L, &options, &failure) != NULL) return 1;
+  pop3_error error = POP3_E_OK;
+  if (lua_istable(L, 1))
+    error = pop3_options_read(L, 1, "context", &set, 1, &failure);
+  if (error != POP3_E_OK) lua_pushnil(L);
+  else if (push_cached(L, &options, &failure) != NULL) return 1;
   pop3_push_error(L, &failure);
   return 2;
 }

@@ -11,18 +11,11 @@
 #include "lua_listing.h"
 #include "lua_method.h"
 #include "lua_operation.h"
+#include "lua_restrict.h"
 #include "lua_secret.h"
 #include "lua_session.h"
 #include "lua_share.h"
-
-/* Names are resolved in Lua for the function only that Lua looks up. */
-#if defined(__GNUC__)
-__attribute__((visibility("default")))
-#elif defined(_WIN32)
-__declspec(dllexport)
-#endif
-    int
-    luaopen_pop3_core(lua_State *L);
+#include "pop3_lua.h"
 
 /* escape(text) -> text fit for a terminal [-0, +1, v] */
 static int escape(lua_State *L) {
@@ -50,6 +43,10 @@ static const luaL_Reg functions[] = {
     {"secured", pop3_lua_secured},
     {"sent", pop3_lua_sent},
     {"received", pop3_lua_received},
+    {"transport", pop3_lua_transport},
+    {"takes_files", pop3_lua_takes_files},
+    {"misplaced", pop3_lua_misplaced},
+    {"set_timeout", pop3_lua_set_timeout},
     {"poll", pop3_lua_poll},
     {"grant", pop3_lua_grant},
     {"regrant", pop3_lua_regrant},
@@ -60,6 +57,8 @@ static const luaL_Reg functions[] = {
     {"session_export", pop3_lua_session_export},
     {"welcome", pop3_lua_welcome},
     {"is_safe", pop3_lua_is_safe},
+    {"restrict", pop3_lua_restrict},
+    {"admit", pop3_lua_admit},
     {"context", pop3_lua_context},
     {"secret", pop3_lua_secret},
     {"listing", pop3_lua_listing},
@@ -77,6 +76,7 @@ static void check_library(lua_State *L) {
 int luaopen_pop3_core(lua_State *L) {
   check_library(L);
   pop3_open_errors(L);
+  pop3_open_restrict(L);
   pop3_open_context(L);
   pop3_open_secret(L);
   pop3_open_listing(L);

@@ -2,6 +2,7 @@
  * lua_delivery.c - see lua_delivery.h.
  */
 #define _GNU_SOURCE
+#define _FILE_OFFSET_BITS 64 /* lseek, fseeko */
 #include "lua_delivery.h"
 
 #include <stdio.h>
@@ -11,6 +12,8 @@
 
 #include "lua_connection.h"
 #include "lua_error.h"
+#include "lua_options.h"
+#include "lua_restrict.h"
 
 /* ------------------------------------------------------------ what is asked */
 
@@ -39,7 +42,8 @@ static bool is_path(lua_State *L, int index) {
   lua_rawget(L, index);
   bool string = lua_type(L, -1) == LUA_TSTRING;
   size_t size = string ? compat_rawlen(L, -1) : 0;
-  bool whole = string && strlen(lua_tostring(L, -1)) == size;
+  bool whole =
+      string && size <= POP3_MOST_OPTION && strlen(lua_tostring(L, -1)) == size;
   lua_pop(L, 1);
   return whole;
 }
@@ -58,6 +62,7 @@ bool pop3_delivery_aim(lua_State *L, pop3_delivery *d, int index, int anchors) {
   }
   bool file = is_descriptor(L, index) || is_path(L, index) ||
               compat_testfile(L, index) != NULL;
+  if (file && d->streams_only) return false;
   if (!file && lua_type(L, index) != LUA_TFUNCTION) return false;
   d->mode = file ? POP3_TO_FILE : POP3_TO_LUA;
   d->aimed = file;
@@ -67,9 +72,23 @@ bool pop3_delivery_aim(lua_State *L, pop3_delivery *d, int index, int anchors) {
   return true;
 }
 
+const char *pop3_delivery_wanted(const pop3_delivery *d) {
+  return d->streams_only ? "function (files would block this host)"
+                         : "function, file, descriptor or {path = ...}";
+}
+
 /* What Lua has buffered goes first; then the descriptor is ours. */
 static int descriptor_of_file(FILE *file) {
   return fflush(file) == 0 ? fileno(file) : -1;
+}
+
+/* A Lua file was opened by whoever gave it to the script. */
+static pop3_error permit(lua_State *L, pop3_failure *failure) {
+  if (lua_istable(L, -1))
+    return pop3_permit(L, POP3_RIGHT_FILES, "a path as sink", failure);
+  if (lua_type(L, -1) == LUA_TNUMBER)
+    return pop3_permit(L, POP3_RIGHT_FDS, "a descriptor as sink", failure);
+  return POP3_E_OK;
 }
 
 /* The value "sink" is on the top. [-0, +0, m] */
@@ -77,11 +96,13 @@ static pop3_error open_sink(lua_State *L, pop3_connection *u,
                             pop3_failure *failure) {
   pop3_delivery *d = &u->delivery;
   bool threaded = pop3_share_waits_outside(&u->share);
+  pop3_error error = permit(L, failure);
+  if (error != POP3_E_OK) return error;
   if (lua_istable(L, -1)) {
     lua_pushliteral(L, "path");
     lua_rawget(L, -2);
-    pop3_error error = pop3_file_open_path(&u->allocator, lua_tostring(L, -1),
-                                           threaded, &d->file, failure);
+    error = pop3_file_open_path(&u->allocator, lua_tostring(L, -1), threaded,
+                                &d->file, failure);
     lua_pop(L, 1);
     return error;
   }
@@ -149,14 +170,15 @@ int pop3_lua_save(lua_State *L) {
   pop3_file *file = NULL;
   pop3_failure failure;
   size_t size;
-  const char *path = luaL_checkstring(L, 1);
-  luaL_argcheck(L, strlen(path) == compat_rawlen(L, 1), 1,
+  const char *path = luaL_checklstring(L, 1, &size);
+  luaL_argcheck(L, size <= POP3_MOST_OPTION && strlen(path) == size, 1,
                 "a path without NUL");
   const char *octets = luaL_checklstring(L, 2, &size);
   pop3_allocator allocator;
   allocator.resize = lua_getallocf(L, &allocator.state);
-  pop3_error error =
-      pop3_file_open_path(&allocator, path, false, &file, &failure);
+  pop3_error error = pop3_permit(L, POP3_RIGHT_FILES, "a path", &failure);
+  if (error == POP3_E_OK)
+    error = pop3_file_open_path(&allocator, path, false, &file, &failure);
   if (error == POP3_E_OK) error = write_whole(file, octets, size, &failure);
   pop3_file_release(file);
   return error == POP3_E_OK ? 0 : pop3_push_error(L, &failure);

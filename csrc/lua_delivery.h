@@ -38,6 +38,7 @@ typedef struct pop3_delivery {
   pop3_delivery_mode asked; /* by the method */
   pop3_delivery_mode mode;  /* of the message at hand */
   bool lf;                  /* line ends are LF for the receiver */
+  bool streams_only;        /* no files: the host has no way to wait for them */
   bool watched;   /* somebody wants to know what the server announces */
   uint64_t limit; /* octets of a message; 0: none */
   char hash[32];  /* the digest's name, "" for none */
@@ -70,6 +71,9 @@ pop3_error pop3_delivery_use_hash(pop3_delivery *delivery, const char *name,
  */
 bool pop3_delivery_aim(lua_State *L, pop3_delivery *delivery, int index,
                        int anchors);
+
+/* What it may be aimed at, for people. */
+const char *pop3_delivery_wanted(const pop3_delivery *delivery);
 
 /* Open what it was aimed at; nothing if it is no file. IO. [-0, +0, m] */
 pop3_error pop3_delivery_open(lua_State *L, struct pop3_connection *connection,

@@ -1,6 +1,7 @@
 /*
  * lua_error.c - see lua_error.h.
  */
+#define _GNU_SOURCE
 #include "lua_error.h"
 
 #include <ctype.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #include "escape.h"
+#include "platform.h"
 #include "pop3.h"
 
 #define ERROR_TYPE "pop3.error"
@@ -178,6 +180,14 @@ int pop3_push_error(lua_State *L, const pop3_failure *f) {
   luaL_getmetatable(L, ERROR_TYPE);
   lua_setmetatable(L, -2);
   return 1;
+}
+
+int pop3_test_error(lua_State *L, int index) {
+  if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return 0;
+  luaL_getmetatable(L, ERROR_TYPE);
+  int same = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return same;
 }
 
 /* [-0, +1, m] */

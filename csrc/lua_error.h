@@ -23,6 +23,9 @@ void pop3_push_error_class(lua_State *L);
  * Returns 1. [-0, +1, m] */
 int pop3_push_error(lua_State *L, const pop3_failure *failure);
 
+/* Is the value at `index` such an object? [-0, +0, m] */
+int pop3_test_error(lua_State *L, int index);
+
 /* `text` with control characters escaped. [-0, +1, m] */
 void pop3_push_escaped(lua_State *L, const char *text, size_t size);
 

@@ -333,6 +333,7 @@ static const struct {
 static void read_options(lua_State *L, const call *c, int index,
                          call_options *options) {
   pop3_option_set sets[SET_COUNT];
+  pop3_failure failure;
   size_t count = 0;
   for (size_t i = 0; i < SET_COUNT; i++) {
     if (!(c->method->options & option_sets[i].taken)) continue;
@@ -340,7 +341,11 @@ static void read_options(lua_State *L, const call *c, int index,
     sets[count].count = option_sets[i].count;
     sets[count++].target = options;
   }
-  pop3_options_read(L, index, c->method->label, sets, count);
+  if (pop3_options_read(L, index, c->method->label, sets, count, &failure) ==
+      POP3_E_OK)
+    return;
+  pop3_push_error(L, &failure);
+  lua_error(L);
 }
 
 /* TOP instead of RETR: the lines of the body stand behind the number.
@@ -397,7 +402,8 @@ static void take_options(lua_State *L, call *c, int argument) {
   c->request->with = with_what(&options);
   c->request->unanswered = !options.wait;
   c->connection->delivery.lf = options.eol == 1;
-  c->connection->delivery.limit = options.max_octets;
+  c->connection->delivery.limit =
+      pop3_policy_cap(pop3_policy_of(L), options.max_octets);
   c->connection->delivery.watched = is_given(L, index, "progress");
   if (options.hash != NULL) take_digest(L, c, options.hash);
   if (c->method->options & TAKES_SINK) take_top(L, c, index);
@@ -407,10 +413,9 @@ static void take_options(lua_State *L, call *c, int argument) {
 
 /* [-0, +0, v] */
 static void take_sink(lua_State *L, call *c, int argument) {
-  if (pop3_delivery_aim(L, &c->connection->delivery, index_of(argument),
-                        c->anchors))
-    return;
-  wrong_type(L, c, argument, "function, file, descriptor or {path = ...}");
+  pop3_delivery *delivery = &c->connection->delivery;
+  if (pop3_delivery_aim(L, delivery, index_of(argument), c->anchors)) return;
+  wrong_type(L, c, argument, pop3_delivery_wanted(delivery));
 }
 
 /* The face's own business. */
@@ -459,10 +464,12 @@ static unsigned delivery_flags(const pop3_method *method) {
   return POP3_IN_PLACE | POP3_UNLIMITED;
 }
 
-/* What is put together in memory; streams are as long as they are. */
-static uint64_t usual_limit(const pop3_connection *u,
+/* What is put together in memory; streams are as long as they are, but for the
+ * policy. */
+static uint64_t usual_limit(lua_State *L, const pop3_connection *u,
                             const pop3_method *method) {
-  return method->mode == POP3_TO_STRING ? u->max_octets : 0;
+  uint64_t limit = method->mode == POP3_TO_STRING ? u->max_octets : 0;
+  return pop3_policy_cap(pop3_policy_of(L), limit);
 }
 
 void pop3_take_arguments(lua_State *L, pop3_connection *u,
@@ -470,7 +477,8 @@ void pop3_take_arguments(lua_State *L, pop3_connection *u,
                          int anchors) {
   call c = {u, method, request, anchors};
   int argument = 1;
-  pop3_delivery_reset(&u->delivery, method->mode, usual_limit(u, method));
+  pop3_delivery_reset(&u->delivery, method->mode, usual_limit(L, u, method));
+  u->delivery.streams_only = u->streams_only;
   request->operation = method->operation;
   request->command = method->command;
   request->flags = delivery_flags(method);

@@ -17,6 +17,7 @@
 #include "lua_event.h"
 #include "lua_method.h"
 #include "lua_options.h"
+#include "lua_restrict.h"
 #include "lua_result.h"
 #include "lua_share.h"
 
@@ -29,6 +30,33 @@ static void start(pop3_connection *u, double now) {
   u->settled = POP3_STEP_WAIT;
   u->look_at = now + TURN_SECONDS;
   pop3_share_end(&u->share);
+}
+
+/*
+ * Run `f` with what is on the stack, the connection first, under pcall. While it
+ * makes values the collector may run a finaliser, and that may come back into
+ * this connection: it finds it at work, and closed it is only afterwards. So a
+ * lack of memory, too, leaves a connection that can be closed. pcall's status.
+ * [-n, +n, m]
+ */
+static int protect(lua_State *L, pop3_connection *u, lua_CFunction f,
+                   bool stopped) {
+  lua_pushcfunction(L, f);
+  lua_insert(L, 1);
+  u->turning = true;
+  int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+  u->turning = false;
+  if (stopped) lua_gc(L, LUA_GCRESTART, 0);
+  if (u->closing) pop3_connection_release(u);
+  else pop3_connection_settle(u);
+  return status;
+}
+
+/* The same; what was raised is raised on. [-n, +n, v] */
+static int guard(lua_State *L, pop3_connection *u, lua_CFunction f,
+                 bool stopped) {
+  if (protect(L, u, f, stopped) != 0) return lua_error(L);
+  return lua_gettop(L);
 }
 
 void pop3_operation_opened(pop3_connection *u) {
@@ -105,14 +133,12 @@ static void use_cache(lua_State *L, pop3_connection *u, pop3_request *request) {
                       pop3_cache_lacks_login(L, u, AT_TABLE);
 }
 
-int pop3_lua_begin(lua_State *L) {
+/* Under guard. [-0, +n, v] */
+static int begin_method(lua_State *L) {
   pop3_request request = {0};
   pop3_failure failure;
-  const pop3_method *method = pop3_method_find(luaL_checkstring(L, 2));
-  if (method == NULL) return luaL_error(L, "no such method");
-  pop3_connection *u = pop3_connection_check(L, 1, method->label);
-  if (u->busy) return refuse_busy(L, u, method->label);
-  lua_settop(L, AT_TABLE - 1);
+  pop3_connection *u = lua_touserdata(L, 1);
+  const pop3_method *method = pop3_method_find(lua_tostring(L, 2));
   compat_getuservalue(L, 1);
   pop3_take_arguments(L, u, method, &request, AT_TABLE);
   lua_settop(L, AT_TABLE);
@@ -126,44 +152,63 @@ int pop3_lua_begin(lua_State *L) {
   return begin(L, u, &request);
 }
 
+int pop3_lua_begin(lua_State *L) {
+  const pop3_method *method = pop3_method_find(luaL_checkstring(L, 2));
+  if (method == NULL) return luaL_error(L, "no such method");
+  pop3_connection *u = pop3_connection_check(L, 1, method->label);
+  if (u->busy || u->turning) return refuse_busy(L, u, method->label);
+  lua_settop(L, AT_TABLE - 1);
+  int status = protect(L, u, begin_method, false);
+  if (status != 0 && !pop3_test_error(L, -1)) return lua_error(L);
+  return lua_gettop(L);
+}
+
 /* ------------------------------------------------------------ cancel */
 
-/* The receiver's reason in the error's words. */
-static const char *reason_text(lua_State *L, int index) {
+/* The receiver's reason in the error's words, as much of it as there is room
+ * for. */
+static void fail_aborted(lua_State *L, int index, pop3_failure *failure) {
   bool text = lua_type(L, index) == LUA_TSTRING;
-  return text ? lua_tostring(L, index) : pop3_error_text(POP3_E_ABORTED);
+  pop3_fail(failure, POP3_E_ABORTED, "%.*s", POP3_FAILURE_TEXT,
+            text ? lua_tostring(L, index) : pop3_error_text(POP3_E_ABORTED));
 }
 
 int pop3_lua_cancel(lua_State *L) {
   pop3_connection *u = pop3_connection_check(L, 1, "cancel");
   pop3_failure failure;
   if (!u->busy || u->turning) return 0;
-  pop3_fail(&failure, POP3_E_ABORTED, "%s", reason_text(L, 2));
+  fail_aborted(L, 2, &failure);
   pop3_condemn(u, &failure);
   return 0;
 }
 
 int pop3_lua_aborted(lua_State *L) {
   pop3_failure failure;
-  pop3_fail(&failure, POP3_E_ABORTED, "%s", reason_text(L, 1));
+  fail_aborted(L, 1, &failure);
   return pop3_push_error(L, &failure);
+}
+
+/* Under guard. Nothing, once it has an aim or is given up. [-0, +0, v] */
+static int deliver(lua_State *L) {
+  pop3_connection *u = lua_touserdata(L, 1);
+  pop3_failure failure;
+  if (u->delivery.mode != POP3_TO_SINKS) return 0;
+  compat_getuservalue(L, 1);
+  if (!pop3_delivery_aim(L, &u->delivery, 2, 3))
+    return luaL_error(L, "bad sink to '%s' (%s or nil expected, got %s)",
+                      u->method->label, pop3_delivery_wanted(&u->delivery),
+                      luaL_typename(L, 2));
+  if (pop3_delivery_open(L, u, 3, &failure) != POP3_E_OK)
+    pop3_condemn(u, &failure);
+  return 0;
 }
 
 int pop3_lua_deliver(lua_State *L) {
   pop3_connection *u = pop3_connection_check(L, 1, "deliver");
-  pop3_failure failure;
   if (!u->busy || u->turning || u->method->mode != POP3_TO_SINKS)
     return luaL_error(L, "nothing to deliver");
   lua_settop(L, 2);
-  compat_getuservalue(L, 1);
-  if (!pop3_delivery_aim(L, &u->delivery, 2, 3))
-    return luaL_error(L,
-                      "bad sink to '%s' (function, file, descriptor, "
-                      "{path = ...} or nil expected, got %s)",
-                      u->method->label, luaL_typename(L, 2));
-  if (pop3_delivery_open(L, u, 3, &failure) != POP3_E_OK)
-    pop3_condemn(u, &failure);
-  return 0;
+  return guard(L, u, deliver, false);
 }
 
 /* ------------------------------------------------------------ the end */
@@ -274,11 +319,25 @@ static void push_interest(lua_State *L, const pop3_interest *interest) {
   lua_rawseti(L, -2, 2);
 }
 
+/* Who may not know descriptors looks again so often, seconds. */
+#define LOOKS_AGAIN 0.01
+
+/* The right to wait for them. */
+static bool may_watch(lua_State *L) {
+  pop3_failure failure;
+  return pop3_permit(L, POP3_RIGHT_FDS, "wait", &failure) == POP3_E_OK;
+}
+
 /* "wait", function, interests, deadline [-0, +4, m] */
 static int turn_wait(lua_State *L, pop3_connection *u,
                      const pop3_interest *interests, size_t count,
                      double deadline) {
   pop3_share_end(&u->share);
+  if (!may_watch(L)) {
+    double soon = pop3_now() + LOOKS_AGAIN;
+    if (soon < deadline) deadline = soon;
+    count = 0;
+  }
   lua_pushliteral(L, "wait");
   lua_rawgeti(L, POP3_AT_ANCHORS, POP3_SLOT_WAIT);
   lua_createtable(L, (int)count, 0);
@@ -336,7 +395,9 @@ static int step(lua_State *L, pop3_connection *u, double now) {
   int count = pop3_continue_event(L, u, &blocked);
   if (count > 0) return count;
   if (blocked.fd >= 0) return wait_for_sink(L, u, &blocked, now);
+  u->stepped = L;
   u->settled = pop3_conn_step(u->conn, now, pop3_share_left(&u->share));
+  u->stepped = NULL;
   pop3_share_spend(&u->share, pop3_conn_taken(u->conn));
   if (u->settled == POP3_STEP_EVENT) return pop3_take_event(L, u);
   if (u->settled != POP3_STEP_WAIT) return 0;
@@ -381,23 +442,9 @@ static int turn(lua_State *L) {
   return is_settled(u) ? turn_settled(L, u) : advance(L, u);
 }
 
-/*
- * Under pcall, so that a lack of memory, which passes here, leaves the collector
- * running and the connection closable. While results are made the collector may
- * run a finaliser that closes the connection: it is closed when they are.
- */
 int pop3_lua_turn(lua_State *L) {
   pop3_connection *u = pop3_connection_check(L, 1, "turn");
   if (!u->busy || u->turning) return luaL_error(L, "nothing to turn");
   lua_settop(L, 1);
-  lua_pushcfunction(L, turn);
-  lua_pushvalue(L, 1);
-  int stopped = u->lines >= LARGE_TABLE && compat_stop_collector(L);
-  u->turning = true;
-  int status = lua_pcall(L, 1, LUA_MULTRET, 0);
-  u->turning = false;
-  if (stopped) lua_gc(L, LUA_GCRESTART, 0);
-  if (u->closing) pop3_connection_release(u);
-  if (status != 0) return lua_error(L);
-  return lua_gettop(L) - 1;
+  return guard(L, u, turn, u->lines >= LARGE_TABLE && compat_stop_collector(L));
 }

@@ -53,11 +53,14 @@ int pop3_lua_cancel(lua_State *L);
  * [-0, +1, v] */
 int pop3_lua_aborted(lua_State *L);
 
-/* trace(connection, level[, function]) [-0, +0, v] */
+/* trace(connection, level[, function]) -> nothing, or an error object
+ * [-0, +n, v] */
 int pop3_lua_trace(lua_State *L);
 
 /* poll(interests, seconds) -> list of those that are ready, by their places.
- * May end early, at a signal or after a second. [-0, +1, v] */
+ * May end early, at a signal or after a second. Raises an error object where
+ * the policy refuses descriptors; without interests it only waits.
+ * [-0, +1, v] */
 int pop3_lua_poll(lua_State *L);
 
 #pragma GCC visibility pop

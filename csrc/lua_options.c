@@ -9,13 +9,41 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lua_error.h"
+#include "lua_restrict.h"
 #include "pop3.h"
 
-/* Option names are short; a longer one is compared no further. */
+/* Option names are short; a longer one is compared and shown no further. */
 #define NAME_MAX_COMPARED 32
 
-/* The position of the public function's caller. */
-#define CALLER 2
+/* The string at `index`, if it has no NUL: nothing that is compared with names
+ * of ours may be cut short by one. */
+static const char *whole_string(lua_State *L, int index) {
+  size_t size;
+  const char *text = lua_tolstring(L, index, &size);
+  return strlen(text) == size ? text : NULL;
+}
+
+/* The same for people, cut. [-0, +1, m] */
+static const char *push_shown(lua_State *L, int index) {
+  size_t size;
+  const char *text = lua_tolstring(L, index, &size);
+  if (size > NAME_MAX_COMPARED) size = NAME_MAX_COMPARED;
+  pop3_push_escaped(L, text, size);
+  return lua_tostring(L, -1);
+}
+
+/* The level of the public function's caller: above the first Lua function,
+ * however many C functions are below that. */
+static int caller(lua_State *L) {
+  lua_Debug function;
+  int level = 0;
+  while (lua_getstack(L, level++, &function)) {
+    lua_getinfo(L, "S", &function);
+    if (function.what[0] != 'C') break;
+  }
+  return level;
+}
 
 int pop3_argument_error(lua_State *L, const char *method, int argument,
                         const char *format, ...) {
@@ -24,7 +52,7 @@ int pop3_argument_error(lua_State *L, const char *method, int argument,
   va_start(arguments, format);
   vsnprintf(text, sizeof text, format, arguments);
   va_end(arguments);
-  luaL_where(L, CALLER);
+  luaL_where(L, caller(L));
   lua_pushfstring(L, "bad argument #%d to '%s' (%s)", argument, method, text);
   lua_concat(L, 2);
   return lua_error(L);
@@ -32,7 +60,7 @@ int pop3_argument_error(lua_State *L, const char *method, int argument,
 
 int pop3_option_error(lua_State *L, const char *method, const char *key,
                       const char *text) {
-  luaL_where(L, CALLER);
+  luaL_where(L, caller(L));
   lua_pushfstring(L, "bad option '%s' to '%s' (%s)", key, method, text);
   lua_concat(L, 2);
   return lua_error(L);
@@ -80,9 +108,11 @@ static const char *nearest(const char *key, const pop3_option_set *sets,
   return best;
 }
 
-static int unknown_option(lua_State *L, const char *method, const char *key,
+/* The key is at -2. [-0, +0, v] */
+static int unknown_option(lua_State *L, const char *method,
                           const pop3_option_set *sets, size_t count) {
-  luaL_where(L, CALLER);
+  const char *key = push_shown(L, -2);
+  luaL_where(L, caller(L));
   lua_pushfstring(L, "unknown option '%s' to '%s' (did you mean '%s'?)", key,
                   method, nearest(key, sets, count));
   lua_concat(L, 2);
@@ -101,6 +131,8 @@ static void read_string(lua_State *L, const char *method,
   if (lua_type(L, -1) != LUA_TSTRING)
     option_error(L, method, row->key, "string", luaL_typename(L, -1));
   const char *string = lua_tolstring(L, -1, &size);
+  if (size > POP3_MOST_OPTION)
+    option_error(L, method, row->key, "string", "one of more than 64 KiB");
   if (strlen(string) != size)
     option_error(L, method, row->key, "string", "one with a NUL");
   *(const char **)field = string;
@@ -159,17 +191,18 @@ static void read_word(lua_State *L, const char *method, const pop3_option *row,
                       void *field) {
   char wanted[128] = "";
   bool string = lua_type(L, -1) == LUA_TSTRING;
-  const char *given = string ? lua_tostring(L, -1) : luaL_typename(L, -1);
+  const char *given = string ? whole_string(L, -1) : NULL;
   for (int i = 0; row->words[i] != NULL; i++) {
     size_t used = strlen(wanted);
-    if (string && strcmp(row->words[i], given) == 0) {
+    if (given != NULL && strcmp(row->words[i], given) == 0) {
       *(int *)field = i;
       return;
     }
     snprintf(wanted + used, sizeof wanted - used, "%s\"%s\"",
              i > 0 ? " or " : "", row->words[i]);
   }
-  option_error(L, method, row->key, wanted, given);
+  option_error(L, method, row->key, wanted,
+               string ? push_shown(L, -1) : luaL_typename(L, -1));
 }
 
 static void read_function(lua_State *L, const char *method,
@@ -199,6 +232,7 @@ typedef void (*value_reader)(lua_State *, const char *, const pop3_option *,
 
 static const value_reader readers[] = {
     [POP3_OPTION_STRING] = read_string,
+    [POP3_OPTION_PATH] = read_string,
     [POP3_OPTION_OCTETS] = read_octets,
     [POP3_OPTION_BOOLEAN] = read_boolean,
     [POP3_OPTION_SECONDS] = read_seconds,
@@ -212,41 +246,68 @@ static const value_reader readers[] = {
 
 /* ------------------------------------------------------------ tables */
 
-/* [-0, +0, v] the value is on top */
-static bool read_option(lua_State *L, const char *method, const char *key,
-                        pop3_option_set *set) {
-  for (size_t i = 0; i < set->count; i++) {
-    const pop3_option *row = &set->rows[i];
-    if (strcmp(row->key, key) != 0) continue;
-    set->used = true;
-    readers[row->type](L, method, row, (char *)set->target + row->offset);
-    return true;
+/* The row of a key, and its set; NULL: there is none. */
+static const pop3_option *find_row(const char *key, pop3_option_set *sets,
+                                   size_t count, pop3_option_set **set) {
+  for (*set = sets; *set < sets + count; ++*set) {
+    for (size_t i = 0; i < (*set)->count; i++) {
+      if (strcmp((*set)->rows[i].key, key) == 0) return &(*set)->rows[i];
+    }
   }
-  return false;
+  return NULL;
 }
 
-static void read_pair(lua_State *L, const char *method, pop3_option_set *sets,
-                      size_t count) {
+/* What an option takes that a policy may refuse. */
+static pop3_error permit(lua_State *L, const pop3_option *row,
+                         pop3_failure *failure) {
+  if (row->type != POP3_OPTION_PATH) return POP3_E_OK;
+  return pop3_permit(L, POP3_RIGHT_FILES, row->key, failure);
+}
+
+/* [-0, +0, v] key and value are on top */
+static pop3_error read_pair(lua_State *L, const char *method,
+                            pop3_option_set *sets, size_t count,
+                            pop3_failure *failure) {
+  pop3_option_set *set;
   if (lua_type(L, -2) != LUA_TSTRING) {
-    luaL_where(L, CALLER);
+    luaL_where(L, caller(L));
     lua_pushfstring(L, "options of '%s' have names (string expected, got %s)",
                     method, luaL_typename(L, -3));
     lua_concat(L, 2);
     lua_error(L);
   }
-  const char *key = lua_tostring(L, -2);
-  for (size_t i = 0; i < count; i++) {
-    if (read_option(L, method, key, &sets[i])) return;
+  const char *key = whole_string(L, -2);
+  const pop3_option *row =
+      key != NULL ? find_row(key, sets, count, &set) : NULL;
+  if (row == NULL) {
+    unknown_option(L, method, sets, count);
+    return POP3_E_ARGUMENT;
   }
-  unknown_option(L, method, key, sets, count);
+  set->used = true;
+  readers[row->type](L, method, row, (char *)set->target + row->offset);
+  return permit(L, row, failure);
 }
 
-void pop3_options_read(lua_State *L, int index, const char *method,
-                       pop3_option_set *sets, size_t count) {
-  if (index < 0) index = lua_gettop(L) + 1 + index;
-  lua_pushnil(L);
-  while (lua_next(L, index)) {
-    read_pair(L, method, sets, count);
-    lua_pop(L, 1);
+/* [-0, +1, m] */
+static void push_copy(lua_State *L, int index) {
+  lua_newtable(L);
+  for (lua_pushnil(L); lua_next(L, index);) {
+    lua_pushvalue(L, -2);
+    lua_insert(L, -2);
+    lua_rawset(L, -4);
   }
+}
+
+pop3_error pop3_options_read(lua_State *L, int index, const char *method,
+                             pop3_option_set *sets, size_t count,
+                             pop3_failure *failure) {
+  pop3_error error = POP3_E_OK;
+  if (index < 0) index = lua_gettop(L) + 1 + index;
+  push_copy(L, index);
+  lua_replace(L, index);
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    pop3_error refusal = read_pair(L, method, sets, count, failure);
+    if (error == POP3_E_OK) error = refusal;
+  }
+  return error;
 }

@@ -3,7 +3,7 @@
  * the nearest option there is. Also the one way to complain about arguments.
  *
  * Errors are ordinary Lua errors whose position is the caller of the public
- * function: the C function is level 0, the face's Lua function 1, its caller 2.
+ * function, which is what called the first Lua function, the face's, from here.
  */
 #ifndef POP3_LUA_OPTIONS_H
 #define POP3_LUA_OPTIONS_H
@@ -11,12 +11,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "failure.h"
 #include "lua_compat.h"
 
 #pragma GCC visibility push(hidden)
 
+/* As long as a path, a name, a list of ciphers may be: a script's string of a
+ * GiB would be copied on its way, more than once. */
+#define POP3_MOST_OPTION 65536
+
 typedef enum pop3_option_type {
   POP3_OPTION_STRING,   /* const char *; owned by the option table */
+  POP3_OPTION_PATH,     /* the same, of what takes the right to files */
   POP3_OPTION_OCTETS,   /* pop3_span, NULs allowed; as above */
   POP3_OPTION_BOOLEAN,  /* bool */
   POP3_OPTION_SECONDS,  /* double, more than 0 */
@@ -46,10 +52,12 @@ typedef struct pop3_option_set {
 /*
  * Read the table at `index` into the sets' targets; keys that are absent leave
  * them alone. Raises for keys that no row has and for values of a wrong type.
- * [-0, +0, v]
+ * A copy takes the table's place at `index` and owns the strings: no finaliser
+ * that runs meanwhile can take them away. RESTRICTED. [-0, +0, v]
  */
-void pop3_options_read(lua_State *L, int index, const char *method,
-                       pop3_option_set *sets, size_t count);
+pop3_error pop3_options_read(lua_State *L, int index, const char *method,
+                             pop3_option_set *sets, size_t count,
+                             pop3_failure *failure);
 
 /* "where: bad argument #N to 'METHOD' (text)"; does not return. [-0, +0, v] */
 #if defined(__GNUC__)

@@ -29,7 +29,8 @@
 /* Create the metatable. [-0, +0, m] */
 void pop3_open_secret(lua_State *L);
 
-/* pop3.secret{...}: nothing is read yet. [-0, +1, v] */
+/* pop3.secret{...}: nothing is read yet; nil and an error object where the
+ * policy refuses the source. [-0, +n, v] */
 int pop3_lua_secret(lua_State *L);
 
 /* Is the value at `index` a pop3.secret? [-0, +0, m] */

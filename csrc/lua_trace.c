@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "escape.h"
+#include "lua_error.h"
 #include "lua_operation.h"
 #include "lua_options.h"
+#include "lua_restrict.h"
 
 static void add_escaped(pop3_octets *out, pop3_span text) {
   char piece[POP3_ESCAPE_ROOM];
@@ -37,8 +39,17 @@ static void show_trace(void *state, int level, const char *label,
   add_text(&u->trace, "'\n");
 }
 
-/* trace(connection, level[, function]) [-0, +0, v] */
+/* Without a function it goes to the process's standard error. */
+static bool refuses(lua_State *L, pop3_failure *failure) {
+  if (!lua_isnil(L, 3) || !(lua_tonumber(L, 2) >= 1)) return false;
+  return pop3_permit(L, POP3_RIGHT_DEBUG, "set_debuglevel without a function",
+                     failure) != POP3_E_OK;
+}
+
+/* trace(connection, level[, function]) -> nothing, or an error object
+ * [-0, +n, v] */
 int pop3_lua_trace(lua_State *L) {
+  pop3_failure failure;
   pop3_connection *u = pop3_connection_check(L, 1, "set_debuglevel");
   pop3_tracer *tracer = &pop3_conn_client(u->conn)->tracer;
   if (lua_type(L, 2) != LUA_TNUMBER)
@@ -49,6 +60,7 @@ int pop3_lua_trace(lua_State *L) {
                                "function expected, got %s",
                                luaL_typename(L, 3));
   lua_settop(L, 3);
+  if (refuses(L, &failure)) return pop3_push_error(L, &failure);
   compat_getuservalue(L, 1);
   lua_insert(L, 3);
   lua_rawseti(L, 3, POP3_SLOT_DEBUG);

@@ -14,6 +14,14 @@
 
 #pragma GCC visibility push(hidden)
 
+/* When a session was made; the older name counts in a long, to 2038 in some. */
+#if OPENSSL_VERSION_PREREQ(3, 3)
+#define pop3_tls_session_time(session) \
+  ((int64_t)SSL_SESSION_get_time_ex(session))
+#else
+#define pop3_tls_session_time(session) ((int64_t)SSL_SESSION_get_time(session))
+#endif
+
 /* A DNS name has at most 253 octets; an address in text fewer. */
 #define POP3_TLS_NAME 256
 
@@ -36,7 +44,7 @@ typedef struct pop3_tls_kept {
 } pop3_tls_kept;
 
 struct pop3_tls_context {
-  int references; /* guarded by lock, or atomic where OpenSSL can */
+  int references; /* atomic */
   CRYPTO_RWLOCK *lock;
   SSL_CTX *ssl;
   BIO_METHOD *input; /* of the filters' BIOs */

@@ -96,11 +96,13 @@ static bool seal(const pop3_tls *tls, const SSL_SESSION *session,
 }
 
 /* Does the server still know it? It says for how long in TLS 1.3; before, the
- * hint of a ticket may be 0: unknown. */
+ * hint of a ticket may be 0: unknown. From version 3.1 on OpenSSL reads a finer
+ * clock than time(), which ticks some milliseconds behind: a session may be
+ * younger than now by a second. */
 static bool is_fresh(const SSL_SESSION *session) {
-  int64_t age = now() - (int64_t)SSL_SESSION_get_time(session);
+  int64_t age = now() - pop3_tls_session_time(session);
   unsigned long hint = SSL_SESSION_get_ticket_lifetime_hint(session);
-  return age >= 0 && age < SSL_SESSION_get_timeout(session) &&
+  return age >= -1 && age < SSL_SESSION_get_timeout(session) &&
          (hint == 0 || age < (int64_t)hint);
 }
 

@@ -35,15 +35,15 @@ local methods = core.methods
 -- csrc/lua_operation.c is all that a new one needs.
 for _, name in ipairs(core.operations) do
   methods[name] = function(self, ...)
-    return call.settle(self, core.begin(self, name, ...))
+    return call.settle(self, call.refusal(self)
+      or core.begin(self, name, ...))
   end
 end
 
 for name, method in pairs(retrieve) do methods[name] = method end
 
--- Options are read from a copy, which no finaliser can change meanwhile.
+-- A table of our own, in which the face may change something.
 local function copy(options)
-  if type(options) ~= "table" then return options end
   local own = {}
   for key, value in pairs(options) do own[key] = value end
   return own
@@ -59,7 +59,8 @@ end
 -- @param password string, function called once, or `pop3.secret`
 -- @treturn string the status line
 function methods:pass_(password)
-  return call.settle(self, core.begin(self, "pass_", reveal(password)))
+  return call.settle(self, call.refusal(self)
+    or core.begin(self, "pass_", reveal(password)))
 end
 
 --- Log in by the digest of the greeting's timestamp and a shared secret.
@@ -67,7 +68,8 @@ end
 -- @param secret string, function called once, or `pop3.secret`
 -- @treturn string the status line
 function methods:apop(user, secret)
-  return call.settle(self, core.begin(self, "apop", user, reveal(secret)))
+  return call.settle(self, call.refusal(self)
+    or core.begin(self, "apop", user, reveal(secret)))
 end
 
 --- Log in the best way there is (today: `USER` and `PASS`). Refuses to send
@@ -81,8 +83,8 @@ end
 -- @treturn ?table what came of it: `stat` (`count`, `octets`), `listing`,
 -- `quit` (the status line), and `errors`, by the same names
 function methods:login(user, password, options)
-  return call.settle(self, core.begin(self, "login", user, reveal(password),
-    options))
+  return call.settle(self, call.refusal(self)
+    or core.begin(self, "login", user, reveal(password), options))
 end
 
 --- The messages, one after the other; see docs/retrieving.md.
@@ -97,7 +99,8 @@ methods.messages = messages
 -- constructor's options
 -- @treturn string the status line of STLS
 function methods:stls(context)
-  return call.settle(self, core.begin(self, "stls", copy(context)))
+  return call.settle(self, call.refusal(self)
+    or core.begin(self, "stls", context))
 end
 
 --- The server's greeting, `+OK` included, without its line end.
@@ -107,11 +110,14 @@ function methods:getwelcome() return core.welcome(self) end
 -- Secrets are replaced, control characters escaped.
 -- @tparam number level
 -- @tparam[opt] function sink is given each text; default: stderr
-function methods:set_debuglevel(level, sink) core.trace(self, level, sink) end
+function methods:set_debuglevel(level, sink)
+  local err = core.trace(self, level, sink)
+  if err ~= nil then return call.fail(core.is_safe(self), err) end
+end
 
---- What the connection is: `host`, `port`, `address` (the peer's), `fd`,
--- `secure`, `closed`, `tls` (`version`, `cipher`, `group`, `alpn`,
--- `verified`, `resumed`).
+--- What the connection is: `host`, `port`, `address` (the peer's), `fd` (nil
+-- where `restrict` refuses it), `secure`, `closed`, `tls` (`version`, `cipher`,
+-- `group`, `alpn`, `verified`, `resumed`).
 -- @treturn table
 function methods:info() return core.info(self) end
 
@@ -236,7 +242,7 @@ local function module(safe)
   -- @tparam[opt] table options TLS options, see docs/options.md
   -- @return a context for `context =` and `stls(context)`
   function M.context(options)
-    local context, err = core.context(copy(options))
+    local context, err = core.context(options)
     if context == nil then return call.fail(safe, err) end
     return context
   end
@@ -245,7 +251,9 @@ local function module(safe)
   -- @tparam table source one of `fd`, `path`, `command` and `env`
   -- @return a userdata, for wherever a password is expected
   function M.secret(source)
-    return (core.secret(source)) -- no tail call: errors name our caller
+    local secret, err = core.secret(source)
+    if secret == nil then return call.fail(safe, err) end
+    return secret
   end
 
   --- What `list()` and `uidl()` said, as one compact object: `#l`, `l[i]`,
@@ -255,7 +263,7 @@ local function module(safe)
   -- @tparam[opt] table uidl_lines the lines of `uidl()`
   -- @return a listing
   function M.listing(list_lines, uidl_lines)
-    return (core.listing(list_lines, uidl_lines)) -- no tail call, as above
+    return (core.listing(list_lines, uidl_lines)) -- errors name our caller
   end
 
   --- Run a function some octets at a time, in a host that must not wait; see
@@ -275,6 +283,17 @@ local function module(safe)
 
   --- @treturn ?number seconds
   function M.getdefaulttimeout() return default_timeout end
+
+  --- Restrict, once and for all, what code in this Lua state may do with this
+  -- module; see docs/sandbox.md. A second call is refused.
+  -- @tparam table options `servers`, `ports`, `on_address`, `files`, `fds`,
+  -- `debug`, `transport`, `max_octets`, `max_connections`
+  -- @treturn boolean true
+  function M.restrict(options)
+    local err = core.restrict(options)
+    if err ~= nil then return call.fail(safe, err) end
+    return true
+  end
 
   --- The clock that deadlines are of: monotonic, seconds.
   -- @treturn number

@@ -11,7 +11,7 @@ source = {
 description = {
   summary = "A POP3 and POP3S client with the methods of Python's poplib",
   detailed = [[
-require "pop3" is a POP3 client for Lua 5.1 to 5.4 and LuaJIT: every method
+require "pop3" is a POP3 client for Lua 5.1 to 5.5 and LuaJIT: every method
 of Python's poplib, TLS that verifies, STLS, deadlines and limits, errors with
 a kind. The module has no dependency but OpenSSL 3. The command-line program
 `pop3` that comes with it needs argparse and luaposix, too.]],
@@ -20,7 +20,7 @@ a kind. The module has no dependency but OpenSSL 3. The command-line program
 }
 
 dependencies = {
-  "lua >= 5.1, < 5.5",
+  "lua >= 5.1, < 5.6",
 }
 
 -- Two entries, because each names one library that must be found.
@@ -49,6 +49,12 @@ build = {
     ["pop3.cli.server"] = "lua/pop3/cli/server.lua",
     ["pop3.cli.uids"] = "lua/pop3/cli/uids.lua",
     ["pop3.host"] = "lua/pop3/host.lua",
+    ["pop3.loop.copas"] = "lua/pop3/loop/copas.lua",
+    ["pop3.loop.cqueues"] = "lua/pop3/loop/cqueues.lua",
+    ["pop3.loop.library"] = "lua/pop3/loop/library.lua",
+    ["pop3.loop.luasocket"] = "lua/pop3/loop/luasocket.lua",
+    ["pop3.loop.luv"] = "lua/pop3/loop/luv.lua",
+    ["pop3.loop.nginx"] = "lua/pop3/loop/nginx.lua",
     ["pop3.loop.poll"] = "lua/pop3/loop/poll.lua",
     ["pop3.messages"] = "lua/pop3/messages.lua",
     ["pop3.reader"] = "lua/pop3/reader.lua",
@@ -56,8 +62,10 @@ build = {
     ["pop3.safe"] = "lua/pop3/safe.lua",
     ["pop3.task"] = "lua/pop3/task.lua",
     ["pop3.url"] = "lua/pop3/url.lua",
+    ["resty.pop3"] = "lua/resty/pop3.lua",
     ["pop3.core"] = {
       sources = {
+        "csrc/address.c",
         "csrc/body.c",
         "csrc/buffers.c",
         "csrc/caps.c",
@@ -87,6 +95,7 @@ build = {
         "csrc/lua_operation.c",
         "csrc/lua_options.c",
         "csrc/lua_poll.c",
+        "csrc/lua_restrict.c",
         "csrc/lua_result.c",
         "csrc/lua_secret.c",
         "csrc/lua_session.c",
@@ -94,8 +103,10 @@ build = {
         "csrc/lua_trace.c",
         "csrc/memory.c",
         "csrc/octets.c",
-        "csrc/output.c",
         "csrc/pile.c",
+        "csrc/platform.c",
+        "csrc/platform_windows.c",
+        "csrc/policy.c",
         "csrc/reply.c",
         "csrc/resolve.c",
         "csrc/scan.c",

@@ -19,8 +19,15 @@ packages_build="gcc libc6-dev make cmake pkg-config libssl-dev"
 packages_demo="$packages_build luajit2 libluajit2-5.1-dev lua-posix lua-argparse
   python3 openssl ca-certificates"
 packages_test="$packages_demo lua5.4 liblua5.4-dev lua5.1 liblua5.1-0-dev
-  lua-busted lua-filesystem lua-cjson lua-socket lua-check luarocks git binutils patch
-  clang-format clang-19 libclang-rt-19-dev valgrind strace dovecot-pop3d love xvfb xauth"
+  nginx libnginx-mod-http-lua lua-resty-core
+  lua5.2 liblua5.2-dev lua5.3 liblua5.3-dev debootstrap dpkg-dev
+  lua-busted lua-filesystem lua-socket lua-check luarocks git binutils patch
+  clang-format clang-19 libclang-rt-19-dev valgrind strace dovecot-pop3d
+  love xvfb xauth"
+# For scripts/portability; what it has of these, the lane port-engine uses.
+packages_port="$packages_test gcc-i686-linux-gnu libc6-dev-i386-cross
+  gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user musl-tools
+  gcc-mingw-w64-x86-64 mingw-w64-x86-64-dev wine64 debootstrap dpkg-dev file perl"
 packages_bench="$packages_build luajit2 libluajit2-5.1-dev lua5.4 liblua5.4-dev
   python3 openssl valgrind strace libcurl4-openssl-dev curl mpop fetchmail
   getmail6 perl libio-socket-ssl-perl ruby"
@@ -101,9 +108,9 @@ apt_install() {
 # lua_version NAME: what CMake's POP3_LUA wants to hear.
 lua_version() {
   case $1 in
-    lua5.[1-4]) printf '%s' "${1#lua}" ;;
+    lua5.[1-5]) printf '%s' "${1#lua}" ;;
     luajit) printf jit ;;
-    *) die "no such Lua: $1 (lua5.1, lua5.2, lua5.3, lua5.4, luajit)" ;;
+    *) die "no such Lua: $1 (lua5.1 to lua5.5, luajit)" ;;
   esac
 }
 
@@ -111,8 +118,7 @@ lua_version() {
 use_build() {
   export LUA_PATH="$root/lua/?.lua;$root/lua/?/init.lua;$root/spec/?.lua;$root/?.lua;;"
   export LUA_CPATH="$build/$1/?.so;;"
-  unset LUA_PATH_5_2 LUA_PATH_5_3 LUA_PATH_5_4 LUA_INIT
-  unset LUA_CPATH_5_2 LUA_CPATH_5_3 LUA_CPATH_5_4
+  unset LUA_INIT ${!LUA_PATH_*} ${!LUA_CPATH_*} ${!LUA_INIT_*}
 }
 
 # cannot_start REASON: a lane's tools are missing (skip, or failure in CI).
@@ -122,7 +128,7 @@ cannot_start() {
 }
 
 # Specs that need a lane of their own: (packaging) installs, (leaks) runs long.
-own_lane='^spec/(packaging|leaks)'
+own_lane='^spec/(packaging|leaks|embedding|threads|nginx/)'
 
 all_specs() {
   (cd "$root" && find spec -name '*_spec.lua' | grep -Ev "$own_lane" | sort)

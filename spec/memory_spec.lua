@@ -3,7 +3,7 @@
 -- the session and is searched from outside; see support/memory.py.
 
 local certificates = require "spec.support.certificates"
-local cjson = require "cjson"
+local json = require "spec.support.json"
 local server = require "spec.support.server"
 
 local here = debug.getinfo(1, "S").source:match("^@(.*[/\\])") or "./"
@@ -98,7 +98,7 @@ local function search(how, plant)
                   plant or "", certificates.cafile, certificates.name }
   for i, word in ipairs(words) do words[i] = quote(word) end
   local pipe = assert(io.popen(table.concat(words, " ")))
-  local answer = cjson.decode(pipe:read("*a"))
+  local answer = json.decode(pipe:read("*a"))
   pipe:close()
   os.remove(path)
   os.remove(script)

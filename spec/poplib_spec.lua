@@ -5,6 +5,7 @@ local certificates = require "spec.support.certificates"
 local claims = require "spec.support.claims"
 local pop3 = require "pop3"
 local server = require "spec.support.server"
+local unpack = require("spec.support.lua").unpack
 
 after_each(server.stop_all)
 
@@ -22,8 +23,7 @@ local function say(reply, method, ...)
   end
   local arguments, count = { ... }, select("#", ...)
   local report, got = server.talk({ steps }, function(conn)
-    return { conn[method](conn,
-      (table.unpack or unpack)(arguments, 1, count)) } -- luacheck: ignore
+    return { conn[method](conn, unpack(arguments, 1, count)) }
   end, OPTIONS)
   return got, report.commands
 end

@@ -14,7 +14,7 @@
 local pop3 = {}
 
 ---@class pop3.Error
----@field kind "proto"|"auth"|"closed"|"limit"|"tls"|"timeout"|"io"|"resolve"|"state"|"aborted"
+---@field kind "proto"|"auth"|"closed"|"limit"|"tls"|"timeout"|"io"|"resolve"|"policy"|"state"|"aborted"
 ---@field name string
 ---@field class? table pop3.error_proto, or nil
 ---@field code? string response code without brackets, upper case
@@ -137,6 +137,17 @@ function Listing:octets() end
 ---@alias pop3.Function fun(chunk?: string, message?: string, err?: pop3.Error): any, any
 ---@alias pop3.Sink pop3.Function|file*|integer|{path: string}
 
+---@class pop3.Policy
+---@field servers? string[] names, "*." and a name, addresses, blocks; default: any name
+---@field ports? integer[] default: any
+---@field on_address? fun(host: string, address: string, port: integer): boolean?, string?
+---@field files? boolean default false, as the next three
+---@field fds? boolean
+---@field debug? boolean
+---@field transport? boolean
+---@field max_octets? integer of a message
+---@field max_connections? integer
+
 ---@class pop3.RetrieveOptions
 ---@field top? integer lines of the body: TOP instead of RETR
 ---@field eol? "crlf"|"lf" default "crlf"
@@ -235,6 +246,10 @@ function pop3.setdefaulttimeout(seconds) end
 
 ---@return number?
 function pop3.getdefaulttimeout() end
+
+---@param policy pop3.Policy
+---@return true
+function pop3.restrict(policy) end
 
 ---@return number seconds on the clock of deadlines
 function pop3.now() end

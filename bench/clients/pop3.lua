@@ -18,8 +18,8 @@ local function cannot(why)
 end
 
 package.path = arg[0]:gsub("[^/]*$", "?.lua;") .. package.path
-local found, host = pcall(require("hosts"), options.host)
-if not found or not host then cannot("there is no " .. options.host) end
+local runs, host = pcall(require("hosts"), options.host)
+if not runs or not host then cannot("there is no " .. options.host) end
 
 local cache = {} -- what the server can: CAPA is asked once a process
 

@@ -52,8 +52,8 @@ local function left(deadline)
 end
 
 function always.connect(conn, loop, host, port, deadline)
-  local transport, reason = loop:connect(host, port, left(deadline))
-  local wanted = core.carried(conn, transport, reason)
+  local transport, why, detail = loop:connect(host, port, left(deadline))
+  local wanted = core.carried(conn, transport, why, detail)
   if transport and not wanted then transport:close() end
 end
 
@@ -70,6 +70,15 @@ function always.receive(conn, transport, max, deadline)
 end
 
 function always.hangup(_, transport) transport:close() end
+
+--- Why the connection's host does not let the caller use it here: an error
+-- object, or nil. A stream may have the method `unusable`, which says so.
+function call.refusal(conn)
+  local transport = core.transport(conn)
+  local ask = transport and transport.unusable
+  local reason = ask and ask(transport)
+  return reason and core.misplaced(reason)
+end
 
 -- ------------------------------------------------------------ to the end
 

@@ -82,6 +82,10 @@ function Message:save(path)
     call.bad_argument(1, "save", "path", path)
   end
   local messages = self.messages
+  if not core.takes_files(messages.conn) then
+    error("bad call to 'save' (files would block this host: use retr_to and "
+      .. "a function)", 2)
+  end
   if self.got.text == nil and messages:is_large(self) then
     return messages.conn:retr_to(self.number, { path = path })
   end
@@ -222,7 +226,7 @@ local function check(options)
     local wanted = KEYS[key]
     if not wanted then
       error(("unknown option '%s' to 'messages' (there are since, order and "
-        .. "ahead)"):format(tostring(key)), 3)
+        .. "ahead)"):format(tostring(key):sub(1, 32)), 3)
     end
     local listing = key == "since" and type(value) == "userdata"
     if type(value) ~= wanted and not listing then
@@ -233,7 +237,7 @@ local function check(options)
   local order = options.order
   if order and order ~= "oldest" and order ~= "newest" then
     error("bad option 'order' to 'messages' (\"oldest\" or \"newest\" "
-      .. "expected, got " .. order .. ")", 3)
+      .. "expected, got " .. order:sub(1, 32) .. ")", 3)
   end
   local ahead = options.ahead
   if ahead and (ahead < 0 or ahead ~= ahead) then
@@ -247,6 +251,7 @@ end
 -- keys of a table, or a listing; `order`: "oldest" (the default) or "newest"
 -- first; `ahead`: octets to fetch ahead (1 MiB)
 return function(conn, options)
+  core.is_safe(conn, "messages") -- or no connection at all
   options = options or {}
   if type(options) ~= "table" then
     call.bad_argument(1, "messages", "option table", options)

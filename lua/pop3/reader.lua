@@ -49,6 +49,8 @@ local function take(self, state, ...)
 end
 
 function step(self)
+  local refusal = call.refusal(self.conn)
+  if refusal then return call.fail(self.safe, refusal) end
   return take(self, core.turn(self.conn))
 end
 
@@ -72,7 +74,7 @@ function Reader:__call() return self:next() end
 -- is more than 1 MiB, the connection is closed instead.
 function Reader:close()
   local conn = self.conn
-  if self.finished then return end
+  if self.finished or call.refusal(conn) then return end
   finish(self)
   core.cancel(conn)
   local state, a, b, c

@@ -17,7 +17,8 @@ local methods = {}
 -- @treturn table its lines, without line ends, dots unstuffed
 -- @treturn number its octets, line ends included
 function methods:retr(which, options)
-  local err = core.begin(self, "retr", which, options)
+  local err = call.refusal(self)
+    or core.begin(self, "retr", which, options)
   return call.settle(self, err, call.handlers(options))
 end
 
@@ -27,7 +28,8 @@ end
 -- @tparam[opt] table options as `retr`'s
 -- @return as `retr`
 function methods:top(which, howmuch, options)
-  local err = core.begin(self, "top", which, howmuch, options)
+  local err = call.refusal(self)
+    or core.begin(self, "top", which, howmuch, options)
   return call.settle(self, err, call.handlers(options))
 end
 
@@ -39,7 +41,8 @@ end
 -- @treturn number its octets
 -- @treturn ?string the digest, lower-case hex
 function methods:retr_string(which, options)
-  local err = core.begin(self, "retr_string", which, options)
+  local err = call.refusal(self)
+    or core.begin(self, "retr_string", which, options)
   return call.settle(self, err, call.handlers(options))
 end
 
@@ -71,7 +74,8 @@ end
 -- @treturn number octets that the sink was given
 -- @treturn ?string their digest, lower-case hex
 function methods:retr_to(which, sink, options)
-  local err = core.begin(self, "retr_to", which, sink, options)
+  local err = call.refusal(self)
+    or core.begin(self, "retr_to", which, sink, options)
   if err ~= nil or type(sink) ~= "function" then
     return call.settle(self, err, call.handlers(options))
   end
@@ -92,7 +96,8 @@ end
 -- @tparam[opt] table options as `retr_string`'s
 -- @treturn pop3.reader
 function methods:retr_lines(which, options)
-  local err = core.begin(self, "retr_lines", which, options)
+  local err = call.refusal(self)
+    or core.begin(self, "retr_lines", which, options)
   return Reader.open(self, err, call.handlers(options))
 end
 
@@ -101,7 +106,8 @@ end
 -- @tparam[opt] table options as `retr_string`'s
 -- @treturn pop3.reader
 function methods:retr_chunks(which, options)
-  local err = core.begin(self, "retr_chunks", which, options)
+  local err = call.refusal(self)
+    or core.begin(self, "retr_chunks", which, options)
   return Reader.open(self, err, call.handlers(options))
 end
 
@@ -183,6 +189,7 @@ end
 -- @treturn number messages retrieved
 -- @treturn number messages refused
 function methods:retr_many(numbers, receiver, options)
+  core.is_safe(self, "retr_many") -- or no connection at all
   local streams = is_receiver(receiver)
   if not streams and type(receiver) ~= "function" then
     call.bad_argument(2, "retr_many", "function or { sink = function }",
@@ -190,7 +197,8 @@ function methods:retr_many(numbers, receiver, options)
   end
   local name = streams and "retr_many_into" or "retr_many"
   local own = copy_list(numbers)
-  local err = core.begin(self, name, own, receiver, options)
+  local err = call.refusal(self)
+    or core.begin(self, name, own, receiver, options)
   local on, counts = call.handlers(options), { good = 0, bad = 0 }
   local connect = streams and to_sinks or to_callback
   connect(on, own, receiver, counts)
@@ -204,7 +212,8 @@ end
 -- @treturn table number -> error object
 function methods:dele_many(numbers)
   local own = copy_list(numbers)
-  local err = core.begin(self, "dele_many", own)
+  local err = call.refusal(self)
+    or core.begin(self, "dele_many", own)
   local counts, errors, at = { good = 0, bad = 0 }, {}, 0
   local on = {}
   function on.item() at, counts.good = at + 1, counts.good + 1 end

@@ -6,7 +6,7 @@ local scene = require "spec.bin.scene"
 
 local files = scene.files
 local write_file = require("spec.support.files").write
-local unpack = table.unpack or unpack -- luacheck: ignore
+local unpack = require("spec.support.lua").unpack
 
 describe("bin/pop3 fetch --config", function()
   local here = scene.new()

@@ -1,12 +1,13 @@
 --- Runs bin/pop3 for specs: without a terminal, or on one (terminal.py).
 
-local cjson = require "cjson"
+local json = require "spec.support.json"
 local quote = require("spec.support.files").quote
 
 local program = {}
 
 local here = debug.getinfo(1, "S").source:match("^@(.*/)[^/]*$") or "./"
-program.path = here .. "../../bin/pop3"
+-- Another one in its place: POP3_PROGRAM.
+program.path = os.getenv("POP3_PROGRAM") or here .. "../../bin/pop3"
 
 local function search(path, name)
   for template in path:gmatch("[^;]+") do
@@ -23,7 +24,7 @@ end
 -- that Lua has luaposix; otherwise it chooses itself.
 local function choose_lua()
   if not pcall(require, "posix.unistd") then return "" end
-  local lua = rawget(_G, "jit") and "luajit" or "lua" .. _VERSION:match("[%d.]+$")
+  local lua = require("spec.support.lua").name
   local core = search(package.cpath, "pop3.core")
   return ("POP3_LUA=%s POP3_BUILD=%s "):format(lua,
     quote(core:gsub("/pop3/core%.so$", "")))
@@ -77,11 +78,11 @@ end
 -- @treturn table what terminal.py reports
 function program.on_terminal(words, steps, options)
   local pipe = io.popen((os.getenv("PYTHON") or "python3") .. " "
-    .. quote(here .. "terminal.py") .. " " .. quote(cjson.encode(steps)) .. " "
+    .. quote(here .. "terminal.py") .. " " .. quote(json.encode(steps)) .. " "
     .. quoted { "sh", "-c", command_line(words, options or {}) }, "r")
   local report = pipe:read("*a")
   pipe:close()
-  return cjson.decode(report)
+  return json.decode(report)
 end
 
 return program

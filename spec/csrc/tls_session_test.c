@@ -309,6 +309,11 @@ static void test_foreign_binding(const struct way *way) {
 /* The clock of everybody here, OpenSSL's, too, goes so many seconds fast. */
 static long ahead;
 
+time_t time(time_t *out);
+#if defined(SCRIPTED_TIME)
+SCRIPTED_TIME
+#endif
+
 time_t time(time_t *out) {
   struct timespec t;
   (void)clock_gettime(CLOCK_REALTIME, &t);
@@ -392,6 +397,25 @@ static void test_until(void) {
   set_until(context, now + 60);
   must(resumes(&p, context, &base), "a resumption");
   check(p.client->until == now + 60, "resuming does not make it hold longer");
+  stop(&p);
+  pop3_tls_context_release(context);
+}
+
+/* time() may lag behind the clock that OpenSSL has looked at. */
+static void test_future(const struct way *way) {
+  pair p;
+  server s = {.identity = &leaf};
+  pop3_tls_context *context = make_context();
+  serve_way(&p, &s, way);
+  must(is_full(&p, context, &base), "a session");
+  ahead = -1;
+  claim(said(meet(&p, context, &base), POP3_E_OK, "") && p.client->offered,
+        way->label, "a clock that ticks late does not make a session useless");
+  must(answers(&p), "octets");
+  ahead = -60;
+  claim(is_full(&p, context, &base), way->label,
+        "a session from the future is not offered");
+  ahead = 0;
   stop(&p);
   pop3_tls_context_release(context);
 }
@@ -745,6 +769,7 @@ static void test_way(const struct way *way) {
   test_resume_off(way);
   test_forced(way);
   test_foreign_binding(way);
+  test_future(way);
   test_forgotten(way);
   test_damage(way);
   test_export(way);

@@ -21,7 +21,7 @@ end
 
 local function decimal(number)
   if number % 1 == 0 and math.abs(number) < 2^53 then
-    return ("%d"):format(number)
+    return ("%.0f"):format(number) -- %d may have 32 bits
   end
   return tostring(number):find("^%-?%d+$") and tostring(number)
     or ("%.0f"):format(number)
@@ -48,11 +48,6 @@ local function attempt(method, run, ...)
   return { ok = (values[method] or plain)(got[2], got[3], got[4]) }
 end
 
-local function argument(value)
-  if type(value) ~= "number" or not math.tointeger then return value end
-  return math.tointeger(value) or value -- cjson decodes all as floats
-end
-
 local function session_outcomes(session, port)
   local conn
   local outcomes = { attempt("connect", function()
@@ -63,7 +58,7 @@ local function session_outcomes(session, port)
     if not conn or LAST_WORDS[outcomes[#outcomes].text] then break end
     local method = call[1]
     outcomes[#outcomes + 1] = attempt(method, conn[method], conn,
-      argument(call[2]), argument(call[3]))
+      call[2], call[3])
   end
   if conn then conn:close() end
   return outcomes

@@ -40,8 +40,12 @@ end
 -- Behind these there is nothing to compare: we are closed, poplib reads on.
 local last = {
   goodbye = true, unsolicited = true, line = true, eof = true,
-  malformed = true,
 }
+
+local function is_last(d)
+  return last[d.lua.name]
+    or d.lua.name == "malformed" and d.call[1] ~= "stat" -- whose line ended
+end
 
 --- Lua's numbers end at 2^63, or at 2^53; poplib's do not.
 local function close_to(python, lua)
@@ -95,7 +99,7 @@ local function first_difference(session, python, lua)
     if i > 1 then d.reply, at, d.inside = answer(session, d.call, at) end
     d.partial = session.cut and at > #session.replies
     if not equal(d.python, d.lua) then return d end
-    if last[d.lua.name] then return nil, d end
+    if is_last(d) then return nil, d end
     d.closed = d.closed or closed_by(d.call, d.lua)
     if d.reply ~= "" then d.rest = d.inside end
     d.previous = d.call[1]

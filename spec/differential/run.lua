@@ -1,7 +1,7 @@
 --- The differential lane: generated sessions against python3's poplib and
 -- against our module; both get a server that behaves the same.
 
-local cjson = require "cjson"
+local json = require "spec.support.json"
 local compare = require "spec.differential.compare"
 local files = require "spec.support.files"
 local server = require "spec.support.server"
@@ -49,7 +49,7 @@ end
 
 local function by_poplib(path, sessions)
   return serve(sessions, function(port)
-    return cjson.decode(output_of(program("client.py", path, port)))
+    return json.decode(output_of(program("client.py", path, port)))
   end)
 end
 
@@ -61,11 +61,11 @@ end
 --- A difference as somebody who has to find its reason wants it.
 local function dump(d)
   return table.concat({
-    "session " .. d.session.seed .. ", call " .. cjson.encode(d.call),
-    "  greeting " .. cjson.encode(d.session.greeting),
-    "  reply    " .. cjson.encode(d.reply),
-    "  poplib   " .. cjson.encode(d.python),
-    "  ours     " .. cjson.encode(d.lua),
+    "session " .. d.session.seed .. ", call " .. json.encode(d.call),
+    "  greeting " .. json.encode(d.session.greeting),
+    "  reply    " .. json.encode(d.reply),
+    "  poplib   " .. json.encode(d.python),
+    "  ours     " .. json.encode(d.lua),
   }, "\n")
 end
 
@@ -80,7 +80,7 @@ function run.all(seed, size)
   local file = assert(io.open(path, "wb"))
   file:write(generated)
   file:close()
-  local sessions = cjson.decode(generated)
+  local sessions = json.decode(generated)
   local theirs, theirs_sent = by_poplib(path, sessions)
   local ours, ours_sent = by_us(sessions)
   os.remove(path)

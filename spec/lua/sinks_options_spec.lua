@@ -514,7 +514,7 @@ describe("A wrong argument", function()
   }
 
   it("is an ordinary error that names it and our caller; nothing is sent", function()
-    local unpack = table.unpack or unpack -- luacheck: ignore
+    local unpack = require("spec.support.lua").unpack
     for _, module in ipairs { pop3, pop3.safe } do
       local s = server.start { { { mailbox = { messages = { "a: 1\r\n\r\n" }, open = true } } } }
       local conn = module.POP3(s.host, s.port, { timeout = 20 })

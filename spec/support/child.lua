@@ -8,7 +8,7 @@
 --       nofile = 2048, signal = 2, deadline = 20,   -- see child.py
 --     }
 --     result.status, result.out, result.err, result.seconds, result.after
-local cjson = require "cjson"
+local json = require "spec.support.json"
 
 local child = {}
 
@@ -62,7 +62,7 @@ function child.run(request)
     argv[#argv + 1] = tostring(argument)
   end
   local env = environment(request)
-  local file = write_file(cjson.encode{
+  local file = write_file(json.encode{
     argv = argv, nofile = request.nofile, signal = request.signal,
     deadline = request.deadline or 30, env = next(env) and env or nil,
   })
@@ -72,7 +72,7 @@ function child.run(request)
   pipe:close()
   os.remove(script)
   os.remove(file)
-  return cjson.decode(answer)
+  return json.decode(answer)
 end
 
 return child

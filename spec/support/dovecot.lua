@@ -11,7 +11,7 @@
 --
 -- dovecot.py does the work in a process of its own, which ends, with Dovecot,
 -- when the pipe to it does: also when this process dies.
-local cjson = require "cjson"
+local json = require "spec.support.json"
 
 local dovecot = {}
 local Server = {}
@@ -36,13 +36,13 @@ end
 function Server:answer()
   local line = self.output:read("*l")
   assert(line, "dovecot.py ended without an answer")
-  local answer = cjson.decode(line)
+  local answer = json.decode(line)
   assert(not answer.error, answer.error)
   return answer
 end
 
 function Server:ask(request)
-  self.input:write(cjson.encode(request), "\n")
+  self.input:write(json.encode(request), "\n")
   self.input:flush()
   return self:answer()
 end
@@ -115,6 +115,14 @@ function Server:stop()
   self.input:close()
   self.output:close()
   self.input = nil
+end
+
+--- A reason for specs to be pending, or nil where there is a Dovecot.
+function dovecot.missing()
+  local found = os.execute(
+    "PATH=$PATH:/usr/sbin:/usr/local/sbin command -v dovecot >/dev/null")
+  if found == true or found == 0 then return nil end
+  return "dovecot is not installed (dovecot-pop3d)"
 end
 
 --- Start a server; returns when it listens.

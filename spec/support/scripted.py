@@ -10,7 +10,7 @@ connected by then is served, for at most `grace` seconds. SIGTERM makes it
 report at once.
 
 JSON strings are octets here: both the script and the report are Latin-1, each
-character U+0000 to U+00FF is one octet (lua-cjson passes octets unchanged).
+character U+0000 to U+00FF is one octet (json.lua passes octets unchanged).
 
 The script is an object:
 

@@ -14,7 +14,7 @@
 -- A script is either the whole object (with the key `connections`) or just
 -- the list of connections.
 
-local cjson = require "cjson"
+local json = require "spec.support.json"
 
 local server = {}
 
@@ -84,7 +84,7 @@ function server.start(script)
     script = { connections = script }
   end
   local start = os.getenv "POP3_SERVERS" and start_hosted or start_process
-  local channel = start(cjson.encode(script))
+  local channel = start(json.encode(script))
   local port = (channel.line or ""):match("^PORT (%d+)")
   if not port then
     channel.close()
@@ -106,7 +106,7 @@ local function collect(self, how)
     local line = self.channel.ask(how)
     self:stop()
     if not line then error("the server left no report", 3) end
-    self.result = cjson.decode(line)
+    self.result = json.decode(line)
   end
   return self.result
 end
@@ -158,7 +158,7 @@ function server.talk(script, use, options)
   end
   local report = s:report()
   if report.failed > 0 and not script.complaints then
-    error("the server complains: " .. cjson.encode(report), 2)
+    error("the server complains: " .. json.encode(report), 2)
   end
   return report.connections[1], result
 end

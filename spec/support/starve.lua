@@ -3,16 +3,12 @@
 --     local starve = require "spec.support.starve"
 --     starve.each(function() ... end, function(n, ok, err) ... end)
 
+local lua = require "spec.support.lua"
 local quote = require("spec.support.files").quote
 
 local here = debug.getinfo(1, "S").source:match("^@(.*[/\\])") or "./"
 
 local starve = {}
-
-local function package_of_lua()
-  if rawget(_G, "jit") then return "luajit" end
-  return "lua" .. _VERSION:match("[%d.]+")
-end
 
 local library
 
@@ -22,7 +18,7 @@ local function load()
   local path = os.tmpname()
   local command = "cc -shared -fPIC -O1 -Wall -Wextra -o %s %s $(pkg-config --cflags %s)"
   local done = os.execute(command:format(quote(path), quote(here .. "starve.c"),
-    package_of_lua()))
+    lua.name))
   assert(done == true or done == 0, "starve.c does not compile")
   library = assert(package.loadlib(path, "luaopen_starve"))()
   os.remove(path)
@@ -39,8 +35,7 @@ end
 function starve.each(f, look, times)
   local lib = load()
   local place = 0
-  -- Recording a trace allocates, too, and fails outside of our pcall.
-  if rawget(_G, "jit") then jit.off() end -- luacheck: ignore
+  lua.compile(false) -- recording a trace would fail outside of our pcall
   while true do
     place = place + 1
     lib.start(place, times or 1)
@@ -49,7 +44,7 @@ function starve.each(f, look, times)
     look(place, ok, err)
     if not failed then break end
   end
-  if rawget(_G, "jit") then jit.on() end -- luacheck: ignore
+  lua.compile(true)
   return place
 end
 

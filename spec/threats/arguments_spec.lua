@@ -5,7 +5,7 @@ local claims = require "spec.support.claims"
 local pop3 = require "pop3"
 local server = require "spec.support.server"
 
-local unpack = unpack or table.unpack -- luacheck: ignore
+local unpack = require("spec.support.lua").unpack
 
 -- Each method, with arguments that are good.
 local methods = {
@@ -46,7 +46,7 @@ end
 local function use_stack()
   local chunk = "local a = " .. ("("):rep(29) .. "1" .. (")"):rep(29) .. " "
   local text = ("xy"):rep(4000):gsub("..()", "%0%1")
-  return (loadstring or load)(chunk:rep(40)), text
+  return require("spec.support.lua").load(chunk:rep(40)), text
 end
 
 --- What the server got, after the connection was closed.

@@ -42,10 +42,7 @@ local CLOSING = [[
     return count
   end
 
-  collectgarbage("setpause", 100)
-  collectgarbage("setstepmul", 1000)
-  -- A round for each allocation: 5.4 paces itself by what it did before.
-  if _VERSION == "Lua 5.4" then collectgarbage("incremental", 100, 1000) end
+  require("spec.support.lua").collect_eagerly()
   local seen, n = {}, 1
   while n <= 2000 do
     seen[tostring(call(n))] = true
@@ -77,6 +74,91 @@ describe("A finaliser that closes the connection", function()
       end
     end)
   end
+end)
+
+-- The same, but the finaliser comes back into the connection, or takes the
+-- options away. Prints what the calls ended in, and what the finalisers met.
+local RETURNING = [[
+  local pop3 = require "pop3"
+  local host, port, what = ...
+
+  local function finaliser(f)
+    if not newproxy then return setmetatable({}, {__gc = f}) end
+    getmetatable(newproxy(true)).__gc = f
+  end
+
+  local conn = pop3.POP3(host, tonumber(port), {timeout = 10})
+  local met, options = {}, nil
+  local acts = {
+    use = function()
+      local ok, err = pcall(conn.noop, conn)
+      met[ok and "ok" or err.kind .. "/" .. err.name] = true
+    end,
+    take = function()
+      for key in pairs(options) do options[key] = nil end
+      collectgarbage()
+      local trash = {}
+      for i = 1, 50 do trash[i] = ("none%d"):format(i) end
+    end,
+  }
+
+  local function call(n)
+    local rounds = 0
+    local function again()
+      rounds = rounds + 1
+      if rounds == n then acts[what]() end
+      if rounds < n then finaliser(again) end
+    end
+    -- New strings, which nothing but the table holds.
+    options = {hash = ("SHA%d"):format(256), eol = ("l%s"):format("f")}
+    collectgarbage()
+    finaliser(again)
+    local ok, text, octets, digest = pcall(conn.retr_string, conn, 1, options)
+    n, rounds = 0, 0
+    if not ok then
+      return type(text) == "table" and text.kind .. "/" .. text.name or text
+    end
+    return ("%s %d %s"):format(text:gsub("\n", "|"), octets, digest and #digest or 0)
+  end
+
+  collectgarbage("setpause", 100)
+  collectgarbage("setstepmul", 1000)
+  if _VERSION == "Lua 5.4" then collectgarbage("incremental", 100, 1000) end
+  local seen, n = {}, 1
+  while n <= 400 do
+    seen[tostring(call(n))] = true
+    n = n < 40 and n + 1 or math.ceil(n * 1.3)
+  end
+  for result in pairs(seen) do print(result) end
+  for result in pairs(met) do print("met " .. result) end
+]]
+
+describe("A finaliser that comes back while a call begins", function()
+  local function run(what)
+    local s = server.start{accepts = 0, keep = 0, connections = {{{mailbox = {
+      messages = {"Subject: one\r\n\r\nx\r\n"}, open = true}}}}}
+    local result = child.run{script = RETURNING, arguments = {s.host, s.port, what},
+                             deadline = 60}
+    assert.are.equal("", result.err)
+    assert.are.equal(0, result.status)
+    return result.out
+  end
+
+  it("T54 finds it busy, and changes nothing of it", function()
+    for line in run("use"):gmatch("[^\n]+") do
+      assert.is_truthy(line == "Subject: one||x| 16 64" or line == "met ok"
+                       or line == "met state/busy", line)
+    end
+  end)
+
+  it("T54 takes no option away that was read", function()
+    for line in run("take"):gmatch("[^\n]+") do
+      -- Before they are read they are the caller's, all or none of them.
+      assert.is_truthy(line == "Subject: one||x| 16 64"
+                       or line == "Subject: one\r|\r|x\r| 19 0"
+                       or line:find("invalid key to 'next'", 1, true), line)
+    end
+  end)
 end)
 
 describe("A debug function that closes the connection", function()

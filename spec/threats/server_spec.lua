@@ -6,7 +6,7 @@ local claims = require "spec.support.claims"
 local pop3 = require "pop3"
 local server = require "spec.support.server"
 
-local unpack = unpack or table.unpack -- luacheck: ignore
+local unpack = require("spec.support.lua").unpack
 
 local MIB = 1024 * 1024
 

@@ -5,7 +5,7 @@ local claims = require "spec.support.claims"
 local pop3 = require "pop3"
 local server = require "spec.support.server"
 
-local unpack = unpack or table.unpack -- luacheck: ignore
+local unpack = require("spec.support.lua").unpack
 
 local CAPA_STLS = "+OK\r\nTOP\r\nSTLS\r\n.\r\n"
 local SECRET = "secret-in-clear"

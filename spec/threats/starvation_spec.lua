@@ -92,9 +92,9 @@ describe("Starved of memory (T62),", function()
         collectgarbage()
         collectgarbage()
         local before = sinks.descriptors()
-        local conn, finished
+        local conn
+        local finished = false
         starve.each(function()
-          finished = false
           conn = pop3.POP3(s.host, s.port, { timeout = 20, cache = {} })
           conn:login("me", "x", { stat = true })
           call(conn)
@@ -112,6 +112,7 @@ describe("Starved of memory (T62),", function()
             check(2, files.read(path)) -- a file that is there is whole
             os.remove(path)
           end
+          finished = false -- here: in 5.2 the call itself may fail
         end, times)
         collectgarbage()
         collectgarbage()

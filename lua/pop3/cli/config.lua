@@ -149,10 +149,10 @@ local function read(path)
   local folder = path:match("^(.*/)[^/]*$") or "./"
   local all, sections, by_name, count = {}, {}, {}, 0
   local current = all
-  for line in lines_of(path) do
+  for raw in lines_of(path) do
     count = count + 1
     local where = path .. ":" .. count
-    line = line:match("^%s*(.-)%s*$")
+    local line = raw:match("^%s*(.-)%s*$")
     local name = line:match("^%[%s*(.-)%s*%]$")
     if name then
       if name == "" then wrong(where, "an account needs a name") end

@@ -1,0 +1,89 @@
+--- POP3 for nginx and OpenResty, with the habits of lua-resty libraries: an
+-- object first, milliseconds, and `nil, message, err` where something failed.
+--
+--     local pop3 = require "resty.pop3"
+--     local c = pop3:new()
+--     c:set_timeouts(1000, 5000, 5000)
+--     local ok, message = c:connect("mail.example.org", 995,
+--       { tls = "implicit" })
+--     if not ok then return ngx.log(ngx.ERR, message) end
+--     ok, message = c:login("joe", "secret")
+--
+-- Every method of a connection (docs/options.md, docs/retrieving.md) is one of
+-- the object's. See docs/nginx.md.
+--
+-- @classmod resty.pop3
+
+local core = require "pop3.core"
+local pop3 = require "pop3.safe"
+local call = require "pop3.call"
+
+local Client = { _VERSION = pop3._VERSION }
+Client.__index = Client
+
+local function merge(into, options)
+  for key, value in pairs(options or {}) do into[key] = value end
+  return into
+end
+
+--- A client that is not connected yet.
+-- @tparam[opt] table options for each `connect`, see docs/options.md
+-- @treturn resty.pop3
+function Client:new(options) -- luacheck: ignore self
+  return setmetatable({ options = merge({}, options) }, Client)
+end
+
+-- The core has one clock for both directions: it starts anew with each octet
+-- that moves, either way.
+local function idle_time(send, read)
+  return math.max(send, read) / 1000
+end
+
+--- How long to wait, milliseconds, from now on.
+-- @tparam number connect from the name to the greeting
+-- @tparam number send without an octet that leaves
+-- @tparam number read without an octet that arrives; the longer of the two
+-- counts for both
+function Client:set_timeouts(connect, send, read)
+  local idle = idle_time(send, read)
+  self.options.connect_timeout = connect / 1000
+  self.options.timeout = idle
+  if self.conn then core.set_timeout(self.conn, idle) end
+end
+
+--- The same for all three.
+-- @tparam number milliseconds
+function Client:set_timeout(milliseconds)
+  self:set_timeouts(milliseconds, milliseconds, milliseconds)
+end
+
+--- Connect and read the greeting. A connection that is there is closed.
+-- @tparam string host name or address
+-- @tparam[opt] number port 110, or 995 with `tls = "implicit"`
+-- @tparam[opt] table options see docs/options.md
+-- @treturn boolean true, or nil, message, err
+function Client:connect(host, port, options)
+  if type(port) == "table" then port, options = nil, port end
+  local all = merge(merge({ loop = "nginx" }, self.options), options)
+  if self.conn then self.conn:close() end
+  local conn, message, err = pop3.POP3(host, port, all)
+  self.conn = conn
+  if not conn then return nil, message, err end
+  return true
+end
+
+local function not_connected(name)
+  return call.fail(true, core.misplaced(name
+    .. ": not initialized (connect comes first)"))
+end
+
+-- As they are: a method that the connection learns is one of ours.
+for name in pairs(core.methods) do
+  Client[name] = function(self, ...)
+    local conn = self.conn
+    if not conn then return not_connected(name) end
+    return conn[name](conn, ...)
+  end
+end
+
+return Client

@@ -1,0 +1,662 @@
+--- threats.md, T58 and T59: a host that runs scripts which it does not trust.
+-- pop3.restrict is for good, so each claim is made in a process of its own.
+local child = require "spec.support.child"
+local files = require "spec.support.files"
+local server = require "spec.support.server"
+
+after_each(server.stop_all)
+
+teardown(child.clean)
+
+-- What every script has: say(f, ...) prints how a call ended.
+local PREAMBLE = [[
+  local pop3 = require "pop3"
+  local core = require "pop3.core"
+  local host, port, extra = ...
+  port = tonumber(port)
+  local function say(f, ...)
+    local ok, err = pcall(f, ...)
+    if ok then return print("ok") end
+    if type(err) ~= "table" then return print("misuse " .. err) end
+    print(err.kind .. "/" .. err.name .. " " .. tostring(err))
+  end
+]]
+
+-- The lines that a script printed.
+local function run(script, request)
+  request = request or {}
+  request.script = PREAMBLE .. script
+  local result = child.run(request)
+  assert.equal("", result.err)
+  assert.equal(0, result.status)
+  local lines = {}
+  for line in result.out:gmatch("[^\n]+") do lines[#lines + 1] = line end
+  return lines
+end
+
+-- Each line has these words, in this order.
+local function expect(wanted, lines)
+  assert.equal(#wanted, #lines, table.concat(lines, "\n"))
+  for i, words in ipairs(wanted) do
+    assert.truthy(lines[i]:find(words, 1, true),
+      ("line %d lacks %q: %s"):format(i, words, lines[i]))
+  end
+end
+
+-- A server of one mailbox, and the arguments that lead there.
+local function mailbox(options)
+  local s = server.start { accepts = 0, keep = 0, connections = { { { mailbox = {
+    messages = { "Subject: one\r\n\r\n" .. ("x"):rep(5000) .. "\r\n", "two\r\n" },
+    open = true, capa = { "PIPELINING", "UIDL", "TOP" } } } } } }
+  options = options or {}
+  options.arguments = { s.host, s.port, options.extra }
+  return options, s
+end
+
+local function refuses(what) return "policy/restricted pop3.restrict refuses " .. what end
+
+-- ------------------------------------------------------------ for good
+
+describe("pop3.restrict", function()
+  it("T58 is for good: a second call is refused, whoever calls", function()
+    expect({ "true", "ok", refuses "another restrict", refuses "another restrict",
+      refuses "another restrict", refuses "server", "nil\tpolicy\trestricted" }, run [[
+      print(pop3.restrict { servers = { "mail.example" } })
+      say(pop3.restrict ~= nil and function() end)
+      say(pop3.restrict, { servers = { "127.0.0.1" } })
+      say(pop3.restrict, {})
+      say(function() error(core.restrict { files = true }, 0) end)
+      say(pop3.POP3, "127.0.0.1", 1)
+      local good, _, err = pop3.safe.restrict {}
+      print(good, err.kind, err.name)
+    ]])
+  end)
+
+  it("T58 is of the state: a module that is loaded anew has it, too", function()
+    expect({ refuses "another restrict", refuses "server" }, run [[
+      pop3.restrict { servers = {} }
+      for name in pairs(package.loaded) do
+        if name:find "^pop3" then package.loaded[name] = nil end
+      end
+      local anew = require "pop3"
+      assert(anew ~= pop3)
+      say(anew.restrict, { servers = { "127.0.0.1" } })
+      say(anew.POP3, "127.0.0.1", 1)
+    ]])
+  end)
+
+  it("T58 takes all of its options or none: a mistake restricts nothing", function()
+    local lines = run [[
+      say(pop3.restrict)
+      say(pop3.restrict, "servers")
+      for _, options in ipairs {
+        { file = false }, { files = "no" }, { servers = "mail.example" },
+        { servers = { "10.0.0.1/8" } }, { servers = { "127.1" } },
+        { servers = { 1 } }, { servers = { "a", n = 1 } },
+        { servers = { ["mail.example"] = true } }, { ports = { 0 } },
+        { ports = { 65536 } }, { ports = { 1.5 } }, { ports = { "110" } },
+        { ports = 110 }, { max_octets = 0 }, { max_octets = -1 },
+        { max_connections = 0 }, { max_connections = 0 / 0 },
+        { on_address = "yes" }, { on_adress = print },
+      } do
+        say(pop3.restrict, options)
+      end
+      say(pop3.secret, { env = "HOME" })
+    ]]
+    for i = 1, #lines - 1 do
+      assert.truthy(lines[i]:find("^misuse .*restrict"), lines[i])
+    end
+    assert.equal(21 + 1, #lines)
+    assert.equal("ok", lines[#lines])
+  end)
+
+  it("T58 keeps its own copy of what it was given", function()
+    expect({ refuses "server 127.0.0.1", refuses "port" }, run [[
+      local policy = { servers = { "127.0.0.2" }, ports = { 110 } }
+      pop3.restrict(policy)
+      policy.servers[1], policy.servers[2] = "127.0.0.1", "127.0.0.1"
+      policy.ports[1], policy.ports[2] = 1, 1
+      policy.files, policy.servers, policy.ports = true, nil, nil
+      say(pop3.POP3, "127.0.0.1", 110)
+      say(pop3.POP3, "127.0.0.2", 1)
+    ]])
+  end)
+end)
+
+-- ------------------------------------------------------------ rights
+
+describe("A restricted script", function()
+  it("T58 names no file, wherever a file may be named", function()
+    local folder = files.make_folder()
+    local path = folder .. "/x"
+    local request = mailbox { extra = path }
+    local lines = run([[
+      pop3.restrict { servers = { host } }
+      for _, key in ipairs { "cafile", "capath", "certfile", "keyfile" } do
+        say(pop3.context, { [key] = extra })
+        say(pop3.POP3, host, port, { tls = "starttls", [key] = extra })
+        say(pop3.POP3, host, port, { context = { [key] = extra } })
+        say(pop3.POP3_SSL, host, port, key == "keyfile" and extra or nil,
+          key ~= "keyfile" and extra or nil)
+        local M = pop3.POP3(host, port)
+        say(M.stls, M, { [key] = extra })
+        M:close()
+      end
+      for _, key in ipairs { "path", "command", "env" } do
+        say(pop3.secret, { [key] = extra })
+      end
+      local M = pop3.POP3(host, port)
+      say(M.retr_to, M, 1, { path = extra })
+      say(M.retr_many, M, { 1 }, { sink = function() return { path = extra } end })
+      M = pop3.POP3(host, port)
+      say(function() M:messages():next():save(extra) end)
+      say(function() error(core.save(extra, "octets"), 0) end)
+      say(M.noop, M)
+    ]], request)
+    for i = 1, #lines - 1 do
+      assert.truthy(lines[i]:find("policy/restricted", 1, true), i .. ": " .. lines[i])
+      assert.truthy(lines[i]:find("files = false", 1, true), i .. ": " .. lines[i])
+    end
+    assert.equal(4 * 5 + 3 + 4 + 1, #lines)
+    assert.equal("ok", lines[#lines])
+    assert.is_nil(io.open(path))
+    files.remove_folder(folder)
+  end)
+
+  it("T58 does not find a context that the host's options made", function()
+    local certificates = require "spec.support.certificates"
+    expect({ "ok", refuses "cafile (files = false)", "ok" },
+      run([[
+        local options = { cafile = extra }
+        local context = pop3.context(options)
+        say(pop3.context, options)
+        pop3.restrict {}
+        say(pop3.context, options)
+        say(pop3.context, {})
+      ]], { arguments = { "", 0, certificates.cafile } }))
+  end)
+
+  it("T58 in pop3.safe is told so by results", function()
+    local request = mailbox {}
+    local lines = run([[
+      local safe = pop3.safe
+      pop3.restrict { servers = { host } }
+      local M = safe.POP3(host, port)
+      local function tell(...)
+        local nothing, text, err = ...
+        print(nothing, text == err.message, err.kind, err.name, err.retryable)
+      end
+      tell(safe.context { cafile = "x" })
+      tell(safe.secret { path = "x" })
+      tell(safe.POP3("evil.example"))
+      tell(safe.POP3(host, port, { cafile = "x" }))
+      tell(M:stls { cafile = "x" })
+      tell(M:retr_to(1, { path = "x" }))
+      tell(M:set_debuglevel(1))
+    ]], request)
+    for _, line in ipairs(lines) do
+      assert.equal("nil\ttrue\tpolicy\trestricted\tfalse", line)
+    end
+    assert.equal(7, #lines)
+  end)
+
+  it("T58 knows no descriptor, and names none", function()
+    local request = mailbox {}
+    local lines = run([[
+      pop3.restrict { servers = { host } }
+      local M = pop3.POP3(host, port)
+      print(M:fd(), M:info().fd, M:info().address)
+      say(pop3.secret, { fd = 0 })
+      say(M.retr_to, M, 1, 1)
+      say(core.poll, { { 0, "r" } }, 0)
+      say(core.poll, {}, 0)
+      say(M.retr_many, M, { 1 }, { sink = function() return 1 end })
+    ]], request)
+    expect({ "nil\tnil\t127.0.0.1", "a secret's fd (fds = false)",
+      "a descriptor as sink (fds = false)", "poll (fds = false)", "ok",
+      "a descriptor as sink (fds = false)" }, lines)
+  end)
+
+  it("T58 may wait, but is not told for which descriptor", function()
+    local request = mailbox {}
+    expect({ "true\ttrue", "5018", "5018" }, run([[
+      pop3.restrict { servers = { host } }
+      local waits, fds = 0, 0
+      local M = pop3.POP3(host, port, { wait = function(_, interests, deadline)
+        waits, fds = waits + 1, fds + #interests
+        core.poll({}, deadline - pop3.now())
+      end })
+      local text = M:retr_string(1)
+      print(waits > 0, fds == 0)
+      print(#text)
+      local loop = require("pop3.loop.poll").new()
+      loop:spawn(function()
+        local other = pop3.POP3(host, port, { loop = loop })
+        print(#other:retr_string(1))
+      end)
+      loop:run()
+    ]], request))
+  end)
+
+  it("T58 may use a file that the host opened, and a secret that it made", function()
+    local path = os.tmpname()
+    local request = mailbox { extra = path, env = { SECRET = "x" } }
+    expect({ "5018", "ok" }, run([[
+      local file = assert(io.open(extra, "wb"))
+      local secret = pop3.secret { env = "SECRET" }
+      pop3.restrict { servers = { host } }
+      local M = pop3.POP3(host, port)
+      print((M:retr_to(1, file)))
+      file:close()
+      M:close()
+      M = pop3.POP3(host, port)
+      say(M.login, M, "me", secret)
+    ]], request))
+    assert.equal(5018, #files.read(path))
+    os.remove(path)
+  end)
+
+  it("T58 writes nothing to standard error", function()
+    local request = mailbox {}
+    expect({ refuses "set_debuglevel without a function (debug = false)", "ok", "true", "ok" },
+      run([[
+        pop3.restrict { servers = { host } }
+        local M, shown = pop3.POP3(host, port), ""
+        say(M.set_debuglevel, M, 2)
+        M:noop()
+        say(M.set_debuglevel, M, 2, function(text) shown = shown .. text end)
+        M:noop()
+        print(shown:find("NOOP", 1, true) ~= nil)
+        say(M.set_debuglevel, M, 0)
+        M:noop()
+      ]], request))
+  end)
+
+  it("T58 brings no transport of its own, nor what makes one", function()
+    local lines = run [[
+      local touched = 0
+      local transport = setmetatable({}, { __index = function()
+        return function() touched = touched + 1 end
+      end })
+      pop3.restrict {}
+      say(pop3.POP3, "192.0.2.1", 110, { transport = transport })
+      say(pop3.POP3, "mail.example", 110, { loop = {
+        wait = function() end, connect = function() touched = touched + 1 end } })
+      print(touched)
+    ]]
+    expect({ refuses "a transport (transport = false)",
+      refuses "a transport (transport = false)", "0" }, lines)
+  end)
+
+  it("T58 gets back what the host grants", function()
+    local path = os.tmpname()
+    os.remove(path)
+    local request = mailbox { extra = path }
+    local lines = run([[
+      pop3.restrict { servers = { host }, files = true, fds = true, debug = true,
+        transport = true }
+      local M = pop3.POP3(host, port)
+      print(M:fd() == M:info().fd and M:fd() > 2)
+      say(M.retr_to, M, 1, { path = extra })
+      say(pop3.secret, { path = extra })
+      say(pop3.secret, { fd = 0 })
+      say(M.set_debuglevel, M, 1)
+      M:set_debuglevel(0)
+      say(core.poll, { { M:fd(), "r" } }, 0)
+    ]], request)
+    expect({ "true", "ok", "ok", "ok", "ok", "ok" }, lines)
+    os.remove(path)
+  end)
+end)
+
+-- ------------------------------------------------------------ amounts
+
+describe("max_octets", function()
+  it("T58 caps what a message may have, whatever the script says", function()
+    local request = mailbox {}
+    local lines = run([[
+      pop3.restrict { servers = { host }, max_octets = 5000 }
+      for _, options in ipairs { {}, { max_octets = 1e9 }, { max_octets = 0 } } do
+        local M = pop3.POP3(host, port, options)
+        say(M.retr_string, M, 1, { max_octets = options.max_octets })
+        say(M.retr_string, M, 2)
+        say(M.retr_to, M, 1, function() end, { max_octets = options.max_octets })
+        say(M.retr_to, M, 1, function() end)
+        M:close()
+      end
+      local M = pop3.POP3(host, port)
+      say(M.retr_many, M, { 1 }, function() end)
+      M = pop3.POP3(host, port)
+      say(M.retr, M, 1)
+      M = pop3.POP3(host, port, { max_octets = 3 })
+      say(M.retr_string, M, 2)
+    ]], request)
+    local limit = "limit/octets the message is too large: the limit is max_octets = 5000"
+    expect({ limit, "ok", limit, limit, limit, "ok", limit, limit, limit, "ok", limit,
+      limit, limit, limit, "max_octets = 3" }, lines)
+  end)
+end)
+
+describe("max_connections", function()
+  it("T58 counts connections from their constructor to their end", function()
+    local request = mailbox {}
+    local lines = run([[
+      pop3.restrict { servers = { host }, max_connections = 3 }
+      local held = {}
+      for i = 1, 3 do held[i] = pop3.POP3(host, port) end
+      say(pop3.POP3, host, port)
+      held[1]:close()
+      held[1]:close()
+      held[1] = nil
+      say(function() held[1] = pop3.POP3(host, port) end)
+      say(pop3.POP3, host, port)
+      held[2]:quit()                        -- it is held, and at its end
+      say(function() held[4] = pop3.POP3(host, port) end)
+      say(pop3.POP3, host, port)
+      held[3] = nil                         -- only the collector knows
+      say(function() held[5] = pop3.POP3(host, port) end)
+      say(pop3.POP3, host, port)
+      collectgarbage()
+      say(pop3.POP3, host, port)
+      -- Those that fail count no longer, though somebody holds them.
+      held[5]:close()
+      for i = 1, 10 do
+        held[10 + i] = core.connect("POP3", false, host, 1, {})
+        say(function() error(select(2, core.turn(held[10 + i])), 0) end)
+      end
+      say(pop3.POP3, host, port)
+    ]], request)
+    local full = refuses "one more connection (max_connections = 3)"
+    local wanted = { full, "ok", full, "ok", full, "ok", full, full }
+    for _ = 1, 10 do wanted[#wanted + 1] = "io/econnrefused" end
+    wanted[#wanted + 1] = "ok"
+    expect(wanted, lines)
+  end)
+
+  it("T58 counts those that wait for their name or their greeting", function()
+    local s = server.start { connections = { { { stall = true } } }, accepts = 0 }
+    local lines = run([[
+      local waiting = { wait = function() coroutine.yield() end }
+      pop3.restrict { servers = { host }, max_connections = 5 }
+      local tasks = {}
+      for i = 1, 5 do
+        tasks[i] = coroutine.create(function() pop3.POP3(host, port, waiting) end)
+        assert(coroutine.resume(tasks[i]))
+      end
+      say(pop3.POP3, host, port)
+      tasks[3] = nil
+      collectgarbage()
+      tasks[3] = coroutine.create(function() pop3.POP3(host, port, waiting) end)
+      print(coroutine.resume(tasks[3]))
+    ]], { arguments = { s.host, s.port } })
+    expect({ refuses "one more connection", "true" }, lines)
+    s:stop()
+  end)
+
+  it("T58 bounds TLS contexts, too: their memory is not Lua's", function()
+    local lines = run [[
+      pop3.restrict { max_connections = 4 }
+      local held = {}
+      for i = 1, 20 do held[i] = pop3.context { min_version = "1.3" } end
+      say(pop3.context, {})
+      held[7], held[8] = nil, nil
+      say(pop3.context, {})
+      for _ = 1, 200 do pop3.context {} end -- nobody holds them
+      say(pop3.context, {})
+    ]]
+    expect({ refuses "one more TLS context (max_connections = 4)", "ok", "ok" }, lines)
+  end)
+end)
+
+-- ------------------------------------------------------------ where to
+
+describe("Servers and ports", function()
+  it("T59 are compared before anything is resolved", function()
+    local lines = run([[
+      pop3.restrict { servers = { "Mail.Example.", "*.example.net", "192.0.2.0/24" },
+        ports = { 110, 995 } }
+      for _, name in ipairs { "evil.example", "example.net", "mail.example.evil",
+        "mail.example\0.evil", "192.0.3.1", "[::1]", "127.0.0.1", "0x7f.1", "" } do
+        say(pop3.POP3, name, 110)
+      end
+      say(pop3.POP3, "mail.example", 25)
+      say(pop3.POP3, "mail.example", 111)
+    ]], { shim = true, env = { SHIM_SLOW = "20000", SHIM_NAMES = "127.0.0.1" },
+      deadline = 15 })
+    for i = 1, 9 do
+      assert.truthy(lines[i]:find("refuses server", 1, true), lines[i])
+    end
+    expect({ "refuses port 25", "refuses port 111" }, { lines[10], lines[11] })
+    assert.equal(11, #lines)
+  end)
+end)
+
+-- Every form that leads into the network of the host itself.
+local INSIDE = {
+  "127.0.0.1", "127.8.8.8", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1",
+  "100.64.0.1", "169.254.169.254", "224.0.0.1", "255.255.255.255", "192.0.2.1",
+  "198.18.0.1", "::1", "::", "fe80::1", "fd00::1", "fec0::1", "ff02::1",
+  "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1",
+  "64:ff9b::10.0.0.1", "64:ff9b:1::1", "2002:7f00:1::", "2002:a00:1::1",
+  "2001:db8::1", "2001::1",
+}
+
+describe("An address inside of the host's network", function()
+  for _, address in ipairs(INSIDE) do
+    it("T59 is refused, by name and as it is: " .. address, function()
+      local lines = run([[
+        pop3.restrict {}
+        say(pop3.POP3, "mail.example", port, { connect_timeout = 5 })
+        say(pop3.POP3, extra, port, { connect_timeout = 5 })
+      ]], { shim = true, env = { SHIM_NAMES = address }, arguments = { "", 1, address } })
+      expect({ refuses "address ", refuses "address " }, lines)
+      assert.truthy(lines[1]:find("of mail.example", 1, true), lines[1])
+    end)
+  end
+
+  it("T59 is refused in every way to write it", function()
+    local lines = run [[
+      pop3.restrict {}
+      for _, host in ipairs { "127.1", "0x7f000001", "0177.0.0.1", "2130706433",
+        "[::1]", "0", "[::ffff:7f00:1]", "::ffff:127.0.0.1" } do
+        say(pop3.POP3, host, 1)
+      end
+    ]]
+    assert.equal(8, #lines)
+    for _, line in ipairs(lines) do
+      assert.truthy(line:find("refuses address ", 1, true), line)
+    end
+  end)
+
+  it("T59 is passed over for one that is not; nothing is sent to it", function()
+    local s = server.start { { "S: +OK inside" } }
+    local lines = run([[
+      pop3.restrict { servers = { "mail.example", "127.0.0.2" } }
+      say(pop3.POP3, "mail.example", port)
+    ]], { shim = true, env = { SHIM_NAMES = "127.0.0.1,127.0.0.2,127.0.0.1" },
+      arguments = { s.host, s.port } })
+    expect({ "io/econnrefused" }, lines)
+    assert.equal(0, s:cut().accepted)
+  end)
+
+  it("T59 is allowed where the host lists it", function()
+    for _, listed in ipairs { "127.0.0.1", "127.0.0.0/8", "::ffff:127.0.0.1" } do
+      local s = server.start { { "S: +OK inside" } }
+      expect({ "ok" }, run([[
+        pop3.restrict { servers = { "mail.example", extra } }
+        say(pop3.POP3, "mail.example", port)
+      ]], { shim = true, env = { SHIM_NAMES = "127.0.0.1" },
+        arguments = { s.host, s.port, listed } }))
+      s:stop()
+    end
+  end)
+end)
+
+describe("on_address", function()
+  local function judge(body, names)
+    local s = server.start { connections = { { "S: +OK inside" } }, accepts = 0 }
+    local lines = run(([[
+      pop3.restrict { on_address = function(...) %s end }
+      say(pop3.POP3, "mail.example", port)
+    ]]):format(body), { shim = true, env = { SHIM_NAMES = names or "127.0.0.1" },
+      arguments = { s.host, s.port } })
+    return lines, s:cut().accepted
+  end
+
+  it("T59 is given the name, the address and the port, before connect", function()
+    local lines = judge([[ print(select("#", ...), ...) return false ]],
+      "127.0.0.1,::ffff:127.0.0.2,::1")
+    for i, address in ipairs { "127.0.0.1", "127.0.0.2", "::1" } do
+      assert.match("^3\tmail.example\t" .. address .. "\t%d+$", lines[i])
+    end
+    expect({ refuses "address ::1 (on_address)" }, { lines[4] })
+  end)
+
+  it("T59 allows by true, and by nothing else", function()
+    local lines, accepted = judge "return true"
+    expect({ "ok" }, lines)
+    assert.equal(1, accepted)
+    for body, words in pairs {
+      ["return false"] = "127.0.0.1 (on_address)",
+      ["return false, 'not today'"] = "127.0.0.1 (not today)",
+      ["return nil, 'not ever'"] = "127.0.0.1 (not ever)",
+      ["return nil, {}"] = "127.0.0.1 (on_address)",
+      ["return nil"] = "(loopback, none of its servers)",
+      ["return"] = "(loopback, none of its servers)",
+      ["return 1"] = "neither true, false nor nil",
+      ["return 'true'"] = "neither true, false nor nil",
+      ["return {}"] = "neither true, false nor nil",
+      ["error('broken', 0)"] = "127.0.0.1 (broken)",
+      ["error({})"] = "on_address raised an error",
+      ["error()"] = "on_address raised an error",
+      ["error(setmetatable({}, {__tostring = error}))"] = "raised an error",
+      ["coroutine.yield(true)"] = "yield",
+    } do
+      lines, accepted = judge(body)
+      expect({ refuses "address 127.0.0.1" }, lines)
+      assert.truthy(lines[1]:find(words, 1, true), body .. ": " .. lines[1])
+      assert.equal(0, accepted)
+    end
+  end)
+
+  it("T59 refuses what is listed, if it likes", function()
+    local s = server.start { connections = { { "S: +OK inside" } }, accepts = 0 }
+    expect({ refuses "address 127.0.0.1 (no)", "ok" }, run([[
+      local answers = { false }
+      pop3.restrict { servers = { host },
+        on_address = function() return table.remove(answers), "no" end }
+      answers = { false }
+      say(pop3.POP3, host, port)
+      answers = { true }
+      say(pop3.POP3, host, port)
+    ]], { arguments = { s.host, s.port } }))
+  end)
+
+  it("T59 may close the connection, use another one, and collect garbage", function()
+    local request = mailbox {}
+    expect({ "ok", "state/closed", "ok" }, run([[
+      local act = function() return true end
+      pop3.restrict { on_address = function() return act() end }
+      local first = pop3.POP3(host, port)
+      local opening
+      act = function()
+        collectgarbage()
+        first:noop()
+        act = function() return true end
+        return pop3.POP3(host, port):noop() ~= nil
+      end
+      say(pop3.POP3, host, port)
+      act = function() core.close(opening) return true end
+      opening = core.connect("POP3", false, host, port, {})
+      say(function() error(select(2, core.turn(opening)), 0) end)
+      assert(core.info(opening).closed)
+      act = function() return true end
+      say(pop3.POP3, host, port)
+    ]], request))
+  end)
+
+  it("T59 is asked in a coroutine, and where Lua waits outside", function()
+    local request = mailbox {}
+    expect({ "true\t5018" }, run([[
+      pop3.restrict { fds = true, on_address = function() return true end }
+      local loop = require("pop3.loop.poll").new()
+      loop:spawn(function()
+        local M = pop3.POP3(host, port, { loop = loop })
+        print(true, #M:retr_string(1))
+      end)
+      loop:run()
+    ]], request))
+  end)
+end)
+
+describe("A host that resolves by itself", function()
+  it("T59 can ask about an address, and never about a name", function()
+    local lines = run [[
+      print(core.admit("mail.example", 110))
+      pop3.restrict { servers = { "192.0.2.0/24", "mail.example", "8.8.8.8" },
+        ports = { 110 } }
+      print(core.admit("192.0.2.1", 110))
+      print(core.admit("8.8.8.8", 110))
+      for _, host in ipairs { "mail.example", "10.0.0.1", "9.9.9.9", "8.8.8.8\0" } do
+        local good, err = core.admit(host, 110)
+        print(good, err.kind, tostring(err))
+      end
+      print(core.admit("8.8.8.8", 25))
+      say(core.admit)
+      say(core.admit, "8.8.8.8", 0)
+      say(core.admit, "8.8.8.8", 0 / 0)
+    ]]
+    expect({ "true", "true", "true", "nil\tpolicy\tpop3.restrict refuses a name",
+      "refuses server 10.0.0.1", "refuses server 9.9.9.9", "refuses server 8.8.8.8",
+      "refuses port 25", "misuse", "misuse", "misuse" }, lines)
+  end)
+
+  it("T59 is held to it by the core, too", function()
+    local lines = run [[
+      local asked = {}
+      pop3.restrict { transport = true, on_address = function(_, address)
+        asked[#asked + 1] = address
+        return address == "127.0.0.1"
+      end }
+      local loop = { wait = function() end, connect = function(_, name)
+        asked[#asked + 1] = "connect " .. name
+        return nil, "connection refused"
+      end }
+      say(pop3.POP3, "mail.example", 110, { loop = loop })
+      say(pop3.POP3, "10.0.0.1", 110, { loop = loop })
+      say(pop3.POP3, "127.0.0.1", 110, { loop = loop })
+      print(table.concat(asked, ", "))
+    ]]
+    expect({ refuses "a name", refuses "address 10.0.0.1 (on_address)", "io/",
+      "10.0.0.1, 127.0.0.1, connect 127.0.0.1" }, lines)
+  end)
+end)
+
+describe("A server that says nothing", function()
+  it("T59 is told nothing, whatever the script wants of it", function()
+    for _, tls in ipairs { "none", "starttls", "opportunistic" } do
+      local s = server.start { { { stall = true } } }
+      expect({ "timeout/connect" }, run([[
+        pop3.restrict { servers = { host } }
+        say(pop3.POP3, host, port, { tls = extra, connect_timeout = 0.2 })
+      ]], { arguments = { s.host, s.port, tls } }))
+      assert.equal("", s:cut().connections[1].received)
+      s:stop()
+    end
+  end)
+
+  it("T59 nor one that greets as no POP3 server does", function()
+    for _, greeting in ipairs { "HTTP/1.1 200 OK", "220 mail ESMTP", "-ERR no",
+                                "SSH-2.0-x", "* OK IMAP", "" } do
+      local s = server.start { complaints = true,
+        connections = { { "S: " .. greeting, { eof = true } } } }
+      local lines = run([[
+        pop3.restrict { servers = { host } }
+        say(pop3.POP3, host, port, { tls = "starttls", connect_timeout = 5 })
+      ]], { arguments = { s.host, s.port } })
+      assert.is_not.equal("ok", lines[1])
+      assert.equal("", s:cut().connections[1].received, greeting)
+      s:stop()
+    end
+  end)
+end)
