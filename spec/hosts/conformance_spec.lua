@@ -330,7 +330,8 @@ describe("A message", function()
     end))
     good(conn:quit())
     assert.equal(16 * MIB, size)
-    assert.is_true(most < 4 * 1024, most .. " KiB")
+    -- A collector lets as much garbage lie as there is alive.
+    assert.is_true(most < 4 * 1024 + before, most .. " KiB")
   end)
 
   claim("that comes octet by octet is no other", function()
