@@ -189,7 +189,7 @@ local last_turn
 -- Nothing to do if they had it since the last time: nginx looks at the clock
 -- when it looks for events.
 function Loop:wait() -- luacheck: ignore self
-  if ngx.now() == last_turn then ngx.sleep(MOMENT) end
+  if ngx.now() == last_turn and not phase_problem() then ngx.sleep(MOMENT) end
   last_turn = ngx.now()
 end
 
