@@ -559,7 +559,8 @@ static pop3_error take_session(lua_State *L, pop3_failure *failure) {
 }
 
 int pop3_lua_connect(lua_State *L) {
-  const char *class = luaL_checkstring(L, AT_CLASS);
+  bool implicit = strcmp(luaL_checkstring(L, AT_CLASS), "POP3_SSL") == 0;
+  const char *class = implicit ? "POP3_SSL" : "POP3";
   connect_options options;
   pop3_tls_options tls;
   pop3_conn_options conn_options;
@@ -575,7 +576,7 @@ int pop3_lua_connect(lua_State *L) {
       pop3_policy_cap(pop3_policy_of(L), options.engine.max_octets);
   choose_carrier(L, class, options.tls_given, &conn_options);
   pop3_connection *u = new_connection(L, &conn_options);
-  u->class = strcmp(class, "POP3_SSL") == 0 ? "POP3_SSL" : "POP3";
+  u->class = class;
   take_values(L, u);
   u->carried = conn_options.carried;
   u->streams_only = is_given(L, "connector");

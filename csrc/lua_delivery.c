@@ -2,6 +2,7 @@
  * lua_delivery.c - see lua_delivery.h.
  */
 #define _GNU_SOURCE
+#define _FILE_OFFSET_BITS 64 /* lseek, fseeko */
 #include "lua_delivery.h"
 
 #include <stdio.h>
@@ -11,6 +12,7 @@
 
 #include "lua_connection.h"
 #include "lua_error.h"
+#include "lua_options.h"
 #include "lua_restrict.h"
 
 /* ------------------------------------------------------------ what is asked */
@@ -40,7 +42,8 @@ static bool is_path(lua_State *L, int index) {
   lua_rawget(L, index);
   bool string = lua_type(L, -1) == LUA_TSTRING;
   size_t size = string ? compat_rawlen(L, -1) : 0;
-  bool whole = string && strlen(lua_tostring(L, -1)) == size;
+  bool whole =
+      string && size <= POP3_MOST_OPTION && strlen(lua_tostring(L, -1)) == size;
   lua_pop(L, 1);
   return whole;
 }
@@ -167,8 +170,8 @@ int pop3_lua_save(lua_State *L) {
   pop3_file *file = NULL;
   pop3_failure failure;
   size_t size;
-  const char *path = luaL_checkstring(L, 1);
-  luaL_argcheck(L, strlen(path) == compat_rawlen(L, 1), 1,
+  const char *path = luaL_checklstring(L, 1, &size);
+  luaL_argcheck(L, size <= POP3_MOST_OPTION && strlen(path) == size, 1,
                 "a path without NUL");
   const char *octets = luaL_checklstring(L, 2, &size);
   pop3_allocator allocator;

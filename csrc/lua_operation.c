@@ -165,24 +165,26 @@ int pop3_lua_begin(lua_State *L) {
 
 /* ------------------------------------------------------------ cancel */
 
-/* The receiver's reason in the error's words. */
-static const char *reason_text(lua_State *L, int index) {
+/* The receiver's reason in the error's words, as much of it as there is room
+ * for. */
+static void fail_aborted(lua_State *L, int index, pop3_failure *failure) {
   bool text = lua_type(L, index) == LUA_TSTRING;
-  return text ? lua_tostring(L, index) : pop3_error_text(POP3_E_ABORTED);
+  pop3_fail(failure, POP3_E_ABORTED, "%.*s", POP3_FAILURE_TEXT,
+            text ? lua_tostring(L, index) : pop3_error_text(POP3_E_ABORTED));
 }
 
 int pop3_lua_cancel(lua_State *L) {
   pop3_connection *u = pop3_connection_check(L, 1, "cancel");
   pop3_failure failure;
   if (!u->busy || u->turning) return 0;
-  pop3_fail(&failure, POP3_E_ABORTED, "%s", reason_text(L, 2));
+  fail_aborted(L, 2, &failure);
   pop3_condemn(u, &failure);
   return 0;
 }
 
 int pop3_lua_aborted(lua_State *L) {
   pop3_failure failure;
-  pop3_fail(&failure, POP3_E_ABORTED, "%s", reason_text(L, 1));
+  fail_aborted(L, 1, &failure);
   return pop3_push_error(L, &failure);
 }
 

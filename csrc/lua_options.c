@@ -9,11 +9,29 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lua_error.h"
 #include "lua_restrict.h"
 #include "pop3.h"
 
-/* Option names are short; a longer one is compared no further. */
+/* Option names are short; a longer one is compared and shown no further. */
 #define NAME_MAX_COMPARED 32
+
+/* The string at `index`, if it has no NUL: nothing that is compared with names
+ * of ours may be cut short by one. */
+static const char *whole_string(lua_State *L, int index) {
+  size_t size;
+  const char *text = lua_tolstring(L, index, &size);
+  return strlen(text) == size ? text : NULL;
+}
+
+/* The same for people, cut. [-0, +1, m] */
+static const char *push_shown(lua_State *L, int index) {
+  size_t size;
+  const char *text = lua_tolstring(L, index, &size);
+  if (size > NAME_MAX_COMPARED) size = NAME_MAX_COMPARED;
+  pop3_push_escaped(L, text, size);
+  return lua_tostring(L, -1);
+}
 
 /* The level of the public function's caller: above the first Lua function,
  * however many C functions are below that. */
@@ -90,8 +108,10 @@ static const char *nearest(const char *key, const pop3_option_set *sets,
   return best;
 }
 
-static int unknown_option(lua_State *L, const char *method, const char *key,
+/* The key is at -2. [-0, +0, v] */
+static int unknown_option(lua_State *L, const char *method,
                           const pop3_option_set *sets, size_t count) {
+  const char *key = push_shown(L, -2);
   luaL_where(L, caller(L));
   lua_pushfstring(L, "unknown option '%s' to '%s' (did you mean '%s'?)", key,
                   method, nearest(key, sets, count));
@@ -111,6 +131,8 @@ static void read_string(lua_State *L, const char *method,
   if (lua_type(L, -1) != LUA_TSTRING)
     option_error(L, method, row->key, "string", luaL_typename(L, -1));
   const char *string = lua_tolstring(L, -1, &size);
+  if (size > POP3_MOST_OPTION)
+    option_error(L, method, row->key, "string", "one of more than 64 KiB");
   if (strlen(string) != size)
     option_error(L, method, row->key, "string", "one with a NUL");
   *(const char **)field = string;
@@ -169,17 +191,18 @@ static void read_word(lua_State *L, const char *method, const pop3_option *row,
                       void *field) {
   char wanted[128] = "";
   bool string = lua_type(L, -1) == LUA_TSTRING;
-  const char *given = string ? lua_tostring(L, -1) : luaL_typename(L, -1);
+  const char *given = string ? whole_string(L, -1) : NULL;
   for (int i = 0; row->words[i] != NULL; i++) {
     size_t used = strlen(wanted);
-    if (string && strcmp(row->words[i], given) == 0) {
+    if (given != NULL && strcmp(row->words[i], given) == 0) {
       *(int *)field = i;
       return;
     }
     snprintf(wanted + used, sizeof wanted - used, "%s\"%s\"",
              i > 0 ? " or " : "", row->words[i]);
   }
-  option_error(L, method, row->key, wanted, given);
+  option_error(L, method, row->key, wanted,
+               string ? push_shown(L, -1) : luaL_typename(L, -1));
 }
 
 static void read_function(lua_State *L, const char *method,
@@ -253,9 +276,13 @@ static pop3_error read_pair(lua_State *L, const char *method,
     lua_concat(L, 2);
     lua_error(L);
   }
-  const char *key = lua_tostring(L, -2);
-  const pop3_option *row = find_row(key, sets, count, &set);
-  if (row == NULL) unknown_option(L, method, key, sets, count);
+  const char *key = whole_string(L, -2);
+  const pop3_option *row =
+      key != NULL ? find_row(key, sets, count, &set) : NULL;
+  if (row == NULL) {
+    unknown_option(L, method, sets, count);
+    return POP3_E_ARGUMENT;
+  }
   set->used = true;
   readers[row->type](L, method, row, (char *)set->target + row->offset);
   return permit(L, row, failure);

@@ -16,6 +16,10 @@
 
 #pragma GCC visibility push(hidden)
 
+/* As long as a path, a name, a list of ciphers may be: a script's string of a
+ * GiB would be copied on its way, more than once. */
+#define POP3_MOST_OPTION 65536
+
 typedef enum pop3_option_type {
   POP3_OPTION_STRING,   /* const char *; owned by the option table */
   POP3_OPTION_PATH,     /* the same, of what takes the right to files */

@@ -82,7 +82,8 @@ local function check(options)
   end
   if type(loop) == "string" then
     if not NAMES[loop] then
-      return bad("loop", "one of " .. known_names(), '"' .. loop .. '"')
+      return bad("loop", "one of " .. known_names(),
+        '"' .. loop:sub(1, 32) .. '"')
     end
   elseif loop and not has(loop, "wait") then
     return bad("loop", "a name, or an object with a method 'wait'", type(loop))

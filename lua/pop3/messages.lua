@@ -226,7 +226,7 @@ local function check(options)
     local wanted = KEYS[key]
     if not wanted then
       error(("unknown option '%s' to 'messages' (there are since, order and "
-        .. "ahead)"):format(tostring(key)), 3)
+        .. "ahead)"):format(tostring(key):sub(1, 32)), 3)
     end
     local listing = key == "since" and type(value) == "userdata"
     if type(value) ~= wanted and not listing then
@@ -237,7 +237,7 @@ local function check(options)
   local order = options.order
   if order and order ~= "oldest" and order ~= "newest" then
     error("bad option 'order' to 'messages' (\"oldest\" or \"newest\" "
-      .. "expected, got " .. order .. ")", 3)
+      .. "expected, got " .. order:sub(1, 32) .. ")", 3)
   end
   local ahead = options.ahead
   if ahead and (ahead < 0 or ahead ~= ahead) then
