@@ -267,7 +267,7 @@ end
 local hosts = { ["4k"] = start "4k", ["64k"] = start "64k" }
 
 print [[
-| microseconds each | blocking, CPU | cosocket, CPU | times | floor | blocking, wall | cosocket, wall |
+| CPU, microseconds each | blocking | cosocket | times | floor | blocking, wall | wall |
 |---|--:|--:|--:|--:|--:|--:|]]
 small(1024, hosts["64k"])
 small(4096, hosts["64k"])
