@@ -10,4 +10,6 @@ files["spec"] = { std = "max+busted" }
 files["bin/pop3"] = { max_line_length = 80, ignore = { "111/_" } }
 files["lua"] = { max_line_length = 80 }
 files["examples"] = { max_line_length = 80 }
+files["examples/love"] = { std = "luajit+love" }
+files["examples/nginx"] = { std = "ngx_lua", max_line_length = 80 }
 files["rockspec/*.rockspec"] = { std = "+rockspec" }

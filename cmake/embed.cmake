@@ -1,23 +1,31 @@
 # Write the library's Lua files as C data, for csrc/embed:
 #
-#   cmake -DOUTPUT=FILE.c -P cmake/embed.cmake
+#   cmake -DOUTPUT=FILE.c [-DARGPARSE=FILE.lua] -P cmake/embed.cmake
 #
-# Every file below lua/ is taken, but the command's (pop3/cli): whoever adds one
-# need not add it here. A literal for each line, because compilers need not take
+# Every file below lua/ is taken, but the command's (pop3/cli) only with the
+# library that it needs: whoever adds one need not add it here. A literal for each line, because compilers need not take
 # a longer one than 4,095 octets, and because people may want to read it.
 
 set(root ${CMAKE_CURRENT_LIST_DIR}/../lua)
 file(GLOB_RECURSE paths RELATIVE ${root} ${root}/*.lua)
-list(FILTER paths EXCLUDE REGEX "^pop3/cli(\\.lua$|/)")
+if(NOT ARGPARSE)
+  list(FILTER paths EXCLUDE REGEX "^pop3/cli(\\.lua$|/)")
+endif()
+list(TRANSFORM paths PREPEND ${root}/)
+list(APPEND paths ${ARGPARSE})
 list(SORT paths)
 
 set(arrays "")
 set(rows "")
-foreach(path IN LISTS paths)
+foreach(file IN LISTS paths)
+  string(REPLACE "${root}/" "" path ${file})
+  if(file STREQUAL "${ARGPARSE}")
+    set(path argparse.lua)
+  endif()
   string(REGEX REPLACE "(/init)?\\.lua$" "" module ${path})
   string(MAKE_C_IDENTIFIER ${module} name)
   string(REPLACE "/" "." module ${module})
-  file(READ ${root}/${path} text)
+  file(READ ${file} text)
   string(REPLACE "\r" "" text "${text}")
   string(REPLACE "\\" "\\\\" text "${text}")
   string(REPLACE "\"" "\\\"" text "${text}")

@@ -1,5 +1,6 @@
 # Find the headers of the Lua that POP3_LUA names. On ELF a module must not be
-# linked with liblua: the interpreter that loads it brings its own.
+# linked with liblua: the interpreter that loads it brings its own. On Windows
+# it has to be, with the DLL that the interpreter uses, whatever that is called.
 
 if(POP3_LUA STREQUAL "jit")
   find_package(PkgConfig REQUIRED)
@@ -18,6 +19,9 @@ else()
 endif()
 
 set(POP3_LUA_LIBRARIES "")
+if(WIN32)
+  set(POP3_LUA_LIBRARIES ${LUA_LIBRARY})
+endif()
 if(APPLE)
   set(POP3_LUA_LIBRARIES -Wl,-undefined,dynamic_lookup)
 endif()

@@ -1,6 +1,7 @@
 /*
  * carrier.c - see carrier.h.
  */
+#define _GNU_SOURCE
 #include "carrier.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <strings.h>
 
 #include "conn_internal.h"
+#include "platform.h"
 #include "socket.h"
 
 void pop3_carrier_limit(pop3_config *engine) {
@@ -63,7 +65,7 @@ static const int known[] = {
 
 static int system_error(pop3_conn *c, const char *reason) {
   for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-    if (strcasecmp(strerror(known[i]), reason) == 0) return known[i];
+    if (strcasecmp(pop3_os_text(known[i]), reason) == 0) return known[i];
   }
   snprintf(c->reason, sizeof c->reason, "%s", reason);
   return POP3_CARRIER_ERRNO;

@@ -6,16 +6,13 @@
 
 #include <errno.h>
 #include <math.h>
-#include <netdb.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "carrier.h"
 #include "conn_internal.h"
+#include "platform.h"
 #include "socket.h"
 
 /* Inside step only: the phase changed, go on with the new one. */
@@ -216,9 +213,8 @@ static const char *advise(int system) {
 static pop3_step fail_system(pop3_conn *c, int system) {
   bool told = system == POP3_CARRIER_ERRNO;
   const char *todo = advise(system);
-  /* strerror's text for a known errno is constant in glibc, musl and BSD. */
   pop3_fail(&c->failure, POP3_E_IO, "%s:%u: %s%s%s", c->host, c->port,
-            told ? c->reason : strerror(system), todo != NULL ? "; " : "",
+            told ? c->reason : pop3_os_text(system), todo != NULL ? "; " : "",
             todo != NULL ? todo : "");
   c->failure.system = told ? 0 : system;
   pop3_session_poison(c->client.session, POP3_E_IO);
@@ -303,12 +299,12 @@ static int milliseconds_until(double deadline) {
 bool pop3_wait(const pop3_interest *interests, size_t count, double deadline) {
   struct pollfd fds[POP3_INTERESTS];
   for (size_t i = 0; i < count; i++) {
-    fds[i].fd = interests[i].fd;
+    fds[i].fd = (pop3_os_fd)interests[i].fd;
     fds[i].events = (short)((interests[i].readable ? POLLIN : 0) |
                             (interests[i].writable ? POLLOUT : 0));
     fds[i].revents = 0;
   }
-  return poll(fds, (nfds_t)count, milliseconds_until(deadline)) > 0;
+  return pop3_os_poll(fds, count, milliseconds_until(deadline)) > 0;
 }
 
 bool pop3_conn_wait(const pop3_conn *c) {

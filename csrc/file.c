@@ -1,46 +1,38 @@
 /* file.c - see file.h. */
 #define _GNU_SOURCE
-#define _FILE_OFFSET_BITS 64
-
 #include "file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/types.h>
-#include <unistd.h>
 
 #include "jobs.h"
-#include "output.h"
+#include "platform.h"
 
 #if !defined(PIPE_BUF)
 #define PIPE_BUF 512 /* what POSIX asks of every system */
 #endif
 
-typedef enum file_kind { DISK, STREAM, SOCKET } file_kind;
 typedef enum file_stage { OPEN, FINISHING, FINISHED, FAILED } file_stage;
 
 struct pop3_file {
   const pop3_allocator *allocator;
   size_t size; /* of this block */
-  file_kind kind;
+  pop3_os_kind kind;
   file_stage stage;
   bool threaded;
-  bool created;     /* by us, and not complete: to be removed */
-  bool closes;      /* fd is ours */
-  int fd;           /* -1: closed, or given to a job */
-  int folder;       /* -1: none */
-  pid_t creator;    /* the process that may remove it */
-  dev_t device;     /* what we created, */
-  ino_t inode;      /* whatever its name is now */
-  pop3_job *job;    /* the one under way */
-  const char *did;  /* what failed */
-  int system;       /* and why */
-  const char *base; /* the name in its folder */
-  char name[];      /* the path, or "descriptor 7" */
+  bool created;              /* by us, and not complete: to be removed */
+  bool closes;               /* fd is ours */
+  int fd;                    /* -1: closed, or given to a job */
+  int folder;                /* -1: none */
+  long creator;              /* the process that may remove it */
+  pop3_os_identity identity; /* what we created, whatever its name is now */
+  pop3_job *job;             /* the one under way */
+  const char *did;           /* what failed */
+  int system;                /* and why */
+  const char *base;          /* the name in its folder */
+  char name[];               /* the path, or "descriptor 7" */
 };
 
 /* --- failures ------------------------------------------------------------ */
@@ -86,7 +78,7 @@ static pop3_error tell(const char *name, const char *did, int system,
                        bool begun, pop3_failure *failure) {
   pop3_error error =
       pop3_fail(failure, POP3_E_IO, "%.*s: %s: %s; %s%s", POP3_FAILURE_TEXT / 2,
-                name, did, strerror(system), advice_for(system),
+                name, did, pop3_os_text(system), advice_for(system),
                 begun ? "; the message is still on the server" : "");
   failure->system = system;
   return error;
@@ -114,7 +106,7 @@ typedef struct work {
 static void close_fd(int *fd) {
   int closed = *fd;
   *fd = -1; /* first: a forked child may look */
-  if (closed >= 0) (void)close(closed);
+  if (closed >= 0) (void)pop3_os_close(closed);
 }
 
 static void write_all(void *state) {
@@ -122,26 +114,24 @@ static void write_all(void *state) {
   size_t done = 0, written = 0;
   w->did = CANNOT_WRITE;
   while (done < w->size && w->system == 0) {
-    w->system = pop3_output_write(w->fd, false, w->octets + done,
-                                  w->size - done, &written);
+    w->system =
+        pop3_os_write(w->fd, false, w->octets + done, w->size - done, &written);
     if (w->system == 0) done += written;
   }
 }
 
-/* Network file systems tell only here that there is no room. EINTR: it is
- * closed, and synced before. */
 static int close_checked(int *fd) {
   int closed = *fd;
   *fd = -1;
-  return close(closed) == 0 || errno == EINTR ? 0 : errno;
+  return pop3_os_close(closed);
 }
 
 static void sync_all(void *state) {
   work *w = state;
   w->did = CANNOT_SYNC;
-  w->system = pop3_output_sync(w->fd);
+  w->system = pop3_os_sync(w->fd);
   if (w->system == 0) w->system = close_checked(&w->fd);
-  if (w->system == 0) w->system = pop3_output_sync_folder(w->folder);
+  if (w->system == 0) w->system = pop3_os_sync_folder(w->folder);
 }
 
 static void discard(void *state) {
@@ -170,21 +160,14 @@ static pop3_job *make_job(const pop3_file *file, const pop3_job_type *type,
 
 /* --- letting go ---------------------------------------------------------- */
 
-/* Is what the name names still what we created? */
-static bool is_still_ours(const pop3_file *file) {
-  struct stat status;
-  return fstatat(file->folder, file->base, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-         status.st_dev == file->device && status.st_ino == file->inode;
-}
-
 /* At once, by whoever gives the file up: a job might not get to it before the
  * process ends. Only the name goes here, which waits for no disk; the blocks
  * go with the last descriptor. */
 static void remove_created(pop3_file *file) {
   if (!file->created) return;
   file->created = false;
-  if (file->creator == getpid() && is_still_ours(file))
-    (void)unlinkat(file->folder, file->base, 0);
+  if (file->creator == pop3_os_process())
+    pop3_os_remove(file->folder, file->base, &file->identity);
 }
 
 /* The job under way has the descriptors from here on. */
@@ -253,33 +236,24 @@ static pop3_file *make_file(const pop3_allocator *allocator, const char *name,
 
 /* Open the folder of the name, and remember the rest of it. */
 static int open_folder(pop3_file *file) {
-  char *slash = strrchr(file->name, '/');
-  if (!slash) return pop3_output_open_folder(".");
-  file->base = slash + 1;
-  if (slash == file->name) return pop3_output_open_folder("/");
-  *slash = '\0';
-  int fd = pop3_output_open_folder(file->name);
-  *slash = '/';
+  size_t at = pop3_os_base(file->name);
+  char first = file->name[at];
+  file->base = file->name + at;
+  if (at == 0) return pop3_os_open_folder(".");
+  file->name[at] = '\0';
+  int fd = pop3_os_open_folder(file->name);
+  file->name[at] = first;
   return fd;
 }
 
 static int create(pop3_file *file) {
-  struct stat status;
   file->folder = open_folder(file);
   if (file->folder < 0) return errno;
   if (*file->base == '\0') return *file->name == '\0' ? ENOENT : EISDIR;
-  file->fd = openat(file->folder, file->base,
-                    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  file->fd = pop3_os_create(file->folder, file->base, &file->identity);
   if (file->fd < 0) return errno;
   file->closes = true;
-  if (fstat(file->fd, &status) != 0) {
-    int system = errno;
-    (void)unlinkat(file->folder, file->base, 0);
-    return system;
-  }
-  file->device = status.st_dev;
-  file->inode = status.st_ino;
-  file->creator = getpid();
+  file->creator = pop3_os_process();
   file->created = true;
   return 0;
 }
@@ -298,20 +272,12 @@ pop3_error pop3_file_open_path(const pop3_allocator *allocator,
   return POP3_E_OK;
 }
 
-static file_kind kind_of(mode_t mode) {
-  if (S_ISREG(mode) || S_ISBLK(mode)) return DISK;
-  return S_ISSOCK(mode) ? SOCKET : STREAM;
-}
-
 static int borrow(pop3_file *file, int fd) {
-  struct stat status;
-  int flags = fcntl(fd, F_GETFL);
-  if (flags < 0 || fstat(fd, &status) != 0) return errno;
-  if ((flags & O_ACCMODE) == O_RDONLY) return EBADF;
-  file->kind = kind_of(status.st_mode);
+  int system = pop3_os_inspect(fd, &file->kind);
+  if (system) return system;
   file->fd = fd;
-  if (file->kind != DISK || !file->threaded) return 0;
-  file->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (file->kind != POP3_OS_DISK || !file->threaded) return 0;
+  file->fd = pop3_os_duplicate(fd);
   file->closes = true;
   return file->fd < 0 ? errno : 0;
 }
@@ -384,7 +350,7 @@ static pop3_error write_threaded(pop3_file *file, const char *octets,
 /* How much may be offered to a stream or a socket now, without waiting? */
 static size_t bound(const pop3_file *file, bool nonblocking, size_t size) {
   if (nonblocking) return size;
-  if (!pop3_output_is_ready(file->fd)) return 0;
+  if (!pop3_os_is_writable(file->fd)) return 0;
   return size < PIPE_BUF ? size : PIPE_BUF;
 }
 
@@ -392,13 +358,13 @@ static size_t bound(const pop3_file *file, bool nonblocking, size_t size) {
 static int fill(const pop3_file *file, const char *octets, size_t size,
                 size_t *done) {
   bool nonblocking =
-      file->kind != STREAM || pop3_output_is_nonblocking(file->fd);
+      file->kind != POP3_OS_STREAM || pop3_os_is_nonblocking(file->fd);
   int system = 0;
   while (*done < size && system == 0) {
     size_t written = 0, piece = bound(file, nonblocking, size - *done);
     if (piece == 0) return EAGAIN;
-    system = pop3_output_write(file->fd, file->kind == SOCKET, octets + *done,
-                               piece, &written);
+    system = pop3_os_write(file->fd, file->kind == POP3_OS_SOCKET,
+                           octets + *done, piece, &written);
     *done += written;
   }
   return system == EWOULDBLOCK ? EAGAIN : system;
@@ -422,7 +388,7 @@ pop3_error pop3_file_write(pop3_file *file, const char *octets, size_t size,
                      POP3_FAILURE_TEXT / 2, file->name);
   pop3_error error = settle(file, failure);
   if (error) return error;
-  if (file->threaded && file->kind == DISK && size > 0)
+  if (file->threaded && file->kind == POP3_OS_DISK && size > 0)
     return write_threaded(file, octets, size, written, failure);
   return write_now(file, octets, size, written, failure);
 }

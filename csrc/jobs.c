@@ -1,22 +1,13 @@
 /* jobs.c - see jobs.h. */
-#define _GNU_SOURCE /* dladdr, RTLD_NODELETE */
-
+#define _GNU_SOURCE
 #include "jobs.h"
 
-#include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#if defined(__linux__)
-#include <sys/auxv.h>
-#include <sys/eventfd.h>
-#endif
+#include "platform.h"
 
 typedef union aligned {
   long long integer;
@@ -56,44 +47,6 @@ static struct {
 } pool = {
     PTHREAD_MUTEX_INITIALIZER, PTHREAD_ONCE_INIT, 0, 0, {POP3_JOB_KINDS(LANE)}};
 
-/* --- descriptors ------------------------------------------------------- */
-
-#if defined(__linux__)
-
-static bool open_ready(int ready[2]) {
-  ready[0] = ready[1] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  return ready[0] >= 0;
-}
-
-#else
-
-static bool open_ready(int ready[2]) {
-  int fds[2];
-  if (pipe(fds) != 0) return false;
-  for (int i = 0; i < 2; i++) {
-    (void)fcntl(fds[i], F_SETFD, FD_CLOEXEC);
-    (void)fcntl(fds[i], F_SETFL, O_NONBLOCK);
-    ready[i] = fds[i];
-  }
-  return true;
-}
-
-#endif
-
-static void close_ready(pop3_job *job) {
-  if (job->ready[0] >= 0) (void)close(job->ready[0]);
-  if (job->ready[1] != job->ready[0]) (void)close(job->ready[1]);
-  job->ready[0] = job->ready[1] = -1;
-}
-
-static void signal_ready(const pop3_job *job) {
-  const uint64_t one = 1; /* what an eventfd takes; a pipe does not mind */
-  ssize_t written;
-  if (job->ready[1] < 0) return;
-  do written = write(job->ready[1], &one, sizeof one);
-  while (written < 0 && errno == EINTR);
-}
-
 /* --- the pool; its mutex is held unless said otherwise ------------------ */
 
 static lane *lane_of(const pop3_job *job) {
@@ -132,7 +85,7 @@ static void withdraw(pop3_job *job) {
 
 /* Not under the mutex. */
 static void destroy(pop3_job *job) {
-  close_ready(job);
+  pop3_os_close_wake(job->ready);
   job->type->discard(job->state);
   free(job);
 }
@@ -143,7 +96,7 @@ static void serve(pop3_job *job, bool wanted) {
 
   (void)pthread_mutex_lock(&pool.mutex);
   job->done = true;
-  signal_ready(job);
+  pop3_os_wake(job->ready[1]);
   bool last = --job->references == 0;
   (void)pthread_mutex_unlock(&pool.mutex);
   if (last) destroy(job);
@@ -179,12 +132,11 @@ static int create_thread(lane *own) {
 /* The host's signal handlers must never run on our threads: they inherit a
  * mask in which everything is blocked. */
 static int add_thread(lane *own) {
-  sigset_t all, before;
-  (void)sigfillset(&all);
-  int error = pthread_sigmask(SIG_SETMASK, &all, &before);
+  pop3_os_signals before;
+  int error = pop3_os_block_signals(&before);
   if (error) return error;
   error = create_thread(own);
-  (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pop3_os_restore_signals(&before);
   if (!error) own->threads++;
   return error;
 }
@@ -196,36 +148,6 @@ static bool is_lost(const pop3_job *job) {
 }
 
 /* --- once in a process --------------------------------------------------- */
-
-#if defined(__linux__)
-
-/* Is this code part of the program itself, which is never unloaded? */
-static bool in_program(const Dl_info *ours) {
-  Dl_info program;
-  const void *headers = (const void *)(uintptr_t)getauxval(AT_PHDR);
-  return headers && dladdr(headers, &program) &&
-         program.dli_fbase == ours->dli_fbase;
-}
-
-#else
-
-static bool in_program(const Dl_info *ours) {
-  (void)ours;
-  return false;
-}
-
-#endif
-
-/* lua_close unloads modules; a thread inside one would go on in unmapped
- * memory. The handle is kept for ever on purpose. */
-static bool pin_module(void) {
-  Dl_info ours;
-  if (!dladdr(&pool, &ours)) return true; /* a static program */
-  if (dlopen(ours.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE))
-    return true;
-  (void)dlerror();
-  return in_program(&ours);
-}
 
 static void before_fork(void) { (void)pthread_mutex_lock(&pool.mutex); }
 
@@ -242,19 +164,21 @@ static void in_child(void) {
   (void)pthread_mutex_unlock(&pool.mutex);
 }
 
+/* lua_close unloads modules; a thread inside one would go on in unmapped
+ * memory. */
 static void prepare(void) {
-  if (!pin_module()) {
+  if (!pop3_os_pin(&pool)) {
     pool.prepared = ENOSYS;
     return;
   }
-  pool.prepared = pthread_atfork(before_fork, after_fork, in_child);
+  pool.prepared = pop3_os_at_fork(before_fork, after_fork, in_child);
 }
 
 /* --- the interface ------------------------------------------------------- */
 
 static pop3_error fail(pop3_failure *failure, const char *what, int system) {
   pop3_error error =
-      pop3_fail(failure, POP3_E_IO, "%s (%s)", what, strerror(system));
+      pop3_fail(failure, POP3_E_IO, "%s (%s)", what, pop3_os_text(system));
   failure->system = system;
   return error;
 }
@@ -278,7 +202,7 @@ pop3_error pop3_job_submit(pop3_job *job, pop3_failure *failure) {
   (void)pthread_once(&pool.once, prepare);
   if (pool.prepared)
     return fail(failure, "cannot prepare for threads", pool.prepared);
-  if (!open_ready(job->ready))
+  if (!pop3_os_open_wake(job->ready))
     return fail(failure, "no descriptor to wait on", errno);
 
   int error = 0;
@@ -291,7 +215,7 @@ pop3_error pop3_job_submit(pop3_job *job, pop3_failure *failure) {
   if (queued) enqueue(job);
   (void)pthread_mutex_unlock(&pool.mutex);
   if (queued) return POP3_E_OK;
-  close_ready(job);
+  pop3_os_close_wake(job->ready);
   return fail(failure, "cannot start a thread", error);
 }
 
@@ -309,7 +233,8 @@ void pop3_job_release(pop3_job *job) {
   (void)pthread_mutex_lock(&pool.mutex);
   if (is_lost(job)) job->references = 1;
   else if (job->queued && !job->type->discard_on_helper) withdraw(job);
-  close_ready(job); /* at once, however long the thread still takes */
+  pop3_os_close_wake(
+      job->ready); /* at once, however long the thread still takes */
   bool last = --job->references == 0;
   (void)pthread_mutex_unlock(&pool.mutex);
   if (last) destroy(job);

@@ -5,6 +5,7 @@
 #ifndef POP3_LUA_COMPAT_H
 #define POP3_LUA_COMPAT_H
 
+#include <stdint.h>
 #include <stdio.h>
 
 #include <lauxlib.h>
@@ -39,7 +40,7 @@ static inline void *compat_testudata(lua_State *L, int index,
 
 #define compat_setfuncs(L, functions) luaL_setfuncs(L, functions, 0)
 #define compat_testudata(L, index, type) luaL_testudata(L, index, type)
-#define compat_rawlen(L, index) lua_rawlen(L, index)
+#define compat_rawlen(L, index) ((size_t)lua_rawlen(L, index))
 
 #if LUA_VERSION_NUM < 504
 #define compat_getuservalue(L, index) ((void)lua_getuservalue(L, index))
@@ -107,6 +108,19 @@ static inline int compat_protect(lua_State *L, lua_CFunction f, void *pointer) {
 #else
 #define compat_isinteger(L, index) lua_isinteger(L, index)
 #endif
+
+/*
+ * A count: an integer where Lua has one that is large enough, which before 5.3
+ * has as many bits as a pointer. [-0, +1, -]
+ */
+static inline void compat_pushcount(lua_State *L, uint64_t count) {
+  lua_Integer whole = (lua_Integer)count;
+  if (whole >= 0 && (uint64_t)whole == count) {
+    lua_pushinteger(L, whole);
+  } else {
+    lua_pushnumber(L, (lua_Number)count);
+  }
+}
 
 /*
  * Stop the collector if it is running, and say whether it was. Where Lua

@@ -2,6 +2,7 @@
  * lua_delivery.c - see lua_delivery.h.
  */
 #define _GNU_SOURCE
+#define _FILE_OFFSET_BITS 64 /* lseek, fseeko */
 #include "lua_delivery.h"
 
 #include <stdio.h>

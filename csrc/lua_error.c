@@ -1,6 +1,7 @@
 /*
  * lua_error.c - see lua_error.h.
  */
+#define _GNU_SOURCE
 #include "lua_error.h"
 
 #include <ctype.h>
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #include "escape.h"
+#include "platform.h"
 #include "pop3.h"
 
 #define ERROR_TYPE "pop3.error"

@@ -323,7 +323,7 @@ static void push_value(lua_State *L, pop3_connection *u) {
   if (u->delivery.mode == POP3_TO_STRING) {
     push_kept(L, u);
   } else {
-    lua_pushinteger(L, (lua_Integer)u->delivery.octets);
+    compat_pushcount(L, u->delivery.octets);
   }
 }
 

@@ -117,20 +117,10 @@ int pop3_lua_listing(lua_State *L) {
 
 /* ------------------------------------------------------------ rows */
 
-/* An integer where Lua has one that is large enough. [-0, +1, -] */
-static void push_whole(lua_State *L, uint64_t n) {
-  lua_Integer whole = (lua_Integer)n;
-  if (whole >= 0 && (uint64_t)whole == n) {
-    lua_pushinteger(L, whole);
-  } else {
-    lua_pushnumber(L, (lua_Number)n);
-  }
-}
-
 /* [-0, +1, -] */
 static void push_size(lua_State *L, const pop3_row *row) {
   if (row->sized) {
-    push_whole(L, row->size);
+    compat_pushcount(L, row->size);
   } else {
     lua_pushnil(L);
   }
@@ -149,7 +139,7 @@ static void push_uid(lua_State *L, const pop3_row *row) {
 static void push_row(lua_State *L, const pop3_listing *l, size_t i) {
   pop3_row row = pop3_listing_get(l, i);
   lua_createtable(L, 0, 3);
-  push_whole(L, row.number);
+  compat_pushcount(L, row.number);
   lua_setfield(L, -2, "number");
   push_size(L, &row);
   lua_setfield(L, -2, "size");
@@ -176,7 +166,7 @@ static int index_attribute(lua_State *L, const pop3_listing *l) {
   if (strcmp(key, "uids") == 0) {
     lua_pushboolean(L, l->has_uids);
   } else if (strcmp(key, "malformed") == 0) {
-    push_whole(L, l->malformed);
+    compat_pushcount(L, l->malformed);
   } else {
     lua_pushnil(L);
   }
@@ -201,7 +191,7 @@ static int each_next(lua_State *L) {
   pop3_listing_place *place = lua_touserdata(L, lua_upvalueindex(2));
   pop3_row row;
   if (!pop3_listing_next(&u->listing, place, &row)) return 0;
-  push_whole(L, row.number);
+  compat_pushcount(L, row.number);
   push_size(L, &row);
   push_uid(L, &row);
   return 3;
@@ -236,7 +226,7 @@ static int listing_find(lua_State *L) {
   ensure_index(L, l);
   uid.data = lua_tolstring(L, 2, &uid.size);
   if (!pop3_listing_find(l, uid, &row)) return 0;
-  push_whole(L, row + 1);
+  compat_pushcount(L, row + 1);
   return 1;
 }
 
@@ -298,7 +288,7 @@ static int listing_without(lua_State *L) {
 
 /* listing:octets() -> sum of the sizes [-0, +1, v] */
 static int listing_octets(lua_State *L) {
-  push_whole(L, check_self(L, "octets")->octets);
+  compat_pushcount(L, check_self(L, "octets")->octets);
   return 1;
 }
 
@@ -308,7 +298,7 @@ static int listing_numbers(lua_State *L) {
   size_t count = pop3_listing_count(l);
   lua_createtable(L, (int)count, 0);
   for (size_t i = 0; i < count; i++) {
-    push_whole(L, pop3_column_get(&l->numbers, i));
+    compat_pushcount(L, pop3_column_get(&l->numbers, i));
     lua_rawseti(L, -2, (int)i + 1);
   }
   return 1;
@@ -316,7 +306,7 @@ static int listing_numbers(lua_State *L) {
 
 /* [-0, +1, v] */
 static int listing_length(lua_State *L) {
-  push_whole(L, pop3_listing_count(check_self(L, "length")));
+  compat_pushcount(L, pop3_listing_count(check_self(L, "length")));
   return 1;
 }
 

@@ -2,8 +2,8 @@
  * lua_poll.c - poll(2) for loops written in Lua: the default loop's and any
  * host's that has none of its own.
  */
+#define _GNU_SOURCE
 #include <limits.h>
-#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -11,6 +11,7 @@
 #include "lua_error.h"
 #include "lua_operation.h"
 #include "lua_restrict.h"
+#include "platform.h"
 
 /* A signal just before poll does not end it: time to look, seconds. */
 #define LONGEST_POLL 1.0
@@ -22,7 +23,7 @@ static bool is_descriptor(lua_State *L, int index) {
 
 /* The interest at `index` of the list, as poll wants it. [-0, +0, v] */
 static struct pollfd check_interest(lua_State *L, int index) {
-  struct pollfd p = {-1, 0, 0};
+  struct pollfd p = {.events = 0};
   lua_rawgeti(L, 1, index);
   luaL_argcheck(L, lua_istable(L, -1), 1, "a list of {fd, \"r\" | \"w\"}");
   lua_rawgeti(L, -1, 1);
@@ -30,7 +31,7 @@ static struct pollfd check_interest(lua_State *L, int index) {
   luaL_argcheck(L, is_descriptor(L, -2) && lua_type(L, -1) == LUA_TSTRING, 1,
                 "a list of {fd, \"r\" | \"w\"}");
   const char *mode = lua_tostring(L, -1);
-  p.fd = (int)lua_tonumber(L, -2);
+  p.fd = (pop3_os_fd)lua_tonumber(L, -2);
   p.events = (short)((strchr(mode, 'r') != NULL ? POLLIN : 0) |
                      (strchr(mode, 'w') != NULL ? POLLOUT : 0));
   lua_pop(L, 3);
@@ -64,7 +65,7 @@ int pop3_lua_poll(lua_State *L) {
   struct pollfd *fds = lua_newuserdata(L, sizeof *fds * ((size_t)count + 1));
   for (int i = 0; i < count; i++) fds[i] = check_interest(L, i + 1);
   lua_newtable(L);
-  if (poll(fds, (nfds_t)count, timeout) <= 0) return 1;
+  if (pop3_os_poll(fds, (size_t)count, timeout) <= 0) return 1;
   for (int i = 0; i < count; i++) {
     if (fds[i].revents == 0) continue;
     lua_pushinteger(L, i + 1);

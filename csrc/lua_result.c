@@ -71,7 +71,7 @@ static int push_listing(lua_State *L, const pop3_connection *u) {
     lua_pop(L, 1);
     return 1;
   }
-  lua_pushinteger(L, (lua_Integer)u->octets);
+  compat_pushcount(L, u->octets);
   return 3;
 }
 
@@ -102,7 +102,7 @@ static int push_pair(lua_State *L, int slot, int other) {
 /* text, octets[, digest] [-0, +n, m] */
 static int push_text(lua_State *L, const pop3_connection *u) {
   push_slot(L, POP3_SLOT_VALUE);
-  lua_pushinteger(L, (lua_Integer)u->delivery.octets);
+  compat_pushcount(L, u->delivery.octets);
   push_slot(L, POP3_SLOT_DIGEST);
   if (!lua_isnil(L, -1)) return 3;
   lua_pop(L, 1);

@@ -1,20 +1,13 @@
 /* lua_secret.c - see lua_secret.h. */
-#define _GNU_SOURCE /* pipe2, O_CLOEXEC */
-
+#define _GNU_SOURCE
 #include "lua_secret.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/types.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <lauxlib.h>
 
@@ -22,6 +15,7 @@
 #include "lua_error.h"
 #include "lua_options.h"
 #include "lua_restrict.h"
+#include "platform.h"
 
 #define SECRET "pop3.secret"
 
@@ -69,21 +63,6 @@ static bool grow(collector *c) {
   return true;
 }
 
-/* A descriptor from elsewhere may be non-blocking. */
-static void wait_readable(int fd) {
-  struct pollfd poller = {fd, POLLIN, 0};
-  (void)poll(&poller, 1, -1);
-}
-
-static ssize_t read_some(int fd, char *octets, size_t room) {
-  for (;;) {
-    ssize_t got = read(fd, octets, room);
-    if (got >= 0) return got;
-    if (errno == EAGAIN || errno == EWOULDBLOCK) wait_readable(fd);
-    else if (errno != EINTR) return got;
-  }
-}
-
 /* What a text calls its source. A command is not shown: people write secrets
  * into commands. */
 #define NAME_MAX_SIZE 512
@@ -104,7 +83,7 @@ static const char *name_of(const secret *s, char name[NAME_MAX_SIZE]) {
 static pop3_error fail(pop3_failure *failure, const secret *s, int system) {
   char name[NAME_MAX_SIZE];
   pop3_error error = pop3_fail(failure, POP3_E_IO, "secret: cannot read %s: %s",
-                               name_of(s, name), strerror(system));
+                               name_of(s, name), pop3_os_text(system));
   failure->system = system;
   return error;
 }
@@ -128,7 +107,8 @@ static pop3_error collect_fd(int fd, const secret *s, collector *c,
   for (;;) {
     if (c->size == c->capacity && !grow(c))
       return pop3_fail(failure, POP3_E_MEMORY, NULL);
-    ssize_t got = read_some(fd, c->octets + c->size, c->capacity - c->size);
+    ptrdiff_t got =
+        pop3_os_read(fd, c->octets + c->size, c->capacity - c->size);
     if (got < 0) return fail(failure, s, errno);
     if (got == 0) return POP3_E_OK;
     c->size += (size_t)got;
@@ -156,12 +136,10 @@ static pop3_error read_fd(secret *s, collector *c, pop3_failure *failure) {
 }
 
 static pop3_error read_path(secret *s, collector *c, pop3_failure *failure) {
-  int fd;
-  do fd = open(s->text, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-  while (fd < 0 && errno == EINTR);
+  int fd = pop3_os_open(s->text);
   if (fd < 0) return fail(failure, s, errno);
   pop3_error error = collect_fd(fd, s, c, failure);
-  (void)close(fd);
+  (void)pop3_os_close(fd);
   strip_line_end(c);
   return error;
 }
@@ -178,78 +156,30 @@ static pop3_error read_env(secret *s, collector *c, pop3_failure *failure) {
   return POP3_E_OK;
 }
 
-#if defined(__linux__)
-
-static int open_pipe(int fds[2]) { return pipe2(fds, O_CLOEXEC); }
-
-#else
-
-static int open_pipe(int fds[2]) {
-  if (pipe(fds) != 0) return -1;
-  (void)fcntl(fds[0], F_SETFD, FD_CLOEXEC);
-  (void)fcntl(fds[1], F_SETFD, FD_CLOEXEC);
-  return 0;
-}
-
-#endif
-
-extern char **environ;
-
-/* Start the shell with `out` as its standard output; errno's value. */
-static int spawn_shell(const char *command, int out, pid_t *child) {
-  char shell[] = "/bin/sh";
-  char option[] = "-c";
-  /* argv's elements are not const, for the sake of main; nobody writes. */
-  char *arguments[] = {shell, option, (char *)(size_t)command, NULL};
-  posix_spawn_file_actions_t actions;
-  int error = posix_spawn_file_actions_init(&actions);
-  if (!error) {
-    error = posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-    if (!error)
-      error = posix_spawn(child, shell, &actions, NULL, arguments, environ);
-    (void)posix_spawn_file_actions_destroy(&actions);
-  }
-  return error;
-}
-
-/* The wait status, or -1 with errno set. */
-static int wait_for(pid_t child) {
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0)
-    if (errno != EINTR) return -1;
-  return status;
-}
-
-static pop3_error judge_status(const secret *s, int status,
+static pop3_error judge_status(const secret *s, int status, int signal,
                                pop3_failure *failure) {
+  if (signal != 0)
+    return pop3_fail(failure, POP3_E_IO,
+                     "secret: command was ended by signal %d", signal);
   if (status == 0) return POP3_E_OK;
   if (status == -1) /* SIGCHLD is ignored, or somebody else waited */
     return fail_because(failure, s,
                         "ended, but its exit status cannot be learnt; do not "
                         "ignore SIGCHLD");
-  if (WIFSIGNALED(status))
-    return pop3_fail(failure, POP3_E_IO,
-                     "secret: command was ended by signal %d",
-                     WTERMSIG(status));
   return pop3_fail(failure, POP3_E_IO,
-                   "secret: command failed with exit status %d",
-                   WEXITSTATUS(status));
+                   "secret: command failed with exit status %d", status);
 }
 
 static pop3_error read_command(secret *s, collector *c, pop3_failure *failure) {
-  int fds[2];
-  pid_t child;
-  if (open_pipe(fds) != 0) return fail(failure, s, errno);
-  int system = spawn_shell(s->text, fds[1], &child);
-  (void)close(fds[1]);
-  pop3_error error =
-      system ? fail(failure, s, system) : collect_fd(fds[0], s, c, failure);
-  (void)close(fds[0]);
-  if (system) return error;
-  int status = wait_for(child);
+  pop3_os_command command;
+  int signal = 0;
+  int system = pop3_os_start(s->text, &command);
+  if (system) return fail(failure, s, system);
+  pop3_error error = collect_fd(command.output, s, c, failure);
+  int status = pop3_os_finish(&command, &signal);
   if (error) return error;
   strip_line_end(c);
-  return judge_status(s, status, failure);
+  return judge_status(s, status, signal, failure);
 }
 
 typedef pop3_error reader(secret *, collector *, pop3_failure *);

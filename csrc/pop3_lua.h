@@ -35,12 +35,11 @@ int pop3_preload(struct lua_State *L);
 
 /* The C part, "pop3.core", as luaL_requiref takes it; the one name that the
  * module shows to the process that loads it. [-0, +1, v] */
-#if defined(__GNUC__)
-__attribute__((visibility("default")))
-#elif defined(_WIN32)
+#if defined(_WIN32)
 __declspec(dllexport)
+#elif defined(__GNUC__)
+__attribute__((visibility("default")))
 #endif
-int
-luaopen_pop3_core(struct lua_State *L);
+    int luaopen_pop3_core(struct lua_State *L);
 
 #endif

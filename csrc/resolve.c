@@ -1,16 +1,13 @@
 /* resolve.c - see resolve.h. */
-#define _GNU_SOURCE /* EAI_NODATA */
-
+#define _GNU_SOURCE
 #include "resolve.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/types.h>
 
 #include "jobs.h"
+#include "platform.h"
 
 /* The state of a job; one that `looked_up` at once is never submitted. */
 struct pop3_lookup {
@@ -18,7 +15,7 @@ struct pop3_lookup {
   int family;
   bool looked_up;
   int code;   /* getaddrinfo's answer */
-  int system; /* errno for EAI_SYSTEM */
+  int system; /* errno then */
   struct addrinfo *list;
   char *service; /* behind host's NUL */
   char host[];
@@ -40,7 +37,7 @@ static void run(void *state) {
   pop3_lookup *lookup = state;
   struct addrinfo *list = NULL;
   lookup->code = look_up(lookup, 0, &list);
-  lookup->system = lookup->code == EAI_SYSTEM ? errno : 0;
+  lookup->system = errno;
   lookup->list = list;
 }
 
@@ -75,7 +72,7 @@ static pop3_error fail_system(pop3_failure *failure, const char *host,
                               const char *what, int system) {
   pop3_error error =
       pop3_fail(failure, POP3_E_RESOLVE, "%s: cannot look the name up: %s (%s)",
-                host, what, strerror(system));
+                host, what, pop3_os_text(system));
   failure->system = system;
   return error;
 }
@@ -83,26 +80,20 @@ static pop3_error fail_system(pop3_failure *failure, const char *host,
 static pop3_error fail_answer(pop3_failure *failure, const char *host, int code,
                               int system) {
   const char *reason = gai_strerror(code);
-  switch (code) {
-    case EAI_NONAME:
-#ifdef EAI_NODATA
-    case EAI_NODATA:
-#endif
-#ifdef EAI_ADDRFAMILY
-    case EAI_ADDRFAMILY:
-#endif
+  switch (pop3_os_answer_of(code)) {
+    case POP3_OS_NOT_FOUND:
       return pop3_fail(failure, POP3_E_NOT_FOUND,
                        "%s: host name not found (%s); check its spelling, or "
                        "use an address",
                        host, reason);
-    case EAI_AGAIN:
+    case POP3_OS_TRY_AGAIN:
       return pop3_fail(failure, POP3_E_TRY_AGAIN,
                        "%s: no name server answers (%s); check the network "
                        "and try again later",
                        host, reason);
-    case EAI_MEMORY:
+    case POP3_OS_NO_MEMORY:
       return pop3_fail(failure, POP3_E_MEMORY, NULL);
-    case EAI_SYSTEM:
+    case POP3_OS_SYSTEM:
       return fail_system(failure, host, reason, system);
     default:
       return pop3_fail(failure, POP3_E_RESOLVE,
@@ -141,12 +132,14 @@ pop3_error pop3_resolve_start(const char *host, const char *service,
                               pop3_failure *failure) {
   pop3_error error = check_host(host, failure);
   if (error) return error;
+  pop3_os_begin();
   pop3_lookup *made = make_lookup(host, service, family_hint);
   if (!made) return pop3_fail(failure, POP3_E_MEMORY, NULL);
 
   made->code = look_up(made, AI_NUMERICHOST, &made->list);
   if (made->code == 0) made->looked_up = true;
-  else if (made->code == EAI_NONAME) error = submit(made, failure);
+  else if (pop3_os_answer_of(made->code) == POP3_OS_NOT_FOUND)
+    error = submit(made, failure);
   else error = fail_answer(failure, host, made->code, errno);
   if (error) {
     pop3_lookup_release(made);

@@ -4,16 +4,11 @@
 #define _GNU_SOURCE
 #include "socket.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+
+#include "address.h"
+#include "platform.h"
 
 static pop3_error failed(int *system) {
   if (errno == EAGAIN || errno == EWOULDBLOCK) return POP3_E_AGAIN;
@@ -23,72 +18,54 @@ static pop3_error failed(int *system) {
 
 pop3_error pop3_socket_connect(const struct addrinfo *address, int *fd,
                                int *system) {
-  int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
-  int on = 1;
-  int s = socket(address->ai_family, type, address->ai_protocol);
+  int s = pop3_os_socket(address->ai_family, address->ai_protocol);
   if (s < 0) {
     *system = errno;
     return POP3_E_IO;
   }
-  /* Commands are small and answered: nothing is gained by collecting them. */
-  setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   *fd = s;
-  if (connect(s, address->ai_addr, address->ai_addrlen) == 0) return POP3_E_OK;
-  /* After EINTR the attempt goes on by itself, as after EINPROGRESS. */
-  if (errno == EINPROGRESS || errno == EINTR) return POP3_E_AGAIN;
+  if (pop3_os_connect(s, address->ai_addr, (socklen_t)address->ai_addrlen) == 0)
+    return POP3_E_OK;
+  if (errno == EINPROGRESS) return POP3_E_AGAIN;
   *system = errno;
   *fd = -1;
-  close(s);
+  pop3_os_close_socket(s);
   return POP3_E_IO;
 }
 
 typedef union peer {
   struct sockaddr any;
-  struct sockaddr_in in;
-  struct sockaddr_in6 in6;
   struct sockaddr_storage room;
 } peer;
 
 static bool get_peer(int fd, peer *p, socklen_t *size) {
   *size = sizeof *p;
-  return fd >= 0 && getpeername(fd, &p->any, size) == 0;
+  return fd >= 0 && pop3_os_peer(fd, &p->any, size) == 0;
 }
 
-static bool is_loopback(const peer *p) {
-  static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
-  if (p->any.sa_family == AF_INET)
-    return (ntohl(p->in.sin_addr.s_addr) >> 24) == 127;
-  if (p->any.sa_family != AF_INET6) return false;
-  const unsigned char *a = p->in6.sin6_addr.s6_addr;
-  if (memcmp(a, mapped, sizeof mapped) == 0) return a[12] == 127;
-  return IN6_IS_ADDR_LOOPBACK(&p->in6.sin6_addr);
-}
-
-bool pop3_socket_is_loopback(const char *address) {
-  peer p = {0};
-  p.any.sa_family = AF_INET;
-  if (inet_pton(AF_INET, address, &p.in.sin_addr) == 1) return is_loopback(&p);
-  p.any.sa_family = AF_INET6;
-  return inet_pton(AF_INET6, address, &p.in6.sin6_addr) == 1 && is_loopback(&p);
+bool pop3_socket_is_loopback(const char *text) {
+  pop3_address address;
+  return pop3_address_parse(text, strlen(text), &address) &&
+         pop3_address_is_here(&address);
 }
 
 static pop3_error find_peer(int fd, bool *loopback) {
   peer p;
   socklen_t size;
   if (!get_peer(fd, &p, &size)) return POP3_E_AGAIN;
-  *loopback = is_loopback(&p);
+  pop3_address address;
+  *loopback =
+      pop3_address_of(&p.any, &address) && pop3_address_is_here(&address);
   return POP3_E_OK;
 }
 
 /* A peer is there when the connection is; the error is asked for only when poll
  * says that the attempt has ended. */
 pop3_error pop3_socket_finish(int fd, bool *loopback, int *system) {
-  struct pollfd ready = {fd, POLLOUT, 0};
-  int error = 0;
-  socklen_t size = sizeof error;
+  struct pollfd ready = {.fd = (pop3_os_fd)fd, .events = POLLOUT};
   if (find_peer(fd, loopback) == POP3_E_OK) return POP3_E_OK;
-  if (poll(&ready, 1, 0) <= 0) return POP3_E_AGAIN;
-  if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+  if (pop3_os_poll(&ready, 1, 0) <= 0) return POP3_E_AGAIN;
+  int error = pop3_os_connect_error(fd);
   if (error == 0) return find_peer(fd, loopback);
   *system = error;
   return POP3_E_IO;
@@ -96,9 +73,7 @@ pop3_error pop3_socket_finish(int fd, bool *loopback, int *system) {
 
 pop3_error pop3_socket_receive(int fd, char *octets, size_t room, size_t *got,
                                int *system) {
-  ssize_t n;
-  do n = recv(fd, octets, room, 0);
-  while (n < 0 && errno == EINTR);
+  ptrdiff_t n = pop3_os_receive(fd, octets, room);
   if (n < 0) return failed(system);
   if (n == 0) return POP3_E_EOF;
   *got = (size_t)n;
@@ -107,20 +82,20 @@ pop3_error pop3_socket_receive(int fd, char *octets, size_t room, size_t *got,
 
 pop3_error pop3_socket_send(int fd, const char *octets, size_t size,
                             size_t *sent, int *system) {
-  ssize_t n;
-  do n = send(fd, octets, size, MSG_NOSIGNAL);
-  while (n < 0 && errno == EINTR);
+  ptrdiff_t n = pop3_os_send(fd, octets, size);
   if (n < 0) return failed(system);
   *sent = (size_t)n;
   return POP3_E_OK;
 }
+
+void pop3_socket_close(int fd) { pop3_os_close_socket(fd); }
 
 void pop3_socket_peer(int fd, char *address, size_t room) {
   peer p;
   socklen_t size;
   address[0] = '\0';
   if (!get_peer(fd, &p, &size)) return;
-  if (getnameinfo(&p.any, size, address, (socklen_t)room, NULL, 0,
+  if (getnameinfo(&p.any, size, address, (unsigned)room, NULL, 0,
                   NI_NUMERICHOST) != 0)
     address[0] = '\0';
 }

@@ -32,6 +32,8 @@ pop3_error pop3_socket_receive(int fd, char *octets, size_t room, size_t *got,
 pop3_error pop3_socket_send(int fd, const char *octets, size_t size,
                             size_t *sent, int *system);
 
+void pop3_socket_close(int fd);
+
 /* Is that a numeric address of this host? */
 bool pop3_socket_is_loopback(const char *address);
 

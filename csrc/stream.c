@@ -5,7 +5,6 @@
 
 #include <stdint.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "socket.h"
 
@@ -24,7 +23,7 @@ void pop3_stream_init(pop3_stream *s, const pop3_allocator *allocator,
 }
 
 void pop3_stream_close_socket(pop3_stream *s) {
-  if (s->fd >= 0) close(s->fd);
+  if (s->fd >= 0) pop3_socket_close(s->fd);
   s->fd = -1;
 }
 

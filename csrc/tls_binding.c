@@ -12,13 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "platform.h"
 #include "tls_internal.h"
-
-#if defined(_WIN32)
-#define PATH_SEPARATOR ';'
-#else
-#define PATH_SEPARATOR ':'
-#endif
 
 typedef struct digest {
   EVP_MD_CTX *state;
@@ -91,7 +86,7 @@ static void add_directory(digest *d, const char *path) {
 static void add_directories(digest *d, const char *list) {
   char path[1024];
   while (*list) {
-    const char *stop = strchr(list, PATH_SEPARATOR);
+    const char *stop = strchr(list, POP3_OS_LIST_SEPARATOR);
     size_t size = stop ? (size_t)(stop - list) : strlen(list);
     if (size < sizeof path) {
       memcpy(path, list, size);

@@ -1,4 +1,5 @@
 /* tls_context.c - see tls.h: options made ready, trust loaded. */
+#define _GNU_SOURCE
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -10,13 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "platform.h"
 #include "tls_internal.h"
-
-#if defined(_WIN32)
-#define PATH_SEPARATOR ';'
-#else
-#define PATH_SEPARATOR ':'
-#endif
 
 /* The certificates of one handshake; OpenSSL's own default, made explicit
  * because it is what bounds a chain or a name list without end. */
@@ -177,7 +173,7 @@ static int look_into(const char *path) {
 static bool any_hashed(const char *list) {
   char path[1024];
   while (*list) {
-    const char *end = strchr(list, PATH_SEPARATOR);
+    const char *end = strchr(list, POP3_OS_LIST_SEPARATOR);
     size_t size = end ? (size_t)(end - list) : strlen(list);
     if (size < sizeof path) {
       memcpy(path, list, size);
@@ -236,12 +232,12 @@ static pop3_error trust_directory(SSL_CTX *ssl, const char *path,
                                   pop3_failure *failure) {
   int missing = look_into(path);
   if (missing != 0)
-    return pop3_fail(
-        failure, POP3_E_TLS_CONFIG,
-        "capath = \"%s\" cannot be used (%s): it should be a "
-        "directory prepared with \"openssl rehash\"",
-        path,
-        missing == ENOENT ? "no hashed certificates there" : strerror(missing));
+    return pop3_fail(failure, POP3_E_TLS_CONFIG,
+                     "capath = \"%s\" cannot be used (%s): it should be a "
+                     "directory prepared with \"openssl rehash\"",
+                     path,
+                     missing == ENOENT ? "no hashed certificates there"
+                                       : pop3_os_text(missing));
   if (SSL_CTX_load_verify_dir(ssl, path) == 1) return POP3_E_OK;
   return pop3_fail(failure, POP3_E_MEMORY, NULL);
 }

@@ -412,3 +412,31 @@ for _, lua in ipairs(LUAS) do
     end)
   end)
 end
+
+describe("docs/embedding.md", function()
+  local docs, place = files.read("docs/embedding.md")
+
+  setup(function()
+    place = files.make_folder()
+    for _, name in ipairs { "scripts", "examples" } do
+      shell.succeed("ln -s \"$PWD\"/%s %s", name, place)
+    end
+  end)
+
+  teardown(function() files.remove_folder(place) end)
+
+  it("builds what it says, and its program runs", function()
+    local count = 0
+    for block in docs:gmatch("```sh\n(.-)```") do
+      count = count + 1
+      shell.succeed("cd %s && { " .. block:gsub("%%", "%%%%") .. "}", place)
+    end
+    assert.equal(4, count)
+    files.write(place .. "/host.c", docs:match("```c\n(.-)```"))
+    shell.succeed("cd %s && cc -Wall -Wextra -Werror -Ipop3 "
+      .. "$(pkg-config --cflags lua5.4) -o host host.c %s "
+      .. "$(pkg-config --libs lua5.4) " .. SYSTEM, place,
+      object(lua_flags "lua5.4"))
+    assert.matches("^poplib %d", (shell.succeed("%s/host", place)))
+  end)
+end)

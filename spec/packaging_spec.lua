@@ -4,7 +4,9 @@
 
 local server = require "spec.support.server"
 
-local quote = require("spec.support.files").quote
+local files = require "spec.support.files"
+local mailbox = require "spec.support.mailbox"
+local quote = files.quote
 
 local function run(...)
   local command = string.format(...)
@@ -151,6 +153,40 @@ describe("an installation", function()
       succeed("cc -std=c99 -Wall -Wextra -Werror -o %s/c_session "
         .. "examples/c_session.c %s", quote(folder), flags)
       assert.not_matches("ssl", succeed("ldd %s/c_session", quote(folder)))
+    end)
+
+    it("gives programs the client and the module by pkg-config", function()
+      succeed("export PKG_CONFIG_PATH=%s/prefix/lib/pkgconfig && "
+        .. "cc -std=gnu99 -Wall -Wextra -Werror -o %s/threads "
+        .. "spec/embedding/threads.c "
+        .. "$(pkg-config --cflags --libs pop3-lua lua5.4)",
+        quote(folder), quote(folder))
+      local box = mailbox.start {
+        "--sample", "6", "--user", "joe", "--password", "secret",
+      }
+      local text = succeed("EMBEDDING_PASSWORD=secret %s/threads 1 1 1 "
+        .. "spec/embedding/session.lua %d %d %s", quote(folder), box.plain,
+        box.tls, quote(box.ca))
+      mailbox.stop_all()
+      assert.equal("1 states, 1 sessions in C\n", text)
+    end)
+
+    it("is a folder of a larger project, as docs/embedding.md says", function()
+      local docs = files.read("docs/embedding.md")
+      succeed("mkdir %s/host && ln -s ../tree %s/host/poplib", quote(folder),
+        quote(folder))
+      files.write(folder .. "/host/host.c", (docs:match("```c\n(.-)```")
+        :gsub('"pop3.h"', '"pop3_lua.h"')))
+      files.write(folder .. "/host/CMakeLists.txt",
+        "cmake_minimum_required(VERSION 3.18)\nproject(host C)\n"
+        .. "find_package(Lua 5.4 EXACT REQUIRED)\n"
+        .. "include_directories(${LUA_INCLUDE_DIR})\n"
+        .. docs:match("```cmake\n(.-)```"))
+      succeed("cmake -S %s/host -B %s/host/made && "
+        .. "cmake --build %s/host/made -j2",
+        quote(folder), quote(folder), quote(folder))
+      local text = succeed("cd / && %s/host/made/host", quote(folder))
+      assert.matches("^poplib %d", text)
     end)
 
     it("builds the engine with nothing but a C compiler", function()

@@ -25,6 +25,22 @@ local pop3 = {}
 
 ---@class pop3.Context: userdata
 
+---@class pop3.Task
+local Task = {}
+
+---@param octets? number to receive at most (65536)
+---@param seconds? number (0.001)
+---@return "waiting"|"done"|"failed" state
+---@return any ... what the function returned, or what it raised
+function Task:step(octets, seconds) end
+
+function Task:cancel() end
+
+---@param fn fun(...): any
+---@param ... any its arguments
+---@return pop3.Task
+function pop3.start(fn, ...) end
+
 ---@class pop3.Secret: userdata
 
 ---@class pop3.Message

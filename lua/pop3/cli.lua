@@ -32,7 +32,8 @@ function commands.ls(options)
   server.session(options, function(conn, extras)
     local rows, widths = {}, { 1, 1 }
     for number, size, uid in server.listing(conn, extras):each() do
-      local row = { ("%d"):format(number), size and ("%d"):format(size) or "-",
+      -- Not %d, which is 32 bits wide in PUC Lua 5.1 on some systems.
+      local row = { ("%.0f"):format(number), size and ("%.0f"):format(size) or "-",
         escape(uid or "-") }
       rows[#rows + 1] = row
       for column = 1, 2 do

@@ -185,7 +185,9 @@ end
 -- @param ... its arguments
 -- @treturn pop3.task
 return function(fn, ...)
-  if type(fn) ~= "function" then call.bad_argument(1, "start", "function", fn) end
+  if type(fn) ~= "function" then
+    call.bad_argument(1, "start", "function", fn)
+  end
   local arguments = pack(...)
   local thread = coroutine.create(function()
     return fn(unpack(arguments, 1, arguments.n))

@@ -6,7 +6,8 @@ local quote = require("spec.support.files").quote
 local program = {}
 
 local here = debug.getinfo(1, "S").source:match("^@(.*/)[^/]*$") or "./"
-program.path = here .. "../../bin/pop3"
+-- Another one in its place: POP3_PROGRAM.
+program.path = os.getenv("POP3_PROGRAM") or here .. "../../bin/pop3"
 
 local function search(path, name)
   for template in path:gmatch("[^;]+") do

@@ -1,6 +1,6 @@
 /*
  * file_test.c - messages go to files, pipes and sockets without a stall, a
- * signal or a file that looks complete and is not (file.h, output.h).
+ * signal or a file that looks complete and is not (file.h, platform.h).
  *
  * Build: cc -std=c99 spec/csrc/file_test.c csrc/jobs.c csrc/memory.c
  *           csrc/failure.c csrc/tables.c -lpthread -ldl
@@ -82,7 +82,7 @@ static int scripted_fsync(int fd) {
 #define write scripted_write
 #define fsync scripted_fsync
 #include "../../csrc/file.c"
-#include "../../csrc/output.c"
+#include "../../csrc/platform.c"
 #undef write
 #undef fsync
 
@@ -772,7 +772,16 @@ static int child_of_fork(pop3_file *slow, pop3_file *idle) {
   return exists(in_folder("slow")) && exists(in_folder("idle")) ? 0 : 3;
 }
 
+/* An emulator of one program (qemu-s390x) breaks down in a child of a process
+ * with threads. */
+static bool can_fork(void) {
+  if (!getenv("POP3_EMULATED")) return true;
+  printf("ok - # SKIP a forked child: the emulator cannot\n");
+  return false;
+}
+
 static void test_fork(void) {
+  if (!can_fork()) return;
   int status = -1;
   size_t written;
   reset_script();

@@ -329,7 +329,16 @@ static int child_of_fork(pop3_job *inherited, pop3_job *done) {
   return seen.discarded == 3 ? 0 : 5;
 }
 
+/* An emulator of one program (qemu-s390x) breaks down in a child of a process
+ * with threads. */
+static bool can_fork(void) {
+  if (!getenv("POP3_EMULATED")) return true;
+  printf("ok - # SKIP a forked child: the emulator cannot\n");
+  return false;
+}
+
 static void test_fork(void) {
+  if (!can_fork()) return;
   int status = -1;
   forget();
   pop3_job *done = start(&types[POP3_JOB_RESOLVE], 5, 6);

@@ -197,7 +197,7 @@ static void test_name(void) {
 }
 
 static void test_failures(void) {
-  static const struct {
+  const struct {
     const char *host;
     pop3_error error;
     const char *says;
@@ -205,7 +205,7 @@ static void test_failures(void) {
       {"missing.test", POP3_E_NOT_FOUND, "check its spelling"},
       {"again.test", POP3_E_TRY_AGAIN, "try again later"},
       {"broken.test", POP3_E_RESOLVE, "resolver's configuration"},
-      {"system.test", POP3_E_RESOLVE, "Too many open files"},
+      {"system.test", POP3_E_RESOLVE, strerror(EMFILE)},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     const struct addrinfo *list = NULL;
@@ -219,6 +219,20 @@ static void test_failures(void) {
            rows[i].host);
     pop3_lookup_release(lookup);
   }
+}
+
+/* At once, or on a helper: to musl it is a name like any other. */
+static pop3_error other_family(void) {
+  pop3_lookup *lookup;
+  pop3_failure failure;
+  const struct addrinfo *list;
+  pop3_error error =
+      pop3_resolve_start("::1", "110", AF_INET, &lookup, &failure);
+  if (error) return error;
+  (void)wait_until_ready(lookup);
+  error = pop3_lookup_result(lookup, &list, &failure);
+  pop3_lookup_release(lookup);
+  return error;
 }
 
 static void test_bad_names(void) {
@@ -235,9 +249,7 @@ static void test_bad_names(void) {
                  POP3_E_NOT_FOUND &&
              !lookup,
          "a name of 256 octets is refused");
-  report(pop3_resolve_start("::1", "110", AF_INET, &lookup, &failure) ==
-                 POP3_E_NOT_FOUND &&
-             !lookup,
+  report(other_family() == POP3_E_NOT_FOUND,
          "an address of the other family is refused");
 }
 
@@ -306,7 +318,16 @@ static int wait_for(pid_t child) {
   return status;
 }
 
+/* An emulator of one program (qemu-s390x) breaks down in a child of a process
+ * with threads. */
+static bool can_fork(void) {
+  if (!getenv("POP3_EMULATED")) return true;
+  printf("ok - # SKIP a forked child: the emulator cannot\n");
+  return false;
+}
+
 static void test_fork(void) {
+  if (!can_fork()) return;
   const struct addrinfo *list;
   pop3_failure failure;
   pop3_lookup *lookup = start("slow.test");
@@ -330,7 +351,7 @@ static int build_plugin(char *path, size_t size, const char *folder) {
   (void)snprintf(command, sizeof command,
                  "%s -std=c99 -shared -fPIC -DRESOLVE_PLUGIN -o %s "
                  "spec/csrc/resolve_test.c csrc/jobs.c csrc/failure.c "
-                 "csrc/tables.c -lpthread -ldl",
+                 "csrc/platform.c csrc/tables.c -lpthread -ldl",
                  compiler && *compiler ? compiler : "cc", path);
   return system(command);
 }
@@ -349,6 +370,7 @@ static int use_plugin(const char *path) {
 }
 
 static void test_unload(void) {
+  if (!can_fork()) return;
   char folder[] = "/tmp/resolve_test.XXXXXX";
   char path[64];
   int status = -1;

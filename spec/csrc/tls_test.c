@@ -503,6 +503,29 @@ static void test_plain(void) {
   }
 }
 
+/* --- records ------------------------------------------------------------- */
+
+/* The server's whole flight is there, and still each call takes one record. */
+static void test_records(void) {
+  pair p;
+  pop3_error error = POP3_E_OK;
+  int calls = 0;
+  serve(&p, &(server){.identity = &leaf});
+  must(attach(&p, "pop.example.org", false) == POP3_E_OK, "a filter");
+  (void)pop3_tls_handshake(p.client, &failure);
+  while (carry_up(&p)) continue;
+  (void)SSL_do_handshake(p.server);
+  while (carry_down(&p, &error)) continue;
+  do {
+    error = pop3_tls_handshake(p.client, &failure);
+    calls++;
+  } while (error == POP3_E_AGAIN && pop3_tls_is_fed(p.client));
+  check(error == POP3_E_OK && calls >= 4,
+        "a handshake's certificates and signature are steps of their own");
+  check(!pop3_tls_is_fed(p.client), "nothing is left of it");
+  stop(&p);
+}
+
 /* --- ends ---------------------------------------------------------------- */
 
 static void test_ends(void) {
@@ -788,6 +811,7 @@ int main(int count, char **arguments) {
   test_alpn();
   test_renegotiation();
   test_plain();
+  test_records();
   test_ends();
   test_client_certificates();
   test_options();

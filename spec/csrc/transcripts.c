@@ -7,6 +7,7 @@
  *
  * build: cc -Icsrc -Ispec/csrc transcripts.c replay.c <engine>
  * usage: transcripts FILE...            ok / not ok lines, status 1 on failure
+ *        transcripts --cuts N FILE...   long ones at so many places only
  *        transcripts --seeds DIR FILE... one fuzz seed for each transcript
  *
  * A file holds transcripts, each begun by its name and claim:
@@ -35,7 +36,7 @@
 
 #include "replay.h"
 
-enum { MOST_STEPS = 512, MOST_SHORT = 120, MOST_CUTS = 3000 };
+enum { MOST_STEPS = 512, MOST_SHORT = 120 };
 
 typedef struct transcript {
   char title[160];
@@ -245,12 +246,14 @@ static bool agrees(transcript *t, cutting how, const char *what) {
   return agrees_once(t, how, what);
 }
 
+static size_t most_cuts = 3000;
+
 /* Long streams are cut at every place of their beginning and end only. */
 static bool agrees_in_two(transcript *t) {
   for (size_t i = 1; i < t->server; i++) {
     cutting how = {{i, 0}, 0, 0, false};
-    if (i == MOST_CUTS / 2 && t->server > MOST_CUTS)
-      i = t->server - MOST_CUTS / 2;
+    if (i == most_cuts / 2 && t->server > most_cuts)
+      i = t->server - most_cuts / 2;
     if (t->server > 65536 && i % 64 != 0) continue;
     if (!agrees(t, how, "in two pieces")) return false;
   }
@@ -368,6 +371,10 @@ int main(int count, char **arguments) {
   int first = 1;
   if (count > 2 && !strcmp(arguments[1], "--seeds")) {
     seeds = arguments[2];
+    first = 3;
+  }
+  if (count > 2 && !strcmp(arguments[1], "--cuts")) {
+    most_cuts = strtoul(arguments[2], NULL, 10);
     first = 3;
   }
   for (int i = first; i < count; i++) read_file(arguments[i]);

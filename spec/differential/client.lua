@@ -21,7 +21,7 @@ end
 
 local function decimal(number)
   if number % 1 == 0 and math.abs(number) < 2^53 then
-    return ("%d"):format(number)
+    return ("%.0f"):format(number) -- %d may have 32 bits
   end
   return tostring(number):find("^%-?%d+$") and tostring(number)
     or ("%.0f"):format(number)

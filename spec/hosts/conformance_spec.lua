@@ -15,8 +15,8 @@ local fails, good = host.fails, host.good
 
 local unpack = unpack or table.unpack -- luacheck: ignore
 
-local why_not = select(2, host.driver.available())
-if why_not then
+local available, why_not = host.driver.available()
+if not available then
   return it("runs in " .. host.name, function() pending(why_not) end)
 end
 
@@ -155,7 +155,7 @@ describe("A method", function()
       { info.host, info.port, info.closed, info.secure })
     assert.equal(host.lacks.fd == nil, type(conn:fd()) == "number")
     assert.equal(host.lacks.address == nil, info.address == "127.0.0.1")
-    assert.equal(host.lacks.fd == nil, tostring(conn:session_export()) ~= "")
+    assert.is_nil(conn:session_export()) -- there is no TLS
     conn:close()
     assert.is_true(conn:info().closed)
     assert.is_nil(conn:fd())

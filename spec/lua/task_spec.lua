@@ -4,6 +4,7 @@ local certificates = require "spec.support.certificates"
 local claims = require "spec.support.claims"
 local core = require "pop3.core"
 local lfs = require "lfs"
+local mailbox = require "spec.support.mailbox"
 local pop3 = require "pop3"
 local server = require "spec.support.server"
 local sinks = require "spec.support.sinks"
@@ -19,9 +20,9 @@ for n = 1, 20 do
 end
 
 local function start(more)
-  local mailbox = { messages = mails, capa = { "PIPELINING", "UIDL", "TOP" } }
-  for key, value in pairs(more or {}) do mailbox[key] = value end
-  return server.start { connections = { { { mailbox = mailbox } } }, accepts = 0 }
+  local box = { messages = mails, capa = { "PIPELINING", "UIDL", "TOP" } }
+  for key, value in pairs(more or {}) do box[key] = value end
+  return server.start { connections = { { { mailbox = box } } }, accepts = 0 }
 end
 
 local function silent() return server.start { { { stall = true } } } end
@@ -237,7 +238,7 @@ describe("A task", function()
   it("uses connections made elsewhere without blocking", function()
     local s = server.start { { "S: +OK", "C: NOOP", { stall = true } } }
     for _, loop in ipairs { 0, false } do
-      local options = {}
+      local options = { timeout = 3 }
       if loop == false then options.loop = false end
       local conn = pop3.POP3(s.host, s.port, options)
       local task = pop3.start(function() conn:noop() end)
@@ -670,5 +671,30 @@ describe("A task that is dropped", function()
     for _ = 1, 3 do collectgarbage() end
     assert.is_nil(next(weak))
     assert.same({ "done", #mails }, { task:step() })
+  end)
+end)
+
+describe("In frames of 60 Hz", function()
+  teardown(mailbox.stop_all)
+
+  it("a mailbox of awkward mail comes octet by octet as it is", function()
+    local box = mailbox.start { "--sample", "60" }
+    local context = pop3.context { cafile = box.ca }
+    local got = {}
+    local task = pop3.start(function()
+      local conn = pop3.POP3_SSL("127.0.0.1", box.tls, { context = context })
+      conn:login(box.user, box.password)
+      conn:retr_many(conn:listing():numbers(), function(number, text) got[number] = text end)
+      conn:quit()
+      return #got
+    end)
+    local clock, state, count = 0, nil, nil -- luacheck: ignore 311
+    repeat
+      state, count = task:step(65536, 0.001)
+      clock = clock + 1 / 60
+      frame()
+    until state ~= "waiting" or clock > 3600
+    assert.same({ "done", 60 }, { state, count })
+    for number, mail in ipairs(box:served()) do assert.is_true(got[number] == mail, number) end
   end)
 end)

@@ -42,8 +42,11 @@ function files.remove_folder(folder)
   os.execute("rm -rf " .. files.quote(folder))
 end
 
---- The interpreter that runs this, as it was called.
+--- The interpreter that runs this, as it was called; where a shell cannot call
+-- it like that (under an emulator), what POP3_INTERPRETER says.
 function files.interpreter()
+  local wrapper = os.getenv("POP3_INTERPRETER")
+  if wrapper then return wrapper end
   local first = 0
   while arg[first - 1] do first = first - 1 end
   return arg[first]

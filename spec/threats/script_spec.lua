@@ -110,7 +110,7 @@ local RETURNING = [[
       if rounds < n then finaliser(again) end
     end
     -- New strings, which nothing but the table holds.
-    options = {hash = ("SHA%d"):format(256), eol = ("l%s"):format("f")}
+    options = {hash = ("SHA%d"):format(256), eol = ("l%s"):format("f"), top = 0}
     collectgarbage()
     finaliser(again)
     local ok, text, octets, digest = pcall(conn.retr_string, conn, 1, options)
@@ -146,7 +146,7 @@ describe("A finaliser that comes back while a call begins", function()
 
   it("T54 finds it busy, and changes nothing of it", function()
     for line in run("use"):gmatch("[^\n]+") do
-      assert.is_truthy(line == "Subject: one||x| 16 64" or line == "met ok"
+      assert.is_truthy(line == "Subject: one|| 14 64" or line == "met ok"
                        or line == "met state/busy", line)
     end
   end)
@@ -154,7 +154,7 @@ describe("A finaliser that comes back while a call begins", function()
   it("T54 takes no option away that was read", function()
     for line in run("take"):gmatch("[^\n]+") do
       -- Before they are read they are the caller's, all or none of them.
-      assert.is_truthy(line == "Subject: one||x| 16 64"
+      assert.is_truthy(line == "Subject: one|| 14 64"
                        or line == "Subject: one\r|\r|x\r| 19 0"
                        or line:find("invalid key to 'next'", 1, true), line)
     end

@@ -42,6 +42,10 @@ end
 
 -- ------------------------------------------------------------ time
 
+-- As short as nginx's timers are. Without OpenResty's patches a timer of 0 that
+-- is set by another one is run before nginx looks for events again.
+local MOMENT = 0.001
+
 local LONGEST = 1000000000 -- milliseconds; nginx takes 2^31
 
 -- At least one: to a cosocket 0 means its default.
@@ -86,7 +90,7 @@ end
 -- there is no second try.
 function Transport:send(octets, seconds)
   if self.stuck then
-    ngx.sleep(0.001)
+    ngx.sleep(MOMENT)
     return nil, "timeout"
   end
   set_time(self.sock, seconds)
@@ -185,7 +189,7 @@ local last_turn
 -- Nothing to do if they had it since the last time: nginx looks at the clock
 -- when it looks for events.
 function Loop:wait() -- luacheck: ignore self
-  if ngx.now() == last_turn then ngx.sleep(0) end
+  if ngx.now() == last_turn then ngx.sleep(MOMENT) end
   last_turn = ngx.now()
 end
 

@@ -1,0 +1,88 @@
+--- Waiting in libuv's loop: connections with `loop = "luv"` give way to it, in
+-- whatever coroutine they are used, and are resumed by its callbacks. The main
+-- thread cannot give way: there it is an error.
+--
+-- @module pop3.loop.luv
+
+local core = require "pop3.core"
+local library = require "pop3.loop.library"
+
+local Loop = {}
+
+local uv = library.find("luv", "pop3.loop.luv")
+
+-- A descriptor that another coroutine has closed is never ready. Look at the
+-- connection from time to time, seconds.
+local LONGEST = 5
+
+-- Handles are stopped and used again: one for each number of a descriptor, and
+-- timers that nobody needs now. (luv 1.44 crashes in a process that ends while
+-- handles are being closed.)
+local polls, timers = {}, {}
+
+-- Who waits for a descriptor, by its number.
+local waiters = {}
+
+--- Hear of the error that ends a coroutine which a wait has resumed. This one
+-- raises it in libuv's callback, where luv prints it and ends the process.
+-- @param err
+-- @tparam thread thread
+function Loop.on_error(err, thread)
+  if type(err) == "string" then err = debug.traceback(thread, err) end
+  error(err, 0)
+end
+
+local function release(waiter)
+  waiter.timer:stop()
+  timers[#timers + 1] = waiter.timer
+  for _, fd in ipairs(waiter.fds) do
+    polls[fd]:stop()
+    waiters[fd] = nil
+  end
+end
+
+-- Let the coroutine go on, once.
+local function wake(waiter)
+  local thread = waiter.thread
+  if not thread then return end
+  waiter.thread = nil -- a handle that is kept holds no coroutine
+  release(waiter)
+  local ok, err = coroutine.resume(thread)
+  if not ok then Loop.on_error(err, thread) end
+end
+
+local function watch(waiter, fd, events)
+  local before = waiters[fd] -- for a descriptor that was closed
+  if before then wake(before) end
+  polls[fd] = polls[fd] or assert(uv.new_poll(fd))
+  assert(polls[fd]:start(events, function() wake(waiter) end))
+  waiters[fd] = waiter
+  waiter.fds[#waiter.fds + 1] = fd
+end
+
+local function set_timer(waiter, seconds)
+  uv.update_time()
+  waiter.timer:start(math.max(0, math.ceil(seconds * 1000)), 0, function()
+    wake(waiter)
+  end)
+end
+
+--- Wait until a descriptor is ready or the deadline is over.
+-- @tparam table interests `{ { fd, "r" | "w" | "rw" }, ... }`; none: give way
+-- @tparam number deadline on the clock of `pop3.now`
+function Loop.wait(_, interests, deadline)
+  local thread, is_main = coroutine.running()
+  if not thread or is_main then
+    error("a connection with loop = \"luv\" waits in a coroutine, this is the "
+      .. "main thread: use coroutine.wrap(function() ... end)()", 0)
+  end
+  local timer = table.remove(timers) or uv.new_timer()
+  local waiter = { thread = thread, timer = timer, fds = {} }
+  for _, interest in ipairs(interests) do
+    watch(waiter, interest[1], interest[2])
+  end
+  set_timer(waiter, math.min(deadline - core.now(), LONGEST))
+  coroutine.yield()
+end
+
+return Loop

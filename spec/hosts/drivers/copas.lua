@@ -1,0 +1,64 @@
+--- Threads of Copas: 1.1.7, or 4 where it is found first (scripts/lanes/hosts).
+
+local driver = {}
+
+-- PUC Lua 5.1 cannot yield through pcall.
+driver.catches = not (_VERSION == "Lua 5.1" and not rawget(_G, "jit"))
+
+function driver.available()
+  local ok, why = pcall(require, "copas")
+  if not ok then return nil, why end
+  return true
+end
+
+function driver.options(options)
+  options.loop = "copas"
+  return options
+end
+
+-- The error of a thread, which Copas would only show.
+local failed
+
+local function start(fn)
+  local copas = require "copas"
+  copas.addthread(function()
+    copas.setErrorHandler(function(err) failed = failed or { err } end)
+    fn()
+  end)
+end
+
+-- Copas 1.1.7 has no timers: it needs a step now and then for deadlines.
+local function run_until(is_over)
+  while not failed and not is_over() do require("copas").step(0.05) end
+  local raised = failed
+  failed = nil
+  if raised then error(raised[1], 0) end
+end
+
+function driver.together(list)
+  local left = #list
+  for _, fn in ipairs(list) do
+    start(function()
+      fn()
+      left = left - 1
+    end)
+  end
+  run_until(function() return left == 0 end)
+end
+
+function driver.run(fn) driver.together { fn } end
+
+function driver.pause() require("pop3.loop.copas"):wait({}, 0) end
+
+-- Copas forgets a thread that yields to nobody.
+function driver.abandon(fn)
+  local parked = false
+  local function park()
+    parked = true
+    coroutine.yield()
+  end
+  start(function() fn(park) end)
+  run_until(function() return parked end)
+end
+
+return driver
