@@ -47,6 +47,11 @@ local function redirect(M)
 end
 redirect(pop3)
 redirect(pop3.safe)
+local has_socket, socket = pcall(require, "socket")
+if has_socket then
+  local connect = socket.connect
+  socket.connect = function() return connect("127.0.0.1", tonumber(plain)) end
+end
 ]]
 
 local files = require "spec.support.files"
@@ -60,7 +65,8 @@ local function documents()
   return names
 end
 
---- Blocks between ```lua and ```, with the line on which each begins.
+--- Blocks between ```lua and ```, with the line on which each begins, and the
+-- module that it needs, if one is named behind "lua".
 local function blocks(text)
   local found, current, line_number = {}, nil, 0
   for line in text:gmatch("([^\n]*)\n") do
@@ -69,8 +75,8 @@ local function blocks(text)
       found[#found + 1], current = current, nil
     elseif current then
       current.text = current.text .. line .. "\n"
-    elseif line == "```lua" then
-      current = { line = line_number, text = "" }
+    elseif line:find "^```lua" then
+      current = { line = line_number, text = "", needs = line:match " (%S+)$" }
     end
   end
   return found
@@ -93,6 +99,9 @@ describe("Documentation", function()
   for _, name in ipairs(documents()) do
     for _, block in ipairs(blocks(read_file(root .. name))) do
       it(("%s:%d runs as it stands"):format(name, block.line), function()
+        if block.needs and not pcall(require, block.needs) then
+          return pending("there is no " .. block.needs)
+        end
         local result = child.run {
           script = PREAMBLE .. "do\n" .. block.text .. "\nend\n",
           arguments = { box.plain, box.tls, box.ca },
