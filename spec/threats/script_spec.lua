@@ -121,9 +121,7 @@ local RETURNING = [[
     return ("%s %d %s"):format(text:gsub("\n", "|"), octets, digest and #digest or 0)
   end
 
-  collectgarbage("setpause", 100)
-  collectgarbage("setstepmul", 1000)
-  if _VERSION == "Lua 5.4" then collectgarbage("incremental", 100, 1000) end
+  require("spec.support.lua").collect_eagerly()
   local seen, n = {}, 1
   while n <= 400 do
     seen[tostring(call(n))] = true
