@@ -223,8 +223,8 @@ describe("T53 A string of 1 GiB", function()
     if os.getenv "POP3_SANITIZED" or os.getenv "POP3_VALGRIND" then
       return pending("slow here")
     end
-    local s = server.start { deadline = 110, connections = { { "S: +OK", "C: NOOP", "S: +OK" } } }
-    local result = child.run { script = HUGE, deadline = 100, arguments = { s.host, s.port } }
+    local s = server.start { deadline = 260, connections = { { "S: +OK", "C: NOOP", "S: +OK" } } }
+    local result = child.run { script = HUGE, deadline = 250, arguments = { s.host, s.port } }
     assert.equal("", result.err)
     assert.equal("policy passes\n+OK\n", result.out)
     assert.equal("NOOP\r\n", s:report().connections[1].received)
