@@ -6,7 +6,7 @@
 --     web.ports["8080"]                 -- what 8080 in the file has become
 --     web:stop()
 
-local cjson = require "cjson"
+local json = require "spec.support.json"
 local files = require "spec.support.files"
 local quote = files.quote
 
@@ -134,7 +134,8 @@ end
 
 --- The same request several times at once.
 -- @tparam string path
--- @tparam[opt] table options `user` and `password`, `headers`, `port`, `slow`
+-- @tparam[opt] table options `user` and `password`, `headers`, `port`, `slow`,
+-- `most`
 -- @tparam[opt=1] number times
 -- @treturn table of answers: see fetch.py
 function Web:get_many(path, options, times)
@@ -147,13 +148,14 @@ function Web:get_many(path, options, times)
   local requests = {}
   for i = 1, times or 1 do
     requests[i] = { port = tonumber(self.ports[options.port or "8080"]),
-      path = path, headers = headers, slow = options.slow }
+      path = path, headers = headers, slow = options.slow,
+      most = options.most }
   end
-  local request = files.temporary(cjson.encode(requests))
+  local request = files.temporary(json.encode(requests))
   local answer = read_command(("%s %s < %s"):format(quote(python),
     quote(root .. "spec/examples/fetch.py"), quote(request)))
   os.remove(request)
-  return cjson.decode(answer)
+  return json.decode(answer)
 end
 
 --- One request.
