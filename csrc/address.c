@@ -2,10 +2,9 @@
 #define _GNU_SOURCE
 #include "address.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
+
+#include "platform.h"
 
 #define V4_BITS 32u
 #define V6_BITS 128u

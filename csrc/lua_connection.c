@@ -549,6 +549,17 @@ static void take_values(lua_State *L, pop3_connection *u) {
   lua_pop(L, 1);
 }
 
+/* A host that makes streams has nothing else to wait for files with, unless it
+ * says that it has: by `files`, true, beside `connect`. [-0, +0, e] */
+static bool streams_only(lua_State *L) {
+  if (!is_given(L, "connector")) return false;
+  lua_getfield(L, AT_OPTIONS, "connector");
+  lua_getfield(L, -1, "files");
+  bool files = lua_toboolean(L, -1);
+  lua_pop(L, 2);
+  return !files;
+}
+
 /* The `session` option. [-0, +0, v] */
 static pop3_error take_session(lua_State *L, pop3_failure *failure) {
   lua_getfield(L, AT_OPTIONS, "session");
@@ -579,7 +590,7 @@ int pop3_lua_connect(lua_State *L) {
   u->class = class;
   take_values(L, u);
   u->carried = conn_options.carried;
-  u->streams_only = is_given(L, "connector");
+  u->streams_only = streams_only(L);
   u->safe = lua_toboolean(L, AT_SAFE) != 0;
   if (error == POP3_E_OK) error = enter(L, u, &failure);
   if (error == POP3_E_OK &&

@@ -194,6 +194,14 @@ int pop3_os_close(int fd);
 /* This process's number: a forked child has another one. */
 long pop3_os_process(void);
 
+/* --- trust --------------------------------------------------------------- */
+
+/* Hand each certificate that the system trusts to `take`, in DER. None where
+ * they lie in files that OpenSSL finds. */
+typedef void pop3_os_take_root(void *state, const unsigned char *der,
+                               size_t size);
+void pop3_os_each_root(pop3_os_take_root *take, void *state);
+
 /* --- secrets ------------------------------------------------------------- */
 
 /* A file to be read, of any kind. -1. */

@@ -13,9 +13,11 @@ local PREAMBLE = [[
 local plain, tls, ca = ...
 require("lfs").chdir(os.getenv "DOCS_FOLDER") -- what they write stays here
 local pop3 = require "pop3"
+local trusted
 local function trusting(options)
   options = options or {}
-  if not options.context then options.cafile = ca end
+  if options.context then return options end
+  if trusted then options.context = trusted else options.cafile = ca end
   return options
 end
 local function redirect(M)
@@ -28,6 +30,15 @@ local function redirect(M)
     return POP3_SSL("127.0.0.1", tonumber(tls), trusting(options))
   end
   M.context = function(options) return context(trusting(options)) end
+  local restrict = M.restrict
+  M.restrict = function(policy)
+    trusted = trusted or context(trusting())
+    for _, key in ipairs { "servers", "ports" } do -- the server's, too
+      local list = policy[key]
+      if list then list[#list + 1] = key == "ports" and tonumber(tls) or "127.0.0.1" end
+    end
+    return restrict(policy)
+  end
   local secret = M.secret
   M.secret = function(source)
     secret(source) -- the source itself is an example
@@ -36,6 +47,11 @@ local function redirect(M)
 end
 redirect(pop3)
 redirect(pop3.safe)
+local has_socket, socket = pcall(require, "socket")
+if has_socket then
+  local connect = socket.connect
+  socket.connect = function() return connect("127.0.0.1", tonumber(plain)) end
+end
 ]]
 
 local files = require "spec.support.files"
@@ -49,7 +65,8 @@ local function documents()
   return names
 end
 
---- Blocks between ```lua and ```, with the line on which each begins.
+--- Blocks between ```lua and ```, with the line on which each begins, and the
+-- module that it needs, if one is named behind "lua".
 local function blocks(text)
   local found, current, line_number = {}, nil, 0
   for line in text:gmatch("([^\n]*)\n") do
@@ -58,8 +75,8 @@ local function blocks(text)
       found[#found + 1], current = current, nil
     elseif current then
       current.text = current.text .. line .. "\n"
-    elseif line == "```lua" then
-      current = { line = line_number, text = "" }
+    elseif line:find "^```lua" then
+      current = { line = line_number, text = "", needs = line:match " (%S+)$" }
     end
   end
   return found
@@ -82,6 +99,9 @@ describe("Documentation", function()
   for _, name in ipairs(documents()) do
     for _, block in ipairs(blocks(read_file(root .. name))) do
       it(("%s:%d runs as it stands"):format(name, block.line), function()
+        if block.needs and not pcall(require, block.needs) then
+          return pending("there is no " .. block.needs)
+        end
         local result = child.run {
           script = PREAMBLE .. "do\n" .. block.text .. "\nend\n",
           arguments = { box.plain, box.tls, box.ca },

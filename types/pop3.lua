@@ -123,6 +123,7 @@ function Listing:octets() end
 ---@class pop3.Loop
 ---@field wait fun(self: pop3.Loop, interests: pop3.Interest[], deadline: number)
 ---@field connect? fun(self: pop3.Loop, host: string, port: integer, seconds: number): pop3.Transport?, string?
+---@field files? boolean beside `connect`: files may be sinks
 
 ---A stream of octets that is not ours. Failures: nil and a reason ("closed",
 ---"timeout", or a text), and what was moved all the same.

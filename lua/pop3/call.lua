@@ -9,6 +9,7 @@
 -- @module pop3.call
 
 local core = require "pop3.core"
+local hosts = require "pop3.host"
 
 local call = {}
 
@@ -51,8 +52,17 @@ local function left(deadline)
   return seconds > 0 and seconds or 0
 end
 
+-- What a loop's connect returned: a transport, or why it is none.
+local function checked(transport, ...)
+  local missing = transport ~= nil and hosts.missing(transport)
+  if not missing then return transport, ... end
+  return nil, ("the loop's connect returned %s without a method '%s'"):format(
+    type(transport), missing)
+end
+
 function always.connect(conn, loop, host, port, deadline)
-  local transport, why, detail = loop:connect(host, port, left(deadline))
+  local transport, why, detail = checked(loop:connect(host, port,
+    left(deadline)))
   local wanted = core.carried(conn, transport, why, detail)
   if transport and not wanted then transport:close() end
 end

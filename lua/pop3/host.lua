@@ -70,6 +70,14 @@ local function has(object, method)
   return type(object[method]) == "function"
 end
 
+--- The first method that an object lacks to be a transport.
+-- @return its name, or nil
+function host.missing(transport)
+  for _, method in ipairs { "send", "receive", "close" } do
+    if not has(transport, method) then return method end
+  end
+end
+
 -- What is wrong with the options, or nil.
 local function check(options)
   local loop, transport = options.loop, options.transport
@@ -89,11 +97,10 @@ local function check(options)
   elseif loop and not has(loop, "wait") then
     return bad("loop", "a name, or an object with a method 'wait'", type(loop))
   end
-  for _, method in ipairs { "send", "receive", "close" } do
-    if transport ~= nil and not has(transport, method) then
-      return bad("transport", "an object with a method '" .. method .. "'",
-        type(transport))
-    end
+  local missing = transport ~= nil and host.missing(transport)
+  if missing then
+    return bad("transport", "an object with a method '" .. missing .. "'",
+      type(transport))
   end
 end
 

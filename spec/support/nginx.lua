@@ -37,6 +37,9 @@ end
 local root = output("cd " .. files.quote(here .. "../..") .. " && pwd -P")
   :match("^[^\n]*")
 
+--- Where the tree is.
+nginx.root = root
+
 local program = os.getenv("POP3_NGINX") or "nginx"
 
 -- ------------------------------------------------------------ configuration

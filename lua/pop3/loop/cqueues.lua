@@ -20,6 +20,13 @@ local function watch(interest)
   return { pollfd = interest[1], events = interest[2] }
 end
 
+-- A controller remembers what it watches by number. Before, because that may
+-- have been a descriptor that somebody closed in the midst of a wait; and behind
+-- it, because the connection may close it now.
+local function forget(controller, interests)
+  for _, interest in ipairs(interests) do controller:cancel(interest[1]) end
+end
+
 --- Wait until a descriptor is ready or the deadline is over.
 -- @tparam table interests `{ { fd, "r" | "w" | "rw" }, ... }`; none: give way
 -- @tparam number deadline on the clock of `pop3.now`
@@ -31,15 +38,11 @@ function Loop.wait(_, interests, deadline)
     return
   end
   local list = {}
-  for i, interest in ipairs(interests) do
-    -- What it knows of this number may be of a descriptor that was closed.
-    controller:cancel(interest[1])
-    list[i] = watch(interest)
-  end
+  for i, interest in ipairs(interests) do list[i] = watch(interest) end
   list[#list + 1] = math.max(seconds, 0)
+  forget(controller, interests)
   cqueues.poll((table.unpack or unpack)(list)) -- luacheck: ignore
-  -- Nor may it remember ours: when we close it, the whole controller fails.
-  for _, interest in ipairs(interests) do controller:cancel(interest[1]) end
+  forget(controller, interests)
 end
 
 return Loop

@@ -99,6 +99,9 @@ function Loop.connect(_, host, port, seconds)
   return nil, WORDS[reason] or reason
 end
 
+--- Files may be sinks: they block no more than the rest.
+Loop.files = true
+
 --- What a host of one connection has to wait for beside it: a slow sink.
 function Loop.wait(_, interests, deadline)
   core.poll(interests, deadline - core.now())

@@ -50,14 +50,21 @@ function driver.run(fn) driver.together { fn } end
 
 function driver.pause() require("pop3.loop.copas"):wait({}, 0) end
 
--- Copas forgets a thread that yields to nobody.
+-- Copas 4 holds a thread that sleeps for ever by a weak key, 1.1.7 none that
+-- yields to nobody.
+local function sleep()
+  local copas = require "copas"
+  if copas.pauseforever then copas.pauseforever() else coroutine.yield() end
+end
+
 function driver.abandon(fn)
   local parked = false
-  local function park()
-    parked = true
-    coroutine.yield()
-  end
-  start(function() fn(park) end)
+  start(function()
+    fn(function()
+      parked = true
+      sleep()
+    end)
+  end)
   run_until(function() return parked end)
 end
 
