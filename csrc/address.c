@@ -2,10 +2,9 @@
 #define _GNU_SOURCE
 #include "address.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
+
+#include "platform.h"
 
 #define V4_BITS 32u
 #define V6_BITS 128u
@@ -69,6 +68,12 @@ pop3_address_class pop3_address_classify(const pop3_address *address) {
     return pop3_address_classify(&inner); /* IPv4 embeds nothing */
   }
   return POP3_ADDRESS_RESERVED;
+}
+
+bool pop3_address_is_here(const pop3_address *address) {
+  static const unsigned char own[16] = {[15] = 1};
+  if (address->bits == V4_BITS) return address->octets[0] == 127;
+  return memcmp(address->octets, own, sizeof own) == 0;
 }
 
 const char *pop3_address_class_name(pop3_address_class kind) {

@@ -494,7 +494,16 @@ void pop3_conn_secured(pop3_conn *c) {
   c->phase = PHASE_OPEN;
 }
 
-/* AGAIN after each record: the caller may have no time for another one. */
+/* Octets of a handshake's record that hold certificates. */
+#define CERTIFICATES 512
+
+/* There is another record; the caller may have no time for it, and certificates
+ * are a turn of their own: they take more than all the rest. */
+static pop3_step pause_handshake(pop3_conn *c, size_t next) {
+  if (next >= CERTIFICATES) c->stream.budget = 0;
+  return POP3_STEP_AGAIN;
+}
+
 static pop3_step shake_hands(pop3_conn *c) {
   if (c->stream.tls == NULL) return wait_for(c, -1, false, false);
   for (;;) {
@@ -514,8 +523,9 @@ static pop3_step shake_hands(pop3_conn *c) {
     }
     bool stuck = error == POP3_E_AGAIN;
     if (verdict == POP3_E_OK) return wait_for(c, c->stream.fd, false, true);
-    bool fed = pop3_tls_is_fed(c->stream.tls);
-    if (fed || c->stream.budget == 0) return POP3_STEP_AGAIN;
+    size_t next = pop3_tls_fed(c->stream.tls);
+    if (next > 0) return pause_handshake(c, next);
+    if (c->stream.budget == 0) return POP3_STEP_AGAIN;
     error = pop3_stream_feed(&c->stream, &system, &c->failure);
     if (error == POP3_E_AGAIN) return wait_for(c, c->stream.fd, true, stuck);
     if (error != POP3_E_OK) return end_of_stream(c, error, system);

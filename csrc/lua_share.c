@@ -15,9 +15,9 @@
 #define SHARE_SECONDS 0.001
 #define SHARE_OCTETS POP3_STEP_OCTETS
 
-/* The part of a grant after which nothing new is begun: a receive, decrypted and
- * looked at, takes 0.2 ms. */
-#define LAST_START 0.75
+/* Nothing new is begun in the last part of a grant, seconds: what cannot be
+ * divided, a certificate's check before all, takes as long. At most a half. */
+#define LAST_PART 0.0005
 
 /* More than any step receives, and exact as a number of any Lua. */
 #define MOST_GRANTED 9007199254740992.0
@@ -89,6 +89,10 @@ static uint64_t whole(lua_Number n) {
   return n < MOST_GRANTED ? (uint64_t)n : (uint64_t)MOST_GRANTED;
 }
 
+static double last_start(double seconds) {
+  return seconds > 2 * LAST_PART ? seconds - LAST_PART : seconds / 2;
+}
+
 int pop3_lua_grant(lua_State *L) {
   lua_Number octets = luaL_checknumber(L, 1);
   lua_Number seconds = luaL_checknumber(L, 2);
@@ -97,7 +101,7 @@ int pop3_lua_grant(lua_State *L) {
   pop3_grant *g = pop3_find_grant(L);
   pop3_grant outer = *g;
   g->limit = g->spent + whole(octets);
-  g->until = pop3_now() + LAST_START * (double)seconds;
+  g->until = pop3_now() + last_start((double)seconds);
   g->used = false;
   g->active = true;
   if (!outer.active) return 0;

@@ -428,6 +428,13 @@ int pop3_os_close(int fd) {
 
 long pop3_os_process(void) { return (long)getpid(); }
 
+/* --- trust --------------------------------------------------------------- */
+
+void pop3_os_each_root(pop3_os_take_root *take, void *state) {
+  (void)take;
+  (void)state;
+}
+
 /* --- secrets ------------------------------------------------------------- */
 
 int pop3_os_open(const char *path) {

@@ -16,6 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <windows.h>
+/* behind windows.h */
+#include <wincrypt.h>
+
+/* A macro of wincrypt.h, a type of OpenSSL's, should they ever meet. */
+#undef X509_NAME
 
 /* --- errors -------------------------------------------------------------- */
 
@@ -176,6 +181,19 @@ ptrdiff_t pop3_os_send(int fd, const char *octets, size_t size) {
 
 void pop3_os_close_socket(int fd) { (void)closesocket((SOCKET)fd); }
 
+/* Sockets that were closed: POSIX reports them, and a loop has to hear it. */
+static int find_closed(struct pollfd *fds, size_t count) {
+  int type, found = 0;
+  for (size_t i = 0; i < count; i++) {
+    socklen_t size = sizeof type;
+    bool is_open =
+        getsockopt(fds[i].fd, SOL_SOCKET, SO_TYPE, (char *)&type, &size) == 0;
+    fds[i].revents = is_open ? 0 : POLLNVAL;
+    found += !is_open;
+  }
+  return found;
+}
+
 /* Before Windows 10 2004 WSAPoll does not tell that an attempt to connect has
  * failed: there the deadline ends it. */
 int pop3_os_poll(struct pollfd *fds, size_t count, int milliseconds) {
@@ -184,7 +202,10 @@ int pop3_os_poll(struct pollfd *fds, size_t count, int milliseconds) {
     return 0;
   }
   int n = WSAPoll(fds, (ULONG)count, milliseconds);
-  return n >= 0 ? n : fail_socket();
+  if (n >= 0) return n;
+  int error = fail_socket();
+  int closed = find_closed(fds, count);
+  return closed > 0 ? closed : error;
 }
 
 static const struct {
@@ -372,12 +393,13 @@ static bool identify(HANDLE handle, pop3_os_identity *identity) {
   return true;
 }
 
+/* Who may read it is what the folder hands down. */
 int pop3_os_create(int folder, const char *name, pop3_os_identity *identity) {
   char path[MOST_PATH];
   if (!join(folder, name, path)) return fail_last();
-  HANDLE handle =
-      CreateFileA(path, GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_DELETE,
-                  NULL, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, NULL);
+  HANDLE handle = CreateFileA(
+      path, GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_DELETE, NULL,
+      CREATE_NEW, FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT, NULL);
   if (handle == INVALID_HANDLE_VALUE || identify(handle, identity))
     return describe(handle, _O_WRONLY);
   (void)fail_last();
@@ -414,6 +436,17 @@ int pop3_os_sync_folder(int fd) {
 int pop3_os_close(int fd) { return _close(fd) == 0 ? 0 : errno; }
 
 long pop3_os_process(void) { return (long)GetCurrentProcessId(); }
+
+/* --- trust --------------------------------------------------------------- */
+
+void pop3_os_each_root(pop3_os_take_root *take, void *state) {
+  HCERTSTORE store = CertOpenSystemStoreA(0, "ROOT");
+  const CERT_CONTEXT *root = NULL;
+  if (store == NULL) return;
+  while ((root = CertEnumCertificatesInStore(store, root)) != NULL)
+    take(state, root->pbCertEncoded, root->cbCertEncoded);
+  (void)CertCloseStore(store, 0);
+}
 
 /* --- secrets ------------------------------------------------------------- */
 

@@ -121,14 +121,15 @@ void pop3_tls_sent(pop3_tls *tls, size_t size);
  * Advance the handshake by one record, so that a caller who has a frame to draw
  * can do that between the server's certificates and its signature: all at once
  * take a millisecond. POP3_E_OK: done and verified. POP3_E_AGAIN: transmit the
- * output; call it again if it `is_fed`, else feed more. Errors: HANDSHAKE, CERTIFICATE, HOSTNAME, ALPN,
+ * output; call it again if it is `fed`, else feed more. Errors: HANDSHAKE, CERTIFICATE, HOSTNAME, ALPN,
  * INJECTION, MEMORY, EOF is reported as HANDSHAKE; each with a text that says
  * what was wrong and what to do. The output may hold an alert for the peer.
  */
 pop3_error pop3_tls_handshake(pop3_tls *tls, pop3_failure *failure);
 
-/* Has it another record for a handshake that is not done? */
-bool pop3_tls_is_fed(const pop3_tls *tls);
+/* Octets of the next record that it has for a handshake that is not done, or 0:
+ * certificates are in a large one. */
+size_t pop3_tls_fed(const pop3_tls *tls);
 
 /*
  * Decrypt into `octets`. POP3_E_OK with *got > 0; POP3_E_AGAIN: feed more;

@@ -195,6 +195,14 @@ const char *pop3_tls_system_directories(void) {
                           X509_get_default_cert_dir());
 }
 
+/* One that OpenSSL cannot read is nobody's root. */
+static void add_root(void *store, const unsigned char *der, size_t size) {
+  X509 *root = d2i_X509(NULL, &der, (long)size);
+  if (root) (void)X509_STORE_add_cert(store, root);
+  X509_free(root);
+  ERR_clear_error();
+}
+
 /*
  * The hashed directory is read a certificate at a time when one is needed
  * (0.4 ms), the bundle all at once (34 ms): so the bundle only where there is
@@ -208,7 +216,8 @@ static pop3_error trust_system(SSL_CTX *ssl, pop3_failure *failure) {
   if (loaded && (file || !hashed))
     loaded = SSL_CTX_set_default_verify_file(ssl) == 1;
   if (!loaded) return pop3_fail(failure, POP3_E_MEMORY, NULL);
-  const X509_STORE *store = SSL_CTX_get_cert_store(ssl);
+  X509_STORE *store = SSL_CTX_get_cert_store(ssl);
+  if (!hashed && !file) pop3_os_each_root(add_root, store);
   if (hashed || sk_X509_OBJECT_num(X509_STORE_get0_objects(store)) > 0)
     return POP3_E_OK;
   return pop3_fail(failure, POP3_E_TLS_CONFIG,

@@ -69,18 +69,23 @@ BIO *pop3_tls_input_new(pop3_tls *tls) {
 
 /* --- what the caller sees ------------------------------------------------ */
 
-/* A head that is cut off by the end is shown as it is. */
-void pop3_tls_show_record(pop3_tls_input *in) {
+/* Of the whole record at the front, whose head is there. */
+static size_t record_size(const pop3_tls_input *in) {
   const unsigned char *head = (const unsigned char *)in->octets + in->start;
-  if (in->shown > 0) return;
-  if (in->ended && waiting(in) < RECORD_HEAD) in->shown = waiting(in);
-  if (waiting(in) < RECORD_HEAD) return;
-  in->shown = RECORD_HEAD + head[3] * 256u + head[4];
+  return RECORD_HEAD + head[3] * 256u + head[4];
 }
 
-bool pop3_tls_is_fed(const pop3_tls *tls) {
+/* A head that is cut off by the end is shown as it is. */
+void pop3_tls_show_record(pop3_tls_input *in) {
+  if (in->shown > 0) return;
+  if (in->ended && waiting(in) < RECORD_HEAD) in->shown = waiting(in);
+  if (waiting(in) >= RECORD_HEAD) in->shown = record_size(in);
+}
+
+size_t pop3_tls_fed(const pop3_tls *tls) {
   const pop3_tls_input *in = &tls->input;
-  return in->by_one && in->shown == 0 && waiting(in) >= RECORD_HEAD;
+  bool fed = in->by_one && in->shown == 0 && waiting(in) >= RECORD_HEAD;
+  return fed ? record_size(in) : 0;
 }
 
 /* What the peer said first, to tell what it spoke instead of TLS. */

@@ -96,7 +96,7 @@ build_openssl() {
   # shellcheck disable=SC2086
   (cd "$work" &&
     ./Configure "$@" $openssl_options --prefix="$port/$target/openssl" \
-      --libdir=lib --openssldir=/etc/ssl &&
+      --libdir=lib &&
     make -j"$(nproc)" build_libs && make install_dev) && rm -rf "$work"
 }
 

@@ -13,9 +13,11 @@ local PREAMBLE = [[
 local plain, tls, ca = ...
 require("lfs").chdir(os.getenv "DOCS_FOLDER") -- what they write stays here
 local pop3 = require "pop3"
+local trusted
 local function trusting(options)
   options = options or {}
-  if not options.context then options.cafile = ca end
+  if options.context then return options end
+  if trusted then options.context = trusted else options.cafile = ca end
   return options
 end
 local function redirect(M)
@@ -28,6 +30,15 @@ local function redirect(M)
     return POP3_SSL("127.0.0.1", tonumber(tls), trusting(options))
   end
   M.context = function(options) return context(trusting(options)) end
+  local restrict = M.restrict
+  M.restrict = function(policy)
+    trusted = trusted or context(trusting())
+    for _, key in ipairs { "servers", "ports" } do -- the server's, too
+      local list = policy[key]
+      if list then list[#list + 1] = key == "ports" and tonumber(tls) or "127.0.0.1" end
+    end
+    return restrict(policy)
+  end
   local secret = M.secret
   M.secret = function(source)
     secret(source) -- the source itself is an example

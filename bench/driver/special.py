@@ -7,6 +7,7 @@ import tempfile
 
 from . import measure
 from .clients import FLOOR
+from .frames import frames
 from .jobs import MIB, Job, table
 from .measure import Cannot, Failed
 from .paths import BENCH, CERTIFICATES, ROOT, built
@@ -156,4 +157,5 @@ def linear(quick, clients, started):
     }
 
 
-JOBS = {"linear": linear, "idle": idle, "hosts": hosts, "engine": engine, "filter": filter_alone}
+JOBS = {"linear": linear, "idle": idle, "hosts": hosts, "frames": frames,
+        "engine": engine, "filter": filter_alone}

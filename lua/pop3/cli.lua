@@ -10,6 +10,9 @@ local server = require "pop3.cli.server"
 
 local cli = {}
 
+-- Not %d, which is 32 bits wide in PUC Lua 5.1 on some systems.
+local function decimal(count) return ("%.0f"):format(count) end
+
 local function put(text)
   local done, reason = io.stdout:write(text)
   if not done then
@@ -32,8 +35,7 @@ function commands.ls(options)
   server.session(options, function(conn, extras)
     local rows, widths = {}, { 1, 1 }
     for number, size, uid in server.listing(conn, extras):each() do
-      -- Not %d, which is 32 bits wide in PUC Lua 5.1 on some systems.
-      local row = { ("%.0f"):format(number), size and ("%.0f"):format(size) or "-",
+      local row = { decimal(number), size and decimal(size) or "-",
         escape(uid or "-") }
       rows[#rows + 1] = row
       for column = 1, 2 do

@@ -79,6 +79,7 @@ end)
 local function pack(...) return { n = select("#", ...), ... } end
 
 local unpack = table.unpack or unpack -- luacheck: ignore
+local close_thread = coroutine.close -- luacheck: ignore 143
 
 local function answer(self)
   return unpack(self.answer, 1, self.answer.n)
@@ -91,7 +92,7 @@ local function drop(self)
   for conn in pairs(self.connections) do conn:close() end
   if coroutine.status(thread) ~= "suspended" then return end
   self.thread, self.interests = nil, nil
-  if coroutine.close then coroutine.close(thread) end
+  if close_thread then close_thread(thread) end
 end
 
 -- The coroutine gave way, or has ended.

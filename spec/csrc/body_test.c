@@ -11,23 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dice.h"
+
 enum {
   MOST = 4096,  /* octets of one text */
   TEXTS = 120,  /* cut in two everywhere */
   SHREDS = 4000 /* cut into many pieces */
 };
-
-static void *must(void *block) {
-  if (block != NULL) return block;
-  fputs("out of memory\n", stderr);
-  exit(70);
-}
-
-static uint32_t seed = 1;
-static uint32_t roll(uint32_t sides) {
-  seed = seed * 1664525u + 1013904223u;
-  return (seed >> 8) % sides;
-}
 
 /* ------------------------------------------------------------ texts */
 

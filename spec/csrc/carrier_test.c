@@ -108,11 +108,11 @@ static void test_waking_for_nothing(void) {
   open_plain();
   begin(POP3_NOOP);
   CHECK(wants(POP3_CARRY_SEND));
-  pop3_carrier_failed(conn, "timeout");
+  pop3_carrier_failed(conn, "timeout", NULL);
   CHECK(wants(POP3_CARRY_SEND));
   send_all();
   CHECK(wants(POP3_CARRY_RECEIVE));
-  pop3_carrier_failed(conn, "timeout");
+  pop3_carrier_failed(conn, "timeout", NULL);
   CHECK(wants(POP3_CARRY_RECEIVE));
   now = pop3_now() + 1000; /* sending is timed by the clock itself */
   CHECK(failed(POP3_E_IDLE));
@@ -126,7 +126,7 @@ static void test_the_end_of_the_stream(void) {
   send_all();
   CHECK(wants(POP3_CARRY_RECEIVE));
   hand_in("+OK half a li");
-  pop3_carrier_failed(conn, "closed");
+  pop3_carrier_failed(conn, "closed", NULL);
   CHECK(failed(POP3_E_EOF));
   end();
 }
@@ -136,7 +136,7 @@ static void test_sending_in_vain(void) {
   open_plain();
   begin(POP3_NOOP);
   CHECK(wants(POP3_CARRY_SEND));
-  pop3_carrier_failed(conn, "closed");
+  pop3_carrier_failed(conn, "closed", NULL);
   CHECK(wants(POP3_CARRY_LOOK));
   hand_in("-ERR idle for too long\r\n");
   CHECK(failed(POP3_E_GOODBYE));
@@ -149,7 +149,7 @@ static void test_errors_of_the_system(void) {
   CHECK(wants(POP3_CARRY_SEND));
   send_all();
   CHECK(wants(POP3_CARRY_RECEIVE));
-  pop3_carrier_failed(conn, "connection RESET by peer");
+  pop3_carrier_failed(conn, "connection RESET by peer", NULL);
   CHECK(failed(POP3_E_IO));
   CHECK(pop3_conn_failure(conn)->system == ECONNRESET);
   end();
@@ -159,9 +159,9 @@ static void test_errors_in_words(void) {
   open_plain();
   begin(POP3_NOOP);
   CHECK(wants(POP3_CARRY_SEND));
-  pop3_carrier_failed(conn, "the %s channel is gone");
+  pop3_carrier_failed(conn, "the %s channel is gone", NULL);
   CHECK(wants(POP3_CARRY_LOOK));
-  pop3_carrier_failed(conn, "timeout");
+  pop3_carrier_failed(conn, "timeout", NULL);
   CHECK(failed(POP3_E_IO));
   CHECK(pop3_conn_failure(conn)->system == 0);
   CHECK(strcmp(pop3_conn_failure(conn)->text,
@@ -175,7 +175,7 @@ static void check_connecting(const char *reason, pop3_error error) {
   options.carried = true;
   open_with(&options, "mail.test");
   CHECK(wants(POP3_CARRY_CONNECT));
-  pop3_carrier_failed(conn, reason);
+  pop3_carrier_failed(conn, reason, NULL);
   CHECK(failed(error));
   CHECK(pop3_conn_is_closed(conn));
   pop3_carrier_connected(conn, true); /* too late */
@@ -230,7 +230,7 @@ static void test_looking_before_asking(void) {
   begin(POP3_NOOP);
   CHECK(wants(POP3_CARRY_LOOK));
   CHECK(pop3_conn_deadline(conn) <= now);
-  pop3_carrier_failed(conn, "timeout");
+  pop3_carrier_failed(conn, "timeout", NULL);
   CHECK(wants(POP3_CARRY_SEND));
   send_all();
   CHECK(wants(POP3_CARRY_RECEIVE));
@@ -315,7 +315,7 @@ static void test_tls_of_the_host_that_fails(void) {
   open_starttls();
   hand_in("+OK begin\r\n");
   CHECK(wants(POP3_CARRY_SECURE));
-  pop3_carrier_failed(conn, "certificate host mismatch");
+  pop3_carrier_failed(conn, "certificate host mismatch", NULL);
   CHECK(failed(POP3_E_HANDSHAKE));
   CHECK(strstr(pop3_conn_failure(conn)->text, "host mismatch") != NULL);
   end();

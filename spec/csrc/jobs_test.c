@@ -10,13 +10,11 @@
  */
 #define _GNU_SOURCE
 
-#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,12 +38,8 @@ static int scripted_create(pthread_t *thread, const pthread_attr_t *attributes,
 #include "../../csrc/jobs.c"
 #undef pthread_create
 
-static int failed;
-
-static void report(int ok, const char *name) {
-  printf("%s - %s\n", ok ? "ok" : "not ok", name);
-  if (!ok) failed++;
-}
+#include "report.h"
+#include "threads.h"
 
 /* --- jobs that wait ------------------------------------------------------ */
 
@@ -160,35 +154,6 @@ static bool wait_until_ready(const pop3_job *job) {
   struct pollfd poller = {pop3_job_fd(job), POLLIN, 0};
   while (poll(&poller, 1, 20000) < 0) continue;
   return poller.revents == POLLIN && pop3_job_look(job) == POP3_JOB_DONE;
-}
-
-static int entries(const char *folder) {
-  int n = 0;
-  DIR *dir = opendir(folder);
-  if (!dir) return -1;
-  while (readdir(dir)) n++;
-  (void)closedir(dir);
-  return n;
-}
-
-/* Sanitizers have threads of their own, from the first of ours on. */
-static int idle_threads;
-
-static void *do_nothing(void *unused) { return unused; }
-
-static void count_idle_threads(void) {
-  pthread_t thread;
-  if (pthread_create(&thread, NULL, do_nothing, NULL)) abort();
-  if (pthread_join(thread, NULL)) abort();
-  idle_threads = entries("/proc/self/task");
-}
-
-static bool threads_end(void) {
-  for (int turn = 0; turn < 1000000; turn++) {
-    if (entries("/proc/self/task") == idle_threads) return true;
-    (void)sched_yield();
-  }
-  return false;
 }
 
 /* --- claims -------------------------------------------------------------- */

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dice.h"
+
 enum { ALIGNMENTS = 64, LENGTHS = 301 };
 
 static unsigned failures;
@@ -17,18 +19,6 @@ static unsigned failures;
 static void claim(bool good, const char *kernel, const char *text) {
   printf("%s - %s %s\n", good ? "ok" : "not ok", kernel, text);
   if (!good) failures++;
-}
-
-static void *must(void *block) {
-  if (block != NULL) return block;
-  fputs("out of memory\n", stderr);
-  exit(70);
-}
-
-static uint32_t seed = 1;
-static uint32_t roll(uint32_t sides) {
-  seed = seed * 1664525u + 1013904223u;
-  return (seed >> 8) % sides;
 }
 
 /* From nothing but what matters to a mail that hardly has any of it. The

@@ -246,7 +246,7 @@ pop3_error shake(pair *p) {
     ERR_clear_error();
     note_name(p);
     pop3_error fed = POP3_E_OK;
-    moved = carry_down(p, &fed) || pop3_tls_is_fed(p->client);
+    moved = carry_down(p, &fed) || pop3_tls_fed(p->client) > 0;
     starving = hungry;
     error = fed != POP3_E_OK ? fed : pop3_tls_handshake(p->client, &failure);
     starving = false;

@@ -69,5 +69,6 @@ local loop = { wait = function() error "not now" end }
 assert(not pcall(pop3.POP3, "localhost", plain, { loop = loop }))
 implicit()
 conn = implicit()
-LEFT = { conn, conn:retr_lines(6), pop3.secret { env = "EMBEDDING_PASSWORD" } }
-LEFT[2]:next()
+local left = { conn, conn:retr_lines(6), pop3.secret { env = "EMBEDDING_PASSWORD" } }
+left[2]:next()
+package.loaded.left = left

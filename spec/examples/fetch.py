@@ -3,7 +3,8 @@
 as JSON, [{"port": N, "path": P, "headers": {...}}, ...], and prints the list of
 answers: status, headers (lower case), whether the body is complete, its size,
 and the body itself as Latin-1, of large ones the first MiB. With "slow", it is
-read in small pieces from a small buffer of the kernel.
+read in small pieces from a small buffer of the kernel; with "most": N, no more
+of it than that.
 """
 import http.client
 import json
@@ -15,10 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 KEPT = 1 << 20
 
 
-def read(answer, piece):
+def read(answer, piece, most):
     body, size = b"", 0
     try:
-        while octets := answer.read(piece):
+        while size < most and (octets := answer.read(piece)):
             size += len(octets)
             body += octets[:KEPT - len(body)]
     except http.client.IncompleteRead as cut:
@@ -36,7 +37,8 @@ def ask(request):
     connection.request("GET", request["path"],
                        headers=dict(request.get("headers") or {}))
     answer = connection.getresponse()
-    body, size, complete = read(answer, 4096 if request.get("slow") else KEPT)
+    piece = 4096 if request.get("slow") or "most" in request else KEPT
+    body, size, complete = read(answer, piece, request.get("most", 1 << 40))
     connection.close()
     headers = {name.lower(): value for name, value in answer.getheaders()}
     return {"status": answer.status, "headers": headers, "complete": complete,

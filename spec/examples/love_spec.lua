@@ -3,13 +3,14 @@
 
 local child = require "spec.support.child"
 local files = require "spec.support.files"
+local lua = require "spec.support.lua"
 local mailbox = require "spec.support.mailbox"
 
 local quote = files.quote
 local root = debug.getinfo(1, "S").source:match("^@(.*/)spec/") or "./"
 
 -- LÖVE is LuaJIT, whose dialect is 5.1's.
-if _VERSION ~= "Lua 5.1" then return end
+if lua.name ~= "luajit" then return end
 
 local COUNT = 12
 
@@ -88,7 +89,6 @@ describe("examples/love", function()
   end
 
   it("does so in LÖVE", function()
-    if not rawget(_G, "jit") then return pending("LÖVE takes LuaJIT's module") end
     if os.getenv("LD_PRELOAD") then return pending("nothing is preloaded into LÖVE") end
     if not (has("love") and has("xvfb-run")) then return pending("there is no LÖVE") end
     local words = {}

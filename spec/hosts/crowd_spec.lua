@@ -75,7 +75,7 @@ describe("A crowd of " .. CROWD, function()
   end)
 
   it("leaves nothing behind, crowd after crowd", function()
-    local s, held = start(), {}
+    local s, held, lua = start(), {}, {}
     local function crowd()
       host.together(CROWD, function()
         local conn = host.connect(s, { timeout = 120, connect_timeout = 120 })
@@ -86,10 +86,12 @@ describe("A crowd of " .. CROWD, function()
       collectgarbage()
       collectgarbage()
       held[#held + 1] = claims.resident()
+      lua[#lua + 1] = collectgarbage("count")
     end
     for _ = 1, 6 do crowd() end
-    -- One connection has ten times that; the C library's heap breathes.
-    local most = math.max(1048576, CROWD * 4096)
+    assert.is_true(lua[6] - lua[3] < 64, lua[6] - lua[3] .. " KiB of Lua")
+    -- A connection has three times that; the C library's heap breathes.
+    local most = math.max(2097152, CROWD * 8192)
     local grown = held[6] - held[3]
     assert.is_true(grown < most, grown .. " octets in three crowds")
   end)

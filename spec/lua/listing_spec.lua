@@ -346,8 +346,11 @@ describe("Listings that nobody holds any more", function()
     local l = listing(nil, lines)
     collectgarbage()
     local before = claims.resident()
+    -- A collector waits for as much as is alive, 5.5's for more; other specs'
+    -- remains are, too.
+    local bound = 40 + 2 * collectgarbage("count") / 1024
     for _ = 1, 200 do l:without {} end -- 180 MiB in all
     local grown = (claims.resident() - before) / 2 ^ 20
-    assert(grown < 40, ("%.1f MiB more are resident"):format(grown))
+    assert(grown < bound, ("%.1f MiB more are resident"):format(grown))
   end)
 end)

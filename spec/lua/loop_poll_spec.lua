@@ -286,7 +286,7 @@ describe("wait", function()
     local conn
     conn = pop3.POP3(s.host, s.port, { timeout = 7, wait = function(c, interests, deadline)
       calls[#calls + 1] = { c, deadline - pop3.now() }
-      assert.is_true(#interests >= 1 and #interests <= 3)
+      assert.is_true(#interests <= 3) -- none: the others have their turn
       for _, interest in ipairs(interests) do
         assert.equal("number", type(interest[1]))
         assert.truthy(({ r = true, w = true, rw = true })[interest[2]])

@@ -175,6 +175,7 @@ describe("Phases of nginx", function()
 
   local function said(phase)
     return host:get("/phases"):match("%f[^\n%z]" .. phase .. " ([^\n]*)\n")
+      or host:log()
   end
 
   for _, phase in ipairs(ALLOWED) do
@@ -286,5 +287,49 @@ describe("nginx's resolver", function()
     local body = slow:answer()
     assert.truthy(body:find("false timeout connect true", 1, true), body)
     assert.equal("true\n", (host:get("/other")))
+  end)
+end)
+
+-- ------------------------------------------------------------ a policy
+
+describe("With pop3.restrict inside of nginx", function()
+  local names
+
+  setup(function() names = dns.start() end)
+  after_each(stop_all)
+  teardown(function() names:stop() end)
+
+  local function attempt(policy, host)
+    local s = mail_server()
+    return answer(([[
+      local ok, err = pcall(require("pop3").POP3, %q, %d)
+      show(ok or err.kind .. "/" .. err.name .. " " .. err.message)
+    ]]):format(host, s.port), {
+      init = 'require("pop3").restrict ' .. policy,
+      http = "resolver 127.0.0.1:" .. names.port .. " ipv6=off;",
+    })
+  end
+
+  it("addresses of its servers connect", function()
+    assert.equal("true\n", attempt(
+      '{ transport = true, servers = { "127.0.0.0/8" } }', "127.0.0.1"))
+  end)
+
+  it("other addresses do not", function()
+    local said = attempt('{ transport = true, servers = { "10.0.0.0/8" } }',
+      "127.0.0.1")
+    assert.truthy(said:find("^policy/restricted"), said)
+  end)
+
+  it("no name does: nginx does not tell where it leads", function()
+    local said = attempt(
+      '{ transport = true, servers = { "good.example.org", "127.0.0.0/8" } }',
+      "good.example.org")
+    assert.truthy(said:find("give the address", 1, true), said)
+  end)
+
+  it("nothing does unless streams are allowed", function()
+    local said = attempt('{ servers = { "127.0.0.0/8" } }', "127.0.0.1")
+    assert.truthy(said:find("transport = false", 1, true), said)
   end)
 end)

@@ -433,7 +433,8 @@ describe("Others have their turn", function()
 
   it("and a chain of 60 certificates is read at once", function()
     local _, rest = storm("chain", "exact", 20)
-    assert.truthy(rest:find("^false tls truncated"), rest)
+    assert.truthy(rest:find("^false tls truncated")
+      or rest:find("^false io econnreset"), rest)
   end)
 
   it("and one of 60 certificates for 10,000 names is refused", function()

@@ -5,6 +5,7 @@
 --       script = [[ local pop3, port = require "pop3", ... ]],
 --       arguments = {port},
 --       env = {SHIM_ALARM = "1000"}, shim = true,   -- shim.c, preloaded
+--       host = true,                                -- in host.c's program
 --       nofile = 2048, signal = 2, deadline = 20,   -- see child.py
 --     }
 --     result.status, result.out, result.err, result.seconds, result.after
@@ -16,9 +17,23 @@ local here = debug.getinfo(1, "S").source:match("^@(.*[/\\])") or "./"
 
 local python = os.getenv("PYTHON") or "python3"
 
+local lua = require "spec.support.lua"
 local quote = require("spec.support.files").quote
 local write_file = require("spec.support.files").temporary
 local interpreter = require("spec.support.files").interpreter
+
+local host
+
+--- host.c, linked with this Lua, once a run: a program to run scripts in.
+-- @return its path
+function child.host()
+  if host then return host end
+  host = os.tmpname()
+  local done = os.execute(("cc -O1 -Wall -Wextra -o %s %s $(pkg-config --cflags --libs %s)")
+                          :format(quote(host), quote(here .. "host.c"), lua.name))
+  assert(done == true or done == 0, "host.c does not compile")
+  return host
+end
 
 local function find_modules()
   return ("package.path, package.cpath = %q, %q\n"):format(package.path,
@@ -38,10 +53,11 @@ function child.shim()
   return shim
 end
 
---- Remove what child.shim made.
+--- Remove what child.shim and child.host made.
 function child.clean()
   if shim then os.remove(shim) end
-  shim = nil
+  if host then os.remove(host) end
+  shim, host = nil, nil
 end
 
 local function environment(request)
@@ -57,7 +73,7 @@ end
 --- Run request.script and wait for its end.
 function child.run(request)
   local script = write_file(find_modules() .. request.script)
-  local argv = {interpreter(), script}
+  local argv = {request.host and child.host() or interpreter(), script}
   for _, argument in ipairs(request.arguments or {}) do
     argv[#argv + 1] = tostring(argument)
   end

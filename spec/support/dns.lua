@@ -1,5 +1,5 @@
---- The name server for specs, dns.py: `good.*` is 127.0.0.1, `missing.*` does
--- not exist, `broken.*` fails, about the others it is silent.
+--- The name server for specs, dns.py: `good.*` and `mail.*` are 127.0.0.1,
+-- `missing.*` does not exist, `broken.*` fails, about others it is silent.
 --
 --     local names = dns.start()
 --     names.port; names:stop()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A name server for specs: good.* is 127.0.0.1, missing.* does not exist,
-broken.* fails, and it is silent about everything else.
+"""A name server for specs: good.* and mail.* are 127.0.0.1, missing.* does
+not exist, broken.* fails, and it is silent about everything else.
 
 Prints "PORT n" and ends when its standard output's reader does.
 """
@@ -9,7 +9,7 @@ import socket
 import struct
 import sys
 
-ANSWERS = {b"good": 0, b"missing": 3, b"broken": 2}  # RFC 1035: RCODE
+ANSWERS = {b"good": 0, b"mail": 0, b"missing": 3, b"broken": 2}  # RCODEs
 
 
 def answer(query):

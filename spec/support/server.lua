@@ -35,7 +35,8 @@ local quote = require("spec.support.files").quote
 local write_file = require("spec.support.files").write
 
 -- Two ways to have one. A channel has the first line, `ask` for the report in
--- one of two ways, and `close`, which ends the server.
+-- one of two ways, `await` for the one that comes by itself, and `close`, which
+-- ends the server.
 
 -- In a process of its own.
 local function start_process(script)
@@ -52,8 +53,10 @@ local function start_process(script)
     os.execute("kill -" .. signal .. " " .. pid .. " 2>&-")
     return pipe:read("*l")
   end
+  local function await() return pipe:read("*l") end
   local function close() pipe:close() end
-  return { line = line, pid = tonumber(pid), ask = ask, close = close }
+  return { line = line, pid = tonumber(pid), ask = ask, await = await,
+    close = close }
 end
 
 -- In the process of servers.py, whose port is in POP3_SERVERS: for hosts that
@@ -67,12 +70,14 @@ local function start_hosted(script)
     assert(control:send(how .. "\n"))
     return control:receive("*l")
   end
+  local function await() return control:receive("*l") end
   local function close()
     control:send("stop\n")
     control:receive("*a")
     control:close()
   end
-  return { line = control:receive("*l"), ask = ask, close = close }
+  return { line = control:receive("*l"), ask = ask, await = await,
+    close = close }
 end
 
 --- Start a server.
@@ -100,10 +105,10 @@ function server.start(script)
   return self
 end
 
---- Ask for the report in one of the two ways and decode it.
-local function collect(self, how)
+--- Get the report in one of the three ways and decode it.
+local function collect(self, get, how)
   if not self.result then
-    local line = self.channel.ask(how)
+    local line = self.channel[get](how)
     self:stop()
     if not line then error("the server left no report", 3) end
     self.result = json.decode(line)
@@ -115,12 +120,18 @@ end
 -- now. A connection that is still open keeps it waiting (ten seconds at most),
 -- so close it first. May be called again.
 function Server:report()
-  return collect(self, "report")
+  return collect(self, "ask", "report")
+end
+
+--- The report, once as many connections as `accepts` says were played, whenever
+-- they come.
+function Server:await()
+  return collect(self, "await")
 end
 
 --- The report right now, of what has happened so far.
 function Server:cut()
-  return collect(self, "cut")
+  return collect(self, "ask", "cut")
 end
 
 --- End the server, whatever it does: closing its channel tells it.

@@ -306,7 +306,7 @@ local GENERATED = [[
 
   -- They wait for what nobody sends, or change the rules of the game.
   local LEFT_OUT = { ["pop3.setdefaulttimeout"] = true, ["pop3.safe.setdefaulttimeout"] = true,
-    ["host.add_finder"] = true }
+    ["host.add_finder"] = true, ["core.grant"] = true, ["core.regrant"] = true }
 
   local function call(f, ...)
     local thread = coroutine.create(function(...) return f(...) end)

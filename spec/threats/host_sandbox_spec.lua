@@ -401,7 +401,7 @@ describe("max_connections", function()
       say(pop3.context, {})
       held[7], held[8] = nil, nil
       say(pop3.context, {})
-      for _ = 1, 200 do pop3.context {} end -- nobody holds them
+      for _ = 1, 40 do pop3.context {} end -- nobody holds them
       say(pop3.context, {})
     ]]
     expect({ refuses "one more TLS context (max_connections = 4)", "ok", "ok" }, lines)

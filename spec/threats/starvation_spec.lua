@@ -79,7 +79,7 @@ describe("Starved of memory (T62),", function()
   local s
 
   setup(function()
-    s = server.start { accepts = 0, keep = 0, record = 0, deadline = 110,
+    s = server.start { accepts = 0, keep = 0, record = 0, deadline = 540,
       connections = { { { mailbox = { messages = mails, stls = certificates.server "exact",
         capa = { "PIPELINING", "UIDL", "TOP" } } } } } }
   end)

@@ -51,7 +51,7 @@ def relay(peer, process):
     while kinds:
         for ready in select.select([*kinds, peer], [], [])[0]:
             if ready is peer:
-                if not piped or not take_input(peer, process.stdin):
+                if not (process.stdin and take_input(peer, process.stdin)):
                     return False
                 continue
             octets = os.read(ready.fileno(), 65536)

@@ -20,9 +20,9 @@ local function watch(interest)
   return { pollfd = interest[1], events = interest[2] }
 end
 
--- A controller remembers what it watches by number. Before, because that may
--- have been a descriptor that somebody closed in the midst of a wait; and behind
--- it, because the connection may close it now.
+-- A controller remembers what it watches by number. Before a wait, because that
+-- may have been a descriptor that somebody closed in the midst of one; and
+-- behind it, because the connection may close it now.
 local function forget(controller, interests)
   for _, interest in ipairs(interests) do controller:cancel(interest[1]) end
 end

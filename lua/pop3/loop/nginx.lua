@@ -21,6 +21,7 @@ local get_request = require("resty.core.base").get_request
 local semaphore = require "ngx.semaphore"
 
 local spawn, kill = ngx.thread.spawn, ngx.thread.kill
+local running = coroutine.running
 
 -- ------------------------------------------------------------ where
 
@@ -53,9 +54,12 @@ local function milliseconds(seconds)
   return math.max(1, math.min(math.ceil(seconds * 1000), LONGEST))
 end
 
-local function set_time(sock, seconds)
+-- Mostly it is the same as the last time.
+local function set_time(self, seconds)
   local ms = milliseconds(seconds)
-  sock:settimeouts(ms, ms, ms)
+  if ms == self.ms then return end
+  self.ms = ms
+  self.sock:settimeouts(ms, ms, ms)
 end
 
 -- ------------------------------------------------------------ the stream
@@ -71,10 +75,15 @@ local function is_mine(self)
   return get_request() == self.request
 end
 
---- Why the caller cannot use it here, or nil.
+--- Why the caller cannot use it here, or nil. Phases that cannot wait have no
+-- threads of their own: a thread that could wait once can do so again.
 function Transport:unusable()
   if not is_mine(self) or not self.sock:getreusedtimes() then return ANOTHER end
-  return phase_problem()
+  local thread = running()
+  if thread and thread == self.thread then return nil end
+  local problem = phase_problem()
+  if not problem then self.thread = thread end
+  return problem
 end
 
 -- Closed by somebody else while its user waited: now nobody does.
@@ -93,7 +102,7 @@ function Transport:send(octets, seconds)
     ngx.sleep(MOMENT)
     return nil, "timeout"
   end
-  set_time(self.sock, seconds)
+  set_time(self, seconds)
   local sent, reason = self.sock:send(octets)
   self.stuck = reason == "timeout"
   return finish(self, sent, reason)
@@ -101,7 +110,7 @@ end
 
 --- What is there, up to `max` octets, as soon as there are any.
 function Transport:receive(max, seconds)
-  set_time(self.sock, seconds)
+  set_time(self, seconds)
   return finish(self, self.sock:receiveany(max))
 end
 
@@ -123,7 +132,7 @@ end
 --- TLS by nginx (`tls_engine = "transport"`), by its lua_ssl_* directives.
 function Transport:secure(host, seconds)
   local loop = self.loop
-  set_time(self.sock, seconds)
+  set_time(self, seconds)
   local ok, reason = self.sock:sslhandshake(false, host, loop.verify,
     loop.send_status_req)
   if ok then return finish(self, true) end
@@ -173,14 +182,14 @@ Loop.__index = Loop
 function Loop:connect(host, port, seconds)
   local problem = phase_problem()
   if problem then return nil, "misplaced", problem end
-  local sock = ngx.socket.tcp()
+  local transport = setmetatable({ sock = ngx.socket.tcp(), loop = self,
+    request = get_request() }, Transport)
   local bare = host:find(":", 1, true) and "[" .. host .. "]" or host
-  set_time(sock, seconds)
-  local ok, reason = connect_in_time(sock, bare, port,
-    milliseconds(seconds) / 1000)
+  set_time(transport, seconds)
+  local ok, reason = connect_in_time(transport.sock, bare, port,
+    transport.ms / 1000)
   if not ok then return explain(reason) end
-  return setmetatable({ sock = sock, request = get_request(), loop = self },
-    Transport)
+  return transport
 end
 
 local last_turn
@@ -189,7 +198,7 @@ local last_turn
 -- Nothing to do if they had it since the last time: nginx looks at the clock
 -- when it looks for events.
 function Loop:wait() -- luacheck: ignore self
-  if ngx.now() == last_turn then ngx.sleep(MOMENT) end
+  if ngx.now() == last_turn and not phase_problem() then ngx.sleep(MOMENT) end
   last_turn = ngx.now()
 end
 

@@ -1,7 +1,7 @@
 -- examples/nginx/auth_http.conf: nginx's own POP3 proxy between Python's poplib
 -- and a mailbox server.
 
-local cjson = require "cjson"
+local json = require "spec.support.json"
 local files = require "spec.support.files"
 local mailbox = require "spec.support.mailbox"
 local nginx = require "spec.examples.nginx"
@@ -18,13 +18,13 @@ end
 
 --- Try logins through the proxy: see login.py.
 local function try(web, ...)
-  local path = files.temporary(cjson.encode { ... })
+  local path = files.temporary(json.encode { ... })
   local pipe = io.popen(("%s %s %s < %s"):format(files.quote(python),
     files.quote(root .. "spec/examples/login.py"), web.ports["8110"], path))
   local output = pipe:read("*a")
   pipe:close()
   os.remove(path)
-  return cjson.decode(output)
+  return json.decode(output)
 end
 
 --- What the endpoint says to nginx.

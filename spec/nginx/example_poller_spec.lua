@@ -1,7 +1,7 @@
 -- examples/nginx/poller.conf: nginx with two workers between a mailbox and an
 -- HTTP endpoint (hook.py).
 
-local cjson = require "cjson"
+local json = require "spec.support.json"
 local files = require "spec.support.files"
 local mailbox = require "spec.support.mailbox"
 local nginx = require "spec.examples.nginx"
@@ -20,7 +20,7 @@ local function open_hook(...)
 end
 
 --- The next POST, whenever it comes.
-local function await_post(hook) return cjson.decode(hook.pipe:read("*l")) end
+local function await_post(hook) return json.decode(hook.pipe:read("*l")) end
 
 describe("examples/nginx/poller.conf", function()
   local folder, hook
@@ -147,7 +147,7 @@ describe("examples/nginx/poller.conf", function()
     local s = server.start { accepts = 2, connections = { { { mailbox = {
       messages = {}, answers = { { "STLS", "-ERR not here\r\n" } } } } } } }
     local web = poller(s.port)
-    s.pipe:read("*l") -- two sessions are over
+    s:await() -- two sessions are over
     assert.truthy(web:log():find("POP3: -ERR STLS not supported by server", 1,
       true), web:log())
     assert.falsy(web:log():find("traceback"), web:log())
