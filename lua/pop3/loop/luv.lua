@@ -16,8 +16,8 @@ local uv = library.find("luv", "pop3.loop.luv")
 local LONGEST = 5
 
 -- Handles are stopped and used again: one for each number of a descriptor, and
--- timers and idles that nobody needs now. (luv 1.44 crashes in a process that ends while
--- handles are being closed.)
+-- timers and idles that nobody needs now. (luv 1.44 crashes in a process that
+-- ends while handles are being closed.)
 local polls, timers, idles = {}, {}, {}
 
 -- Who waits for a descriptor, by its number.
