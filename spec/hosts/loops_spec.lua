@@ -82,7 +82,7 @@ describe("luv", function()
         coroutine.running = running -- luacheck: ignore
         if not ok then error(err, 0) end
       end)
-      assert.truthy(text:find("coroutine", 1, true), text)
+      assert.truthy(text:find("use coroutine.wrap", 1, true), text)
       collectgarbage()
       collectgarbage()
       assert.equal("", s:report().connections[1].clear)
