@@ -6,6 +6,7 @@
 
 local core = require "pop3.core"
 local library = require "pop3.loop.library"
+local unpack = require("pop3.compat").unpack
 
 local Loop = {}
 
@@ -41,7 +42,7 @@ function Loop.wait(_, interests, deadline)
   for i, interest in ipairs(interests) do list[i] = watch(interest) end
   list[#list + 1] = math.max(seconds, 0)
   forget(controller, interests)
-  cqueues.poll((table.unpack or unpack)(list)) -- luacheck: ignore
+  cqueues.poll(unpack(list))
   forget(controller, interests)
 end
 
