@@ -116,3 +116,18 @@ describe("Documentation", function()
     end
   end
 end)
+
+describe("The table of docs/hosts.md", function()
+  it("has a result for every host and Lua, and none that failed", function()
+    local text = read_file(root .. "docs/hosts.md")
+    local cells = text:match("<!%-%- cells %-%->\n(.-)<!%-%- end of cells")
+    local rows = 0
+    for line in cells:gmatch("[^\n]+") do
+      local _, bars = line:gsub("|", "")
+      assert.equal(7, bars, line)
+      assert.falsy(line:find("fail", 1, true) or line:find("not run", 1, true))
+      rows = rows + 1
+    end
+    assert.equal(12, rows)
+  end)
+end)

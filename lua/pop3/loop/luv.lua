@@ -16,9 +16,9 @@ local uv = library.find("luv", "pop3.loop.luv")
 local LONGEST = 5
 
 -- Handles are stopped and used again: one for each number of a descriptor, and
--- timers that nobody needs now. (luv 1.44 crashes in a process that ends while
--- handles are being closed.)
-local polls, timers = {}, {}
+-- timers and idles that nobody needs now. (luv 1.44 crashes in a process that
+-- ends while handles are being closed.)
+local polls, timers, idles = {}, {}, {}
 
 -- Who waits for a descriptor, by its number.
 local waiters = {}
@@ -33,8 +33,9 @@ function Loop.on_error(err, thread)
 end
 
 local function release(waiter)
-  waiter.timer:stop()
-  timers[#timers + 1] = waiter.timer
+  local kept = waiter.kept
+  waiter.handle:stop()
+  kept[#kept + 1] = waiter.handle
   for _, fd in ipairs(waiter.fds) do
     polls[fd]:stop()
     waiters[fd] = nil
@@ -60,11 +61,18 @@ local function watch(waiter, fd, events)
   waiter.fds[#waiter.fds + 1] = fd
 end
 
+-- The others' turn is one round of the loop: timers that are over would come
+-- before any descriptor, again and again.
+local function give_way(waiter)
+  waiter.kept, waiter.handle = idles, table.remove(idles) or uv.new_idle()
+  waiter.handle:start(function() wake(waiter) end)
+end
+
 local function set_timer(waiter, seconds)
+  local milliseconds = math.max(1, math.ceil(seconds * 1000))
+  waiter.kept, waiter.handle = timers, table.remove(timers) or uv.new_timer()
   uv.update_time()
-  waiter.timer:start(math.max(0, math.ceil(seconds * 1000)), 0, function()
-    wake(waiter)
-  end)
+  waiter.handle:start(milliseconds, 0, function() wake(waiter) end)
 end
 
 --- Wait until a descriptor is ready or the deadline is over.
@@ -76,12 +84,16 @@ function Loop.wait(_, interests, deadline)
     error("a connection with loop = \"luv\" waits in a coroutine, this is the "
       .. "main thread: use coroutine.wrap(function() ... end)()", 0)
   end
-  local timer = table.remove(timers) or uv.new_timer()
-  local waiter = { thread = thread, timer = timer, fds = {} }
+  local waiter = { thread = thread, fds = {} }
   for _, interest in ipairs(interests) do
     watch(waiter, interest[1], interest[2])
   end
-  set_timer(waiter, math.min(deadline - core.now(), LONGEST))
+  local seconds = math.min(deadline - core.now(), LONGEST)
+  if #interests == 0 and seconds <= 0 then
+    give_way(waiter)
+  else
+    set_timer(waiter, seconds)
+  end
   coroutine.yield()
 end
 

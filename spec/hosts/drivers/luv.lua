@@ -49,15 +49,7 @@ end
 
 function driver.run(fn) driver.together { fn } end
 
-function driver.pause()
-  local thread, timer = coroutine.running(), require("luv").new_timer()
-  timer:start(0, 0, function()
-    timer:close()
-    local ok, err = coroutine.resume(thread)
-    if not ok then require("pop3.loop.luv").on_error(err, thread) end
-  end)
-  coroutine.yield()
-end
+function driver.pause() require("pop3.loop.luv"):wait({}, 0) end
 
 function driver.abandon(fn)
   local parked = false
