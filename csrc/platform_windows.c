@@ -393,12 +393,13 @@ static bool identify(HANDLE handle, pop3_os_identity *identity) {
   return true;
 }
 
+/* Who may read it is what the folder hands down. */
 int pop3_os_create(int folder, const char *name, pop3_os_identity *identity) {
   char path[MOST_PATH];
   if (!join(folder, name, path)) return fail_last();
-  HANDLE handle =
-      CreateFileA(path, GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_DELETE,
-                  NULL, CREATE_NEW, FILE_ATTRIBUTE_NORMAL, NULL);
+  HANDLE handle = CreateFileA(
+      path, GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_DELETE, NULL,
+      CREATE_NEW, FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT, NULL);
   if (handle == INVALID_HANDLE_VALUE || identify(handle, identity))
     return describe(handle, _O_WRONLY);
   (void)fail_last();

@@ -20,6 +20,7 @@
 local core = require "pop3.core"
 local call = require "pop3.call"
 local host = require "pop3.host"
+local unpack = require("pop3.compat").unpack
 
 -- What a step may take, unless it is told: octets, seconds.
 local OCTETS, SECONDS = 65536, 0.001
@@ -78,7 +79,6 @@ end)
 
 local function pack(...) return { n = select("#", ...), ... } end
 
-local unpack = table.unpack or unpack -- luacheck: ignore
 local close_thread = coroutine.close -- luacheck: ignore 143
 
 local function answer(self)
