@@ -49,6 +49,7 @@ end
 local function wait(conn, interests, deadline)
   local task = current
   if not task then
+    core.regrant() -- one that somebody made by hand would never end
     core.poll(interests, deadline - core.now())
     return
   end
