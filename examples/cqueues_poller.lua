@@ -1,5 +1,4 @@
--- cqueues_poller.lua - looks into many mailboxes, some at a time, in one
--- process, with cqueues.
+-- cqueues_poller.lua - looks into many mailboxes, some at a time, by cqueues.
 --
 --   lua5.4 cqueues_poller.lua ACCOUNTS [SECONDS]
 --
@@ -8,7 +7,6 @@
 
 local cqueues = require "cqueues"
 local pop3 = require "pop3.safe"      -- nil and a message in place of an error
-
 local AT_A_TIME = 16
 
 local accounts, file = {}, arg[1] and io.open(arg[1])
@@ -21,7 +19,6 @@ for line in file:lines() do
   a.host, a.port, a.user, a.password = line:match "^(%S+) (%d+) (%S+) (.+)$"
   if a.host then accounts[#accounts + 1] = a end
 end
-
 -- One for all: roots are loaded once, and sessions of TLS are resumed.
 local context = assert(pop3.context { cafile = os.getenv "POP3_CAFILE" })
 
