@@ -108,19 +108,19 @@ need_openssl() {
 
 # compile_lua TARGET SUFFIX LINK...: objects by CC, then the command that makes
 # the library of them, in $port/TARGET/lua.
-compile_lua() {
-  local folder=$port/$1/lua file
+compile_lua() (
+  folder=$port/$1/lua
   shift
   rm -rf "$folder"
   mkdir -p "$folder"
-  cd "$folder" || return 1
+  cd "$folder" || exit 1
   for file in "$port"/src/lua5.4/src/*.c; do
     case $file in */lua.c | */luac.c) continue ;; esac
     # shellcheck disable=SC2086
-    $CC -std=gnu99 -O2 ${lua_flags:-} -c "$file" || return 1
+    $CC -std=gnu99 -O2 ${lua_flags:-} -c "$file" || exit 1
   done
   "$@" ./*.o
-}
+)
 
 # need_lua TARGET LINK...
 need_lua() {

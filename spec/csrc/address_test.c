@@ -4,13 +4,11 @@
  */
 #define _GNU_SOURCE
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "address.h"
 #include "check.h"
+#include "platform.h"
 
 static pop3_address parse(const char *text) {
   struct sockaddr_in in = {.sin_family = AF_INET};

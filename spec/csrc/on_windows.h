@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <sys/utime.h>
 #include <time.h>
+#include <winsock2.h>
+/* behind winsock2.h */
 #include <windows.h>
 
 #define mkdir(path, mode) _mkdir(path)
