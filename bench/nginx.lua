@@ -108,10 +108,28 @@ local LARGE = MEASURE .. [[
   M:quit()
 ]]
 
+-- How long the worker is busy at a stretch, of its own CPU time: what others
+-- wait for, whatever else the machine does.
+local TURNS = MEASURE .. [[
+  local M, gaps, busy = open(), {}, true
+  local counting = ngx.thread.spawn(function()
+    while busy do
+      local before = ffi.C.clock()
+      ngx.sleep(0.001)
+      gaps[#gaps + 1] = tonumber(ffi.C.clock() - before) / 1000
+    end
+  end)
+  M:retr_to(1, function() end)
+  busy = false
+  ngx.thread.wait(counting)
+  M:quit()
+  ngx.print(table.concat(gaps, " "))
+]]
+
 local function start(buffer)
   local content = { ping = 'ngx.print("pong")' }
   for name, code in pairs { small = SMALL, many = MANY, large = LARGE,
-    sessions = SESSIONS, floor = FLOOR } do
+    sessions = SESSIONS, floor = FLOOR, turns = TURNS } do
     content[name] = code:format(cafile)
   end
   return nginx.start { content = content,
@@ -233,12 +251,23 @@ local function latency(name, host, path)
     percentile(beside, 0.99) - percentile(alone, 0.99)))
 end
 
+local function turns(name, host, path)
+  local gaps = {}
+  for _ = 1, rounds do
+    for gap in host:get((path:gsub("^/large", "/turns"))):gmatch "%S+" do
+      gaps[#gaps + 1] = tonumber(gap) / 1000
+    end
+  end
+  print(("| %s | %d | %.2f | %.2f | %.2f |"):format(name, #gaps,
+    percentile(gaps, 0.5), percentile(gaps, 0.99), percentile(gaps, 1)))
+end
+
 -- ------------------------------------------------------------ all of it
 
 local hosts = { ["4k"] = start "4k", ["64k"] = start "64k" }
 
 print [[
-| microseconds each | blocking, CPU | cosocket, CPU | times | floor | blocking, wall | cosocket, wall |
+| CPU, microseconds each | blocking | cosocket | times | floor | blocking, wall | wall |
 |---|--:|--:|--:|--:|--:|--:|]]
 small(1024, hosts["64k"])
 small(4096, hosts["64k"])
@@ -255,10 +284,19 @@ print [[
 
 | another request meanwhile | requests | alone p50, ms | p99 | beside p50 | p99 | added p99 |
 |---|--:|--:|--:|--:|--:|--:|]]
-for _, buffer in ipairs { "4k", "64k" } do
-  local path = "/large?port=" .. server.port
-  latency(buffer, hosts[buffer], path)
-  latency(buffer .. ", TLS", hosts[buffer], path .. "&tls=" .. server.tls)
+local function beside_large(report)
+  for _, buffer in ipairs { "4k", "64k" } do
+    local path = "/large?port=" .. server.port
+    report(buffer, hosts[buffer], path)
+    report(buffer .. ", TLS", hosts[buffer], path .. "&tls=" .. server.tls)
+  end
 end
+beside_large(latency)
+
+print [[
+
+| the worker is busy at a stretch, CPU | turns | p50, ms | p99 | most |
+|---|--:|--:|--:|--:|]]
+beside_large(turns)
 server.stop()
 nginx.stop_all()

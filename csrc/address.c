@@ -70,6 +70,12 @@ pop3_address_class pop3_address_classify(const pop3_address *address) {
   return POP3_ADDRESS_RESERVED;
 }
 
+bool pop3_address_is_here(const pop3_address *address) {
+  static const unsigned char own[16] = {[15] = 1};
+  if (address->bits == V4_BITS) return address->octets[0] == 127;
+  return memcmp(address->octets, own, sizeof own) == 0;
+}
+
 const char *pop3_address_class_name(pop3_address_class kind) {
 #define CLASS_NAME(id, name) name,
   static const char *const names[] = {POP3_ADDRESS_CLASSES(CLASS_NAME)};

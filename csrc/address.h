@@ -72,6 +72,10 @@ typedef enum pop3_address_class {
  */
 pop3_address_class pop3_address_classify(const pop3_address *address);
 
+/* Is it this host's own, 127.0.0.0/8 or ::1? What only leads to such an address,
+ * from somewhere else, is not. */
+bool pop3_address_is_here(const pop3_address *address);
+
 /* Static memory. */
 const char *pop3_address_class_name(pop3_address_class kind);
 

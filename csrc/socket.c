@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "address.h"
 #include "platform.h"
 
 static pop3_error failed(int *system) {
@@ -34,8 +35,6 @@ pop3_error pop3_socket_connect(const struct addrinfo *address, int *fd,
 
 typedef union peer {
   struct sockaddr any;
-  struct sockaddr_in in;
-  struct sockaddr_in6 in6;
   struct sockaddr_storage room;
 } peer;
 
@@ -44,29 +43,19 @@ static bool get_peer(int fd, peer *p, socklen_t *size) {
   return fd >= 0 && pop3_os_peer(fd, &p->any, size) == 0;
 }
 
-static bool is_loopback(const peer *p) {
-  static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
-  if (p->any.sa_family == AF_INET)
-    return (ntohl(p->in.sin_addr.s_addr) >> 24) == 127;
-  if (p->any.sa_family != AF_INET6) return false;
-  const unsigned char *a = p->in6.sin6_addr.s6_addr;
-  if (memcmp(a, mapped, sizeof mapped) == 0) return a[12] == 127;
-  return IN6_IS_ADDR_LOOPBACK(&p->in6.sin6_addr);
-}
-
-bool pop3_socket_is_loopback(const char *address) {
-  peer p = {0};
-  p.any.sa_family = AF_INET;
-  if (inet_pton(AF_INET, address, &p.in.sin_addr) == 1) return is_loopback(&p);
-  p.any.sa_family = AF_INET6;
-  return inet_pton(AF_INET6, address, &p.in6.sin6_addr) == 1 && is_loopback(&p);
+bool pop3_socket_is_loopback(const char *text) {
+  pop3_address address;
+  return pop3_address_parse(text, strlen(text), &address) &&
+         pop3_address_is_here(&address);
 }
 
 static pop3_error find_peer(int fd, bool *loopback) {
   peer p;
   socklen_t size;
   if (!get_peer(fd, &p, &size)) return POP3_E_AGAIN;
-  *loopback = is_loopback(&p);
+  pop3_address address;
+  *loopback =
+      pop3_address_of(&p.any, &address) && pop3_address_is_here(&address);
   return POP3_E_OK;
 }
 

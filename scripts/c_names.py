@@ -162,15 +162,17 @@ def declarators(tokens):
 
 
 def declared_names(tokens):
-    names = set()
+    """The file's own names, and those that it says are others' (extern)."""
+    own, others = set(), set()
     code = [t for t in significant(tokens) if t.directive is None]
     for declaration in declarations(code):
-        rest = without_bodies(declaration, names)
+        rest = without_bodies(declaration, own)
         words = [t.text for t in rest]
-        for word in "static", "typedef":
+        for word, names in (("static", own), ("typedef", own),
+                            ("extern", others)):
             if word in words:
                 names.update(declarators(rest[words.index(word) + 1:]))
-    return names
+    return own, others
 
 
 def macro_names(tokens):
@@ -256,7 +258,8 @@ def literal_arguments(tokens):
 
 def private_names(tokens):
     """What gets a prefix. Marks what only looks like it as literal."""
-    names = declared_names(tokens) | macro_names(tokens)
+    own, others = declared_names(tokens)
+    names = (own | macro_names(tokens)) - others
     prefixes = {p for p in pasted_prefixes(tokens) if not OURS.match(p)}
     for token in tokens:
         if token.kind == "name" and any(token.text.startswith(p)

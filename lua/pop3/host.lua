@@ -36,13 +36,14 @@ function host.adopt(conn)
   for _, adopt in ipairs(adopters) do adopt(conn) end
 end
 
--- In nginx everything but a cosocket would block the worker, and its users.
-host.add_finder(function()
-  local ngx = rawget(_G, "ngx")
-  if type(ngx) == "table" and ngx.socket then
-    return require "pop3.loop.nginx"
-  end
-end)
+-- In nginx everything but a cosocket would block the worker, and its users. The
+-- loop is loaded now, which may be in init_by_lua: workers run as a user who
+-- need not be able to read its file.
+local ngx = rawget(_G, "ngx")
+if type(ngx) == "table" and ngx.socket then
+  local loop = require "pop3.loop.nginx"
+  host.add_finder(function() return loop end)
+end
 
 local function current()
   for _, find in ipairs(finders) do

@@ -20,6 +20,7 @@
 local core = require "pop3.core"
 local call = require "pop3.call"
 local host = require "pop3.host"
+local unpack = require("pop3.compat").unpack
 
 -- What a step may take, unless it is told: octets, seconds.
 local OCTETS, SECONDS = 65536, 0.001
@@ -48,6 +49,7 @@ end
 local function wait(conn, interests, deadline)
   local task = current
   if not task then
+    core.regrant() -- one that somebody made by hand would never end
     core.poll(interests, deadline - core.now())
     return
   end
@@ -78,7 +80,6 @@ end)
 
 local function pack(...) return { n = select("#", ...), ... } end
 
-local unpack = table.unpack or unpack -- luacheck: ignore
 local close_thread = coroutine.close -- luacheck: ignore 143
 
 local function answer(self)

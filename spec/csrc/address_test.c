@@ -149,6 +149,28 @@ static void test_forms(void) {
   }
 }
 
+static void test_here(void) {
+  static const char *const here[] = {"127.0.0.1", "127.255.255.255", "::1",
+                                     "::ffff:127.0.0.1"};
+  static const char *const elsewhere[] = {"126.255.255.255",
+                                          "128.0.0.0",
+                                          "0.0.0.0",
+                                          "::",
+                                          "::2",
+                                          "10.0.0.1",
+                                          "64:ff9b::127.0.0.1",
+                                          "2002:7f00:1::",
+                                          "::127.0.0.1"};
+  for (size_t i = 0; i < COUNT(here); i++) {
+    pop3_address address = parse(here[i]);
+    CHECK(pop3_address_is_here(&address));
+  }
+  for (size_t i = 0; i < COUNT(elsewhere); i++) {
+    pop3_address address = parse(elsewhere[i]);
+    CHECK(!pop3_address_is_here(&address));
+  }
+}
+
 static void test_families(void) {
   struct sockaddr_storage other = {.ss_family = AF_UNIX};
   pop3_address address;
@@ -224,6 +246,7 @@ int main(void) {
   static const test tests[] = {
       {"T59 every block's borders", test_borders},
       {"T59 what leads to an IPv4 address is what that is", test_forms},
+      {"T24 only this host's own addresses are here", test_here},
       {"T59 other families have no address", test_families},
       {"blocks contain what they say", test_blocks},
       {"what is no block is refused", test_no_blocks},

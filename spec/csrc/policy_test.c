@@ -64,6 +64,7 @@ static void test_names(void) {
                                      "example.net",
                                      ".example.net",
                                      "xexample.net",
+                                     "xyexample.net",
                                      "a.example.net.evil",
                                      "127.0.0.1",
                                      "::1"};

@@ -32,29 +32,10 @@ local function read_command(command)
   return output
 end
 
-local function free_ports(count)
-  local output = read_command(quote(python) .. [[ -c '
-import socket
-sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(]] .. count
-    .. [[)]
-print(*(each.getsockname()[1] for each in sockets))']])
-  local ports = {}
-  for port in output:gmatch("%d+") do ports[#ports + 1] = port end
-  return ports
-end
-
 -- The example as it stands, but for its ports and nginx's own folders.
 local function copy(folder, name, changes)
   local conf = files.read(root .. "examples/nginx/" .. name .. ".conf")
   local program = files.read(root .. "examples/nginx/" .. name .. ".lua")
-  local names, ports = {}, {}
-  for port in conf:gmatch("127%.0%.0%.1:(%d+)") do
-    if not ports[port] then names[#names + 1], ports[port] = port, true end
-  end
-  for i, port in ipairs(free_ports(#names)) do ports[names[i]] = port end
-  conf = conf:gsub("127%.0%.0%.1:(%d+)", function(port)
-    return "127.0.0.1:" .. ports[port]
-  end)
   conf = conf:gsub("http {\n", TEMPORARY, 1)
   for from, to in pairs(changes or {}) do
     local in_conf, in_program
@@ -64,7 +45,15 @@ local function copy(folder, name, changes)
   end
   files.write(folder .. "/" .. name .. ".conf", conf)
   files.write(folder .. "/" .. name .. ".lua", program)
-  return ports, conf:match("worker_processes (%d+)") or 1
+  return conf:match("worker_processes (%d+)") or 1
+end
+
+-- What nginx.py says: the process id, and the ports.
+local function parse(line)
+  local pid, rest = (line or ""):match("^READY (%d+)(.*)$")
+  local ports = {}
+  for name, port in (rest or ""):gmatch("(%d+)=(%d+)") do ports[name] = port end
+  return pid, ports
 end
 
 local function words(env)
@@ -82,16 +71,15 @@ end
 function nginx.start(name, env, changes)
   local folder = files.make_folder()
   os.execute("chmod 755 " .. quote(folder)) -- the workers are somebody else
-  local ports, workers = copy(folder, name, changes)
+  local workers = copy(folder, name, changes)
   local command = ("%s %s %s %s %s.conf %s"):format(words(env), quote(python),
     quote(root .. "spec/examples/nginx.py"), quote(folder), name, workers)
-  for _, port in pairs(ports) do command = command .. " " .. port end
   -- Both directions: what it says, and an input that ends when we do.
   local fifo = folder .. "/said"
   assert(os.execute("mkfifo " .. quote(fifo)))
   local input = assert(io.popen(command .. " > " .. quote(fifo), "w"))
   local output = assert(io.open(fifo))
-  local pid = (output:read("*l") or ""):match("^READY (%d+)$")
+  local pid, ports = parse(output:read("*l"))
   output:close()
   local self = setmetatable({
     folder = folder, input = input, pid = pid, ports = ports,

@@ -92,18 +92,18 @@ end)
 
 --- A transport in memory: `receive` gives these, then says "closed".
 local function memory(pieces)
-  local self = { sent = {}, closed = 0 }
-  function self:send(octets)
+  local transport = { sent = {}, closed = 0 }
+  function transport:send(octets)
     self.sent[#self.sent + 1] = octets
     return true
   end
-  function self.receive()
+  function transport.receive()
     local piece = table.remove(pieces, 1)
     if piece then return piece end
     return nil, "closed"
   end
-  function self:close() self.closed = self.closed + 1 end
-  return self
+  function transport:close() self.closed = self.closed + 1 end
+  return transport
 end
 
 --- A connection behind its greeting over such a transport.
@@ -255,8 +255,8 @@ describe("A transport", function()
   end)
 
   it("is not closed by the collector", function()
-    local conn, transport = carried {}
-    conn = nil -- luacheck: ignore
+    local _, transport = carried {}
+    _ = nil -- luacheck: ignore
     collectgarbage()
     collectgarbage()
     assert.equal(0, transport.closed)

@@ -12,6 +12,9 @@ lua.name = jit and "luajit" or "lua" .. _VERSION:match("[%d.]+")
 --- May a coroutine give way within pcall, metamethods and iterators?
 lua.yields_anywhere = version > 5.1 or jit ~= nil
 
+--- Are there integers besides floats?
+lua.has_integers = version >= 5.3
+
 --- Does `for` close what it leaves early?
 lua.closes = version >= 5.4
 

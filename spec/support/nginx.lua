@@ -133,7 +133,7 @@ local function configure(folder, options)
   end
   files.write(folder .. "/init.lua", options.init or "")
   files.write(folder .. "/worker.lua", WORKER .. (options.worker or ""))
-  local text = fill(CONFIGURATION, {
+  local text = fill(options.configuration or CONFIGURATION, {
     modules = modules(), user = user(), workers = options.workers or 1,
     level = options.level or "error", root = root, main = options.main or "",
     http = options.http or "", server = options.server or "",
@@ -157,7 +157,8 @@ local function await_worker(self)
 end
 
 --- Start an nginx.
--- @tparam table options `content` (name -> Lua code), `init`, `worker` (Lua
+-- @tparam table options `configuration` (a whole one, in place of ours),
+-- `content` (name -> Lua code), `init`, `worker` (Lua
 -- code), `main`, `http`, `server` (more configuration), `workers`, `level` (of
 -- the error log), `under` (words before the command, such as strace)
 -- @return an object with `folder`, `worker` (a pid) and the methods below

@@ -110,7 +110,7 @@ local RETURNING = [[
       if rounds < n then finaliser(again) end
     end
     -- New strings, which nothing but the table holds.
-    options = {hash = ("SHA%d"):format(256), eol = ("l%s"):format("f")}
+    options = {hash = ("SHA%d"):format(256), eol = ("l%s"):format("f"), top = 0}
     collectgarbage()
     finaliser(again)
     local ok, text, octets, digest = pcall(conn.retr_string, conn, 1, options)
@@ -121,9 +121,7 @@ local RETURNING = [[
     return ("%s %d %s"):format(text:gsub("\n", "|"), octets, digest and #digest or 0)
   end
 
-  collectgarbage("setpause", 100)
-  collectgarbage("setstepmul", 1000)
-  if _VERSION == "Lua 5.4" then collectgarbage("incremental", 100, 1000) end
+  require("spec.support.lua").collect_eagerly()
   local seen, n = {}, 1
   while n <= 400 do
     seen[tostring(call(n))] = true
@@ -146,7 +144,7 @@ describe("A finaliser that comes back while a call begins", function()
 
   it("T54 finds it busy, and changes nothing of it", function()
     for line in run("use"):gmatch("[^\n]+") do
-      assert.is_truthy(line == "Subject: one||x| 16 64" or line == "met ok"
+      assert.is_truthy(line == "Subject: one|| 14 64" or line == "met ok"
                        or line == "met state/busy", line)
     end
   end)
@@ -154,7 +152,7 @@ describe("A finaliser that comes back while a call begins", function()
   it("T54 takes no option away that was read", function()
     for line in run("take"):gmatch("[^\n]+") do
       -- Before they are read they are the caller's, all or none of them.
-      assert.is_truthy(line == "Subject: one||x| 16 64"
+      assert.is_truthy(line == "Subject: one|| 14 64"
                        or line == "Subject: one\r|\r|x\r| 19 0"
                        or line:find("invalid key to 'next'", 1, true), line)
     end

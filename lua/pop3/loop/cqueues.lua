@@ -6,6 +6,7 @@
 
 local core = require "pop3.core"
 local library = require "pop3.loop.library"
+local unpack = require("pop3.compat").unpack
 
 local Loop = {}
 
@@ -20,9 +21,9 @@ local function watch(interest)
   return { pollfd = interest[1], events = interest[2] }
 end
 
--- A controller remembers what it watches by number. Before, because that may
--- have been a descriptor that somebody closed in the midst of a wait; and behind
--- it, because the connection may close it now.
+-- A controller remembers what it watches by number. Before a wait, because that
+-- may have been a descriptor that somebody closed in the midst of one; and
+-- behind it, because the connection may close it now.
 local function forget(controller, interests)
   for _, interest in ipairs(interests) do controller:cancel(interest[1]) end
 end
@@ -41,7 +42,7 @@ function Loop.wait(_, interests, deadline)
   for i, interest in ipairs(interests) do list[i] = watch(interest) end
   list[#list + 1] = math.max(seconds, 0)
   forget(controller, interests)
-  cqueues.poll((table.unpack or unpack)(list)) -- luacheck: ignore
+  cqueues.poll(unpack(list))
   forget(controller, interests)
 end
 

@@ -18,6 +18,7 @@
 -- @classmod pop3.loop.poll
 
 local core = require "pop3.core"
+local unpack = require("pop3.compat").unpack
 
 local Loop = {}
 Loop.__index = Loop
@@ -61,7 +62,6 @@ end
 -- Go on with one task, until it waits or ends.
 local function resume(self, entry)
   local thread = entry[1]
-  local unpack = table.unpack or unpack -- luacheck: ignore
   local ok, err = coroutine.resume(thread, unpack(entry, 3, 2 + entry[2]))
   if coroutine.status(thread) ~= "dead" then
     if not self.waiting[thread] then -- it let others have their turn

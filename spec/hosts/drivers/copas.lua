@@ -1,9 +1,11 @@
 --- Threads of Copas: 1.1.7, or 4 where it is found first (scripts/lanes/hosts).
 
+local lua = require "spec.support.lua"
+
 local driver = {}
 
 -- PUC Lua 5.1 cannot yield through pcall.
-driver.catches = not (_VERSION == "Lua 5.1" and not rawget(_G, "jit"))
+driver.catches = lua.yields_anywhere
 
 function driver.available()
   local ok, why = pcall(require, "copas")

@@ -1,9 +1,11 @@
 --- Coroutines that libuv's callbacks resume.
 
+local lua = require "spec.support.lua"
+
 local driver = {}
 
 -- PUC Lua 5.1 cannot yield through pcall.
-driver.catches = not (_VERSION == "Lua 5.1" and not rawget(_G, "jit"))
+driver.catches = lua.yields_anywhere
 
 function driver.available()
   local ok, why = pcall(require, "luv")

@@ -2,10 +2,12 @@
 
 local Loop = require "pop3.loop.poll"
 
+local lua = require "spec.support.lua"
+
 local driver = {}
 
 -- PUC Lua 5.1 cannot yield through pcall.
-driver.catches = not (_VERSION == "Lua 5.1" and not rawget(_G, "jit"))
+driver.catches = lua.yields_anywhere
 
 local loop
 

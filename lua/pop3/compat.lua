@@ -1,0 +1,9 @@
+--- Where the Luas differ, for the module's own files: the only place of theirs
+-- that asks which one runs. (csrc/lua_compat.h does the same for C.)
+--
+-- @module pop3.compat
+
+return {
+  --- `table.unpack`, which 5.1 and LuaJIT have as a global.
+  unpack = table.unpack or unpack, -- luacheck: ignore
+}
