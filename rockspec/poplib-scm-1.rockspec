@@ -48,6 +48,7 @@ build = {
     ["pop3.cli.progress"] = "lua/pop3/cli/progress.lua",
     ["pop3.cli.server"] = "lua/pop3/cli/server.lua",
     ["pop3.cli.uids"] = "lua/pop3/cli/uids.lua",
+    ["pop3.compat"] = "lua/pop3/compat.lua",
     ["pop3.host"] = "lua/pop3/host.lua",
     ["pop3.loop.copas"] = "lua/pop3/loop/copas.lua",
     ["pop3.loop.cqueues"] = "lua/pop3/loop/cqueues.lua",
