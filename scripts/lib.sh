@@ -129,7 +129,7 @@ cannot_start() {
 }
 
 # Specs that need a lane of their own: (packaging) installs, (leaks) runs long.
-own_lane='^spec/(packaging|leaks|embedding|threads|nginx/)'
+own_lane='^spec/(packaging|leaks|embedding|threads|nginx/|hosts/)'
 
 all_specs() {
   (cd "$root" && find spec -name '*_spec.lua' | grep -Ev "$own_lane" | sort)
