@@ -119,7 +119,7 @@ describe("an installation", function()
   describe("by CMake", function()
     setup(function()
       succeed("cd %s/tree && cmake -B %s/made -DPOP3_LUA=5.4 "
-        .. "-DPOP3_WERROR=ON -DCMAKE_INSTALL_PREFIX=%s/prefix && "
+        .. "-DPOP3_WERROR=ON -DCMAKE_INSTALL_PREFIX=%s/prefix-51 && "
         .. "cmake --build %s/made -j2 && cmake --install %s/made",
         quote(folder), quote(folder), quote(folder), quote(folder),
         quote(folder))
@@ -137,12 +137,12 @@ describe("an installation", function()
 
     it("brings a command that runs", function()
       succeed("cd %s/tree && cmake -B %s/made-51 -DPOP3_LUA=5.1 "
-        .. "-DCMAKE_INSTALL_PREFIX=%s/prefix && cmake --build %s/made-51 -j2 "
+        .. "-DCMAKE_INSTALL_PREFIX=%s/prefix-51 && cmake --build %s/made-51 -j2 "
         .. "&& cmake --install %s/made-51", quote(folder), quote(folder),
         quote(folder), quote(folder), quote(folder))
       local text = succeed("cd / && env -i PATH=\"$PATH\" POP3_LUA=lua5.1 "
-        .. "LUA_PATH='%s/prefix/share/lua/5.1/?.lua;;' "
-        .. "LUA_CPATH='%s/prefix/lib/lua/5.1/?.so;;' %s/prefix/bin/pop3 --help",
+        .. "LUA_PATH='%s/prefix-51/share/lua/5.1/?.lua;;' "
+        .. "LUA_CPATH='%s/prefix-51/lib/lua/5.1/?.so;;' %s/prefix-51/bin/pop3 --help",
         folder, folder, quote(folder))
       assert.matches("fetch", text)
     end)
