@@ -19,11 +19,18 @@ def write(octets):
     sys.stdout.buffer.flush()
 
 
+def end_writing(peer):
+    try:
+        peer.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass  # it ended first
+
+
 def main():
     peer = socket.create_connection((sys.argv[1], int(sys.argv[2])))
     threading.Thread(daemon=True, target=copy, args=(
         lambda: sys.stdin.buffer.raw.read(65536), peer.sendall,
-        lambda: peer.shutdown(socket.SHUT_WR))).start()
+        lambda: end_writing(peer))).start()
     copy(lambda: peer.recv(65536), write, peer.close)
 
 
