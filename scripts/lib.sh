@@ -24,10 +24,10 @@ packages_test="$packages_demo lua5.4 liblua5.4-dev lua5.1 liblua5.1-0-dev
   lua-cqueues lua-luv lua-copas lua-sec
   lua-busted lua-filesystem lua-socket lua-check luarocks git binutils patch
   clang-format clang-19 libclang-rt-19-dev valgrind strace dovecot-pop3d
-  love xvfb xauth"
+  love xvfb xauth musl-tools qemu-user gcc-i686-linux-gnu
+  libc6-dev-i386-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross"
 # For scripts/portability; what it has of these, the lane port-engine uses.
-packages_port="$packages_test gcc-i686-linux-gnu libc6-dev-i386-cross
-  gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user musl-tools
+packages_port="$packages_test
   gcc-mingw-w64-x86-64 mingw-w64-x86-64-dev wine64 debootstrap dpkg-dev file perl"
 packages_bench="$packages_build luajit2 libluajit2-5.1-dev lua5.4 liblua5.4-dev
   python3 openssl valgrind strace libcurl4-openssl-dev curl mpop fetchmail
