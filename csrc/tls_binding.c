@@ -6,6 +6,7 @@
  * so that no two lists of fields make the same octets. What is added here
  * later (pins, say) parts new sessions from old ones, and does no harm.
  */
+#define _GNU_SOURCE
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
