@@ -124,7 +124,7 @@ describe("The table of docs/hosts.md", function()
     local rows = 0
     for line in cells:gmatch("[^\n]+") do
       local _, bars = line:gsub("|", "")
-      assert.equal(7, bars, line)
+      assert.equal(8, bars, line)
       assert.falsy(line:find("fail", 1, true) or line:find("not run", 1, true))
       rows = rows + 1
     end
