@@ -269,7 +269,7 @@ describe("A transport", function()
 
   it("is an object with three methods", function()
     for _, wrong in ipairs { 1, "x", true, {}, { send = print }, print,
-      coroutine.create(print), opaque() } do
+      coroutine.create(function() end), opaque() } do
       local text = claims.misuse(pop3.POP3, "memory", 110, { transport = wrong })
       assert.truthy(text:find("transport", 1, true), text)
     end
