@@ -31,8 +31,10 @@ local default_timeout = 60
 
 local methods = core.methods
 
--- Everything that is one operation: user, stat, retr, ... A row in
--- csrc/lua_operation.c is all that a new one needs.
+-- What is one operation, and nothing else: user, stat, stls, ... A row in
+-- csrc/lua_method.c is all that a new one needs. (The methods themselves call
+-- core.begin, and no function between: C looks for the place that an argument
+-- error names above the first Lua function.)
 for _, name in ipairs(core.operations) do
   methods[name] = function(self, ...)
     return call.settle(self, call.refusal(self)
@@ -87,21 +89,18 @@ function methods:login(user, password, options)
     or core.begin(self, "login", user, reveal(password), options))
 end
 
+--- Start TLS (RFC 2595): CAPA, STLS, handshake.
+-- @function methods:stls
+-- @param[opt] context `pop3.context`, option table, or nil for the
+-- constructor's options
+-- @treturn string the status line of STLS
+
 --- The messages, one after the other; see docs/retrieving.md.
 -- @function methods:messages
 -- @tparam[opt] table options `since` (UIDs that are known), `order` ("oldest",
 -- "newest"), `ahead` (octets that are fetched ahead)
 -- @treturn pop3.messages
 methods.messages = messages
-
---- Start TLS (RFC 2595): CAPA, STLS, handshake.
--- @param[opt] context `pop3.context`, option table, or nil for the
--- constructor's options
--- @treturn string the status line of STLS
-function methods:stls(context)
-  return call.settle(self, call.refusal(self)
-    or core.begin(self, "stls", context))
-end
 
 --- The server's greeting, `+OK` included, without its line end.
 function methods:getwelcome() return core.welcome(self) end

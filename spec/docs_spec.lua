@@ -124,10 +124,44 @@ describe("The table of docs/hosts.md", function()
     local rows = 0
     for line in cells:gmatch("[^\n]+") do
       local _, bars = line:gsub("|", "")
-      assert.equal(7, bars, line)
+      assert.equal(8, bars, line)
       assert.falsy(line:find("fail", 1, true) or line:find("not run", 1, true))
       rows = rows + 1
     end
     assert.equal(12, rows)
+  end)
+end)
+
+describe("The table of docs/testing.md", function()
+  local names, defaults, page = {}, {}, read_file(root .. "docs/testing.md")
+
+  -- What scripts/hosts-table calls the hosts.
+  for key, name in read_file(root .. "scripts/hosts-table"):match(
+    "HOSTS = {(.-)}"):gmatch('"(%w+)": "([^"]+)"') do
+    names[key] = name
+  end
+
+  local quick = read_file(root .. "scripts/lanes/hosts"):match('quick="([^"]+)"')
+  for host, lua in quick:gmatch("(%w+):(%S+)") do
+    defaults[#defaults + 1] = host
+    lua = lua == "luajit" and "LuaJIT" or lua:match("lua(.*)")
+    it("says with which Lua " .. host .. " is tried by default", function()
+      local row = ("\n| %s | %s |"):format(names[host], lua)
+      assert.truthy(page:find(row, 1, true), row)
+    end)
+  end
+
+  it("has every host", function()
+    for key in pairs(names) do
+      assert.truthy((" " .. table.concat(defaults, " ") .. " "):find(
+        " " .. key .. " ", 1, true), key)
+    end
+  end)
+
+  it("names every lane", function()
+    local lanes = read_file(root .. "scripts/test"):match("\nlanes='\n(.-)'")
+    for lane in ("\n" .. lanes):gmatch("\n([%w.-]+)") do
+      assert.truthy(page:find("`" .. lane .. "`", 1, true), lane)
+    end
   end)
 end)

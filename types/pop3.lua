@@ -114,7 +114,6 @@ function Listing:octets() end
 ---@field cache? table<string, string> capabilities, kept for the next connection
 ---@field loop? pop3.LoopName|pop3.Loop|false found by itself by default
 ---@field wait? fun(conn: pop3.Connection, interests: pop3.Interest[], deadline: number)
-
 ---@field transport? pop3.Transport
 ---@field tls_engine? "openssl"|"transport" default "openssl"
 
@@ -122,7 +121,7 @@ function Listing:octets() end
 
 ---@class pop3.Loop
 ---@field wait fun(self: pop3.Loop, interests: pop3.Interest[], deadline: number)
----@field connect? fun(self: pop3.Loop, host: string, port: integer, seconds: number): pop3.Transport?, string?
+---@field connect? fun(self: pop3.Loop, host: string, port: integer, seconds: number): pop3.Transport?, string?, string?
 ---@field files? boolean beside `connect`: files may be sinks
 
 ---A stream of octets that is not ours. Failures: nil and a reason ("closed",
@@ -131,7 +130,8 @@ function Listing:octets() end
 ---@field send fun(self: pop3.Transport, octets: string, seconds: number): true|integer|nil, string?, integer?
 ---@field receive fun(self: pop3.Transport, max: integer, seconds: number): string?, string?, string?
 ---@field close fun(self: pop3.Transport)
----@field secure? fun(self: pop3.Transport, host: string, seconds: number): boolean?, string?
+---@field secure? fun(self: pop3.Transport, host: string, seconds: number): boolean?, string?, string?
+---@field unusable? fun(self: pop3.Transport): string? why the caller cannot use it here
 
 ---@alias pop3.Interest {[1]: integer, [2]: "r"|"w"|"rw"}
 
@@ -303,7 +303,7 @@ function Connection:list(which) end
 function Connection:uidl(which) end
 
 ---@param which integer|string
----@param options? {progress?: fun(octets: integer)}
+---@param options? {progress?: fun(octets: integer, announced?: integer)}
 ---@return string status
 ---@return string[] lines
 ---@return integer octets
@@ -311,7 +311,7 @@ function Connection:retr(which, options) end
 
 ---@param which integer|string
 ---@param howmuch integer|string
----@param options? {progress?: fun(octets: integer)}
+---@param options? {progress?: fun(octets: integer, announced?: integer)}
 ---@return string status
 ---@return string[] lines
 ---@return integer octets

@@ -120,21 +120,26 @@ function call.settle(conn, err, on)
   return call.conclude(conn, on, core.turn(conn))
 end
 
---- The handlers of a call's options, which were checked.
+--- The handlers of a call's options. Nobody has checked these where the call
+-- was refused before its arguments were looked at.
 function call.handlers(options)
-  local progress = options and rawget(options, "progress")
+  local progress = type(options) == "table" and rawget(options, "progress")
   if not progress then return {} end
   return { again = function(_, octets, hint) progress(octets, hint) end }
 end
 
---- Cancel the call if a receiver says so: by false, or by nil and a reason.
--- Nothing, or anything else, goes on.
+--- Does a receiver want no more? It says so by false, or by nil and a reason;
+-- nothing, or anything else, goes on.
+function call.is_enough(verdict, reason)
+  return verdict == false or (verdict == nil and reason ~= nil)
+end
+
+--- Cancel the call if a receiver wants no more.
+-- @treturn boolean whether it goes on
 function call.judge(conn, verdict, reason)
-  if verdict == false or (verdict == nil and reason ~= nil) then
-    core.cancel(conn, reason)
-    return false
-  end
-  return true
+  if not call.is_enough(verdict, reason) then return true end
+  core.cancel(conn, reason)
+  return false
 end
 
 --- An ordinary Lua argument error, at the place that called the method.

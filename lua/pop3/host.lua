@@ -64,10 +64,14 @@ local function known_names()
   return table.concat(names, ", ")
 end
 
+local function index(object, key) return object[key] end
+
+-- A userdata may not let itself be looked into.
 local function has(object, method)
   local kind = type(object)
   if kind ~= "table" and kind ~= "userdata" then return false end
-  return type(object[method]) == "function"
+  local ok, found = pcall(index, object, method)
+  return ok and type(found) == "function"
 end
 
 --- The first method that an object lacks to be a transport.
@@ -83,7 +87,7 @@ local function check(options)
   local loop, transport = options.loop, options.transport
   local count = 0
   for _, option in ipairs { "loop", "wait", "transport" } do
-    if options[option] ~= nil then count = count + 1 end
+    if options[option] then count = count + 1 end -- loop = false names none
   end
   if count > 1 then
     return "bad options (one of 'loop', 'wait' and 'transport' says where to "

@@ -51,9 +51,7 @@ end
 -- Tell a function how its message ended. It may still refuse a complete one.
 local function tell_done(sink)
   local verdict, reason = sink(nil)
-  if verdict == false or (verdict == nil and reason ~= nil) then
-    return core.aborted(reason)
-  end
+  if call.is_enough(verdict, reason) then return core.aborted(reason) end
 end
 
 -- The results, unless the sink refused a complete message.

@@ -39,12 +39,21 @@ local function idle_time(send, read)
   return math.max(send, read) / 1000
 end
 
+local function is_time(value) return type(value) == "number" and value > 0 end
+
 --- How long to wait, milliseconds, from now on.
 -- @tparam number connect from the name to the greeting
 -- @tparam number send without an octet that leaves
 -- @tparam number read without an octet that arrives; the longer of the two
 -- counts for both
 function Client:set_timeouts(connect, send, read)
+  local given = { connect, send, read }
+  for i = 1, 3 do
+    if not is_time(given[i]) then
+      call.bad_argument(i, "set_timeouts", "milliseconds, more than 0,",
+        given[i])
+    end
+  end
   local idle = idle_time(send, read)
   self.options.connect_timeout = connect / 1000
   self.options.timeout = idle
@@ -54,7 +63,7 @@ end
 --- The same for all three.
 -- @tparam number milliseconds
 function Client:set_timeout(milliseconds)
-  self:set_timeouts(milliseconds, milliseconds, milliseconds)
+  return self:set_timeouts(milliseconds, milliseconds, milliseconds)
 end
 
 --- Connect and read the greeting. A connection that is there is closed.

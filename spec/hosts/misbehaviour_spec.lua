@@ -262,11 +262,24 @@ describe("A transport", function()
     assert.equal(0, transport.closed)
   end)
 
+  -- A userdata that shows nothing, not even by an error of ours.
+  local function opaque()
+    return newproxy and newproxy() or pop3.secret { env = "HOME" } -- luacheck: ignore
+  end
+
   it("is an object with three methods", function()
-    for _, wrong in ipairs { 1, "x", true, {}, { send = print }, print } do
+    for _, wrong in ipairs { 1, "x", true, {}, { send = print }, print,
+      coroutine.create(function() end), opaque() } do
       local text = claims.misuse(pop3.POP3, "memory", 110, { transport = wrong })
       assert.truthy(text:find("transport", 1, true), text)
     end
+  end)
+
+  it("needs no loop, which false says again", function()
+    local conn = pop3.POP3("memory", 110, { loop = false,
+      transport = memory { "+OK\r\n" } })
+    assert.equal("+OK", conn:getwelcome())
+    conn:close()
   end)
 
   it("that does no TLS is refused as engine before it is used", function()

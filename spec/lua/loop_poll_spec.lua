@@ -36,6 +36,29 @@ local function all_messages(conn)
 end
 
 describe("pop3.loop.poll", function()
+  it("is by its name the loop whose task runs, and else blocks", function()
+    local s, quiet = start(), server.start { { { stall = true } } }
+    local loop, seen = Loop.new(), nil
+    loop:spawn(function()
+      pop3.safe.POP3(quiet.host, quiet.port, { loop = "poll" })
+    end)
+    loop:spawn(function()
+      local conn = pop3.POP3(s.host, s.port, { loop = "poll" })
+      conn:login("me", "x")
+      seen = all_messages(conn)
+      conn:close()
+      loop:stop("enough")
+    end)
+    claims.within(15, function()
+      assert.equal("enough", select(2, pcall(loop.run, loop)))
+    end)
+    assert.equal(#mails, seen)
+    local conn = pop3.POP3(s.host, s.port, { loop = "poll" })
+    conn:login("me", "x")
+    assert.equal(#mails, all_messages(conn))
+    conn:close()
+  end)
+
   it("runs 50 connections, with all that they can do", function()
     local s = start { stls = certificates.server "exact" }
     local loop, done = Loop.new(), 0

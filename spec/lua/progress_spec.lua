@@ -52,6 +52,18 @@ describe("progress", function()
     assert.same({ "state", "closed" }, { err.kind, err.name })
   end)
 
+  it("is not looked for in what a busy connection has not looked at", function()
+    local M = connect()
+    local reader = M:retr_lines(1)
+    for _, name in ipairs { "retr", "retr_string", "retr_lines" } do
+      local ok, err = pcall(M[name], M, 1, 5)
+      assert.is_false(ok)
+      assert.equal("busy", type(err) == "table" and err.name or err)
+    end
+    reader:close()
+    M:quit()
+  end)
+
   it("is the only option there is", function()
     local M = connect()
     for _, case in ipairs {

@@ -66,6 +66,23 @@ describe("The surface", function()
     end
   end
 
+  -- What a host's adapter has beside the methods that all of them may have.
+  local shared = { wait = true, connect = true }
+  for _, loop in ipairs { "poll", "cqueues", "luv", "copas", "luasocket",
+    "nginx" } do
+    local text = read("lua/pop3/loop/" .. loop .. ".lua")
+    for name in text:gmatch("\nfunction Loop[.:]([%l_]+)%(") do
+      if not shared[name] then
+        it(("has types for %s of pop3.loop.%s"):format(name, loop), function()
+          local words = read("types/pop3/loop/" .. loop .. ".lua")
+          assert.is_true(mentions(words, "." .. name .. "(")
+            or mentions(words, ":" .. name .. "(")
+            or mentions(words, "@field " .. name .. " "))
+        end)
+      end
+    end
+  end
+
   -- Never raised as objects: Lua's own errors, and what no method meets.
   local own = { argument = true, memory = true, [""] = true }
   for kind, name in read("csrc/errors.h"):gmatch(

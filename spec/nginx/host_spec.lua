@@ -76,6 +76,23 @@ describe("Inside of nginx", function()
     ]])
   end)
 
+  it("times are more than 0, and an error names the line", function()
+    assert.equal("9 1\n9 2\n9 3\n9 1\n14 1\n", answer [[
+      local c = require("resty.pop3"):new()
+      for _, case in ipairs { { 0 }, { 1, "2" }, { 1, 2, -1 }, { 0 / 0, 1, 1 } } do
+        local _, text = pcall(function()
+          c:set_timeouts(case[1], case[2], case[3])
+        end)
+        show(text:match "lua:(%d+): bad argument #(%d) to 'set_timeouts' %(milli")
+      end
+      local _, text = pcall(function()
+        c:set_timeout "soon"
+        return 1
+      end)
+      show(text:match "lua:(%d+): bad argument #(%d) to 'set_timeouts' %(milli")
+    ]])
+  end)
+
   it("milliseconds are milliseconds", function()
     local s = server.start { { { stall = true } }, { "S: +OK", "C: NOOP",
       { stall = true } } }

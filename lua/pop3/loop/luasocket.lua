@@ -8,6 +8,7 @@
 --
 -- @module pop3.loop.luasocket
 
+local call = require "pop3.call"
 local core = require "pop3.core"
 local library = require "pop3.loop.library"
 
@@ -66,6 +67,7 @@ end
 -- @param sock LuaSocket's, or LuaSec's behind its handshake
 -- @return a transport
 function Loop.wrap(sock)
+  if not sock then call.bad_argument(1, "wrap", "socket", sock) end
   sock:settimeout(0)
   return setmetatable({ sock = sock }, Transport)
 end

@@ -20,8 +20,12 @@
 local core = require "pop3.core"
 local unpack = require("pop3.compat").unpack
 
-local Loop = {}
+-- The module itself is a loop without tasks.
+local Loop = { tasks = {} }
 Loop.__index = Loop
+
+-- The loop whose task runs: the one that is meant by `loop = "poll"`.
+local current
 
 --- @treturn pop3.loop.poll a loop without tasks
 function Loop.new()
@@ -35,16 +39,18 @@ local function is_task(self)
 end
 
 --- Wait until a descriptor is ready or the deadline is over: what connections
--- with `loop = loop` do. Outside of the loop's tasks it simply blocks.
+-- with `loop = loop` do, or with `loop = "poll"` in a task of any such loop.
+-- Outside of the loop's tasks it simply blocks.
 -- @tparam table interests `{ { fd, "r" | "w" | "rw" }, ... }`
 -- @tparam number deadline on the clock of `pop3.now`
 function Loop:wait(interests, deadline)
-  local inside, thread = is_task(self)
+  local loop = self == Loop and current or self
+  local inside, thread = is_task(loop)
   if not inside then
     core.poll(interests, deadline - core.now())
     return
   end
-  self.waiting[thread] = { interests = interests, deadline = deadline }
+  loop.waiting[thread] = { interests = interests, deadline = deadline }
   coroutine.yield()
 end
 
@@ -61,8 +67,10 @@ end
 
 -- Go on with one task, until it waits or ends.
 local function resume(self, entry)
-  local thread = entry[1]
+  local thread, outer = entry[1], current
+  current = self
   local ok, err = coroutine.resume(thread, unpack(entry, 3, 2 + entry[2]))
+  current = outer
   if coroutine.status(thread) ~= "dead" then
     if not self.waiting[thread] then -- it let others have their turn
       self.ready[#self.ready + 1] = { thread, 0 }
