@@ -329,6 +329,31 @@ static void test_injection_before_the_hosts_tls(void) {
   end();
 }
 
+/* The same, where the step's octets end behind the answer. */
+static void test_injection_beyond_a_step(void) {
+  open_starttls();
+  hand_in("+OK begin\r\n+OK injected\r\n");
+  pop3_step s;
+  do s = pop3_conn_step(conn, now, strlen("+OK begin\r\n"));
+  while (s == POP3_STEP_EVENT || s == POP3_STEP_AGAIN);
+  CHECK(s == POP3_STEP_FAILED);
+  CHECK(pop3_conn_failure(conn)->error == POP3_E_INJECTION);
+  end();
+}
+
+/* Octets that came with the end are read, and the end is not asked for again. */
+static void test_octets_with_the_end(void) {
+  open_plain();
+  begin(POP3_NOOP);
+  CHECK(wants(POP3_CARRY_SEND));
+  pop3_carrier_failed(conn, "closed", NULL);
+  CHECK(wants(POP3_CARRY_LOOK));
+  pop3_carrier_failed(conn, "closed", NULL);
+  hand_in("-ERR idle for t");
+  CHECK(failed(POP3_E_EOF));
+  end();
+}
+
 static const test tests[] = {
     TEST(test_one_thing_after_the_other),
     TEST(test_waking_for_nothing),
@@ -343,6 +368,8 @@ static const test tests[] = {
     TEST(test_tls_of_the_host),
     TEST(test_tls_of_the_host_that_fails),
     TEST(test_injection_before_the_hosts_tls),
+    TEST(test_injection_beyond_a_step),
+    TEST(test_octets_with_the_end),
 };
 
 int main(void) { return RUN(tests); }

@@ -254,6 +254,23 @@ describe("A transport", function()
     conn:close()
   end)
 
+  it("is closed with a connection that is over before a call", function()
+    local conn, transport = carried { "+OK\r\n-ERR idle\r\n" }
+    conn:noop()
+    claims.fails("closed", "goodbye", conn.noop, conn)
+    assert.equal(1, transport.closed)
+    claims.fails("closed", "goodbye", conn.noop, conn)
+    conn:close()
+    assert.equal(1, transport.closed)
+  end)
+
+  it("is closed with a variable that is to be closed, where Lua can", function()
+    local scope = (loadstring or load)("local _ <close> = ...") -- luacheck: ignore
+    local conn, transport = carried {}
+    if scope then scope(conn) else conn:close() end
+    assert.equal(1, transport.closed)
+  end)
+
   it("is not closed by the collector", function()
     local _, transport = carried {}
     _ = nil -- luacheck: ignore
