@@ -2,6 +2,7 @@
 -- never a hang.
 
 local claims = require "spec.support.claims"
+local lua = require "spec.support.lua"
 local pop3 = require "pop3"
 local server = require "spec.support.server"
 
@@ -265,9 +266,9 @@ describe("A transport", function()
   end)
 
   it("is closed with a variable that is to be closed, where Lua can", function()
-    local scope = (loadstring or load)("local _ <close> = ...") -- luacheck: ignore
+    if not lua.closes then return pending("this Lua cannot") end
     local conn, transport = carried {}
-    if scope then scope(conn) else conn:close() end
+    lua.load("local _ <close> = ...")(conn)
     assert.equal(1, transport.closed)
   end)
 
