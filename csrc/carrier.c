@@ -38,7 +38,9 @@ void pop3_carrier_secured(pop3_conn *c) {
 }
 
 pop3_span pop3_carrier_outgoing(pop3_conn *c) {
-  return pop3_stream_outgoing(&c->stream, c->client.session);
+  pop3_span span = pop3_stream_outgoing(&c->stream, c->client.session);
+  if (span.size > POP3_BUFFER_SIZE) span.size = POP3_BUFFER_SIZE;
+  return span;
 }
 
 void pop3_carrier_sent(pop3_conn *c, size_t size) {

@@ -103,6 +103,28 @@ static void test_one_thing_after_the_other(void) {
   end();
 }
 
+/* However long a line is, what a host copies each time is not. */
+static void test_a_long_line_in_pieces(void) {
+  const size_t size = 1000000;
+  char *name = calloc(1, size);
+  pop3_request request = {.operation = POP3_OP_COMMAND, .command = POP3_USER};
+  size_t sent = 0;
+  memset(name, 'x', size);
+  open_plain();
+  request.count = 1;
+  request.arguments[0].data = name;
+  request.arguments[0].size = size;
+  must(pop3_conn_begin(conn, &request, now) == POP3_E_OK, "to begin");
+  while (wants(POP3_CARRY_SEND)) {
+    CHECK(pop3_carrier_outgoing(conn).size <= POP3_BUFFER_SIZE);
+    sent += pop3_carrier_outgoing(conn).size;
+    send_all();
+  }
+  CHECK(sent == strlen("USER ") + size + strlen("\r\n"));
+  end();
+  free(name);
+}
+
 /* Woken for nothing, it asks again; by the deadline it is over. */
 static void test_waking_for_nothing(void) {
   open_plain();
@@ -356,6 +378,7 @@ static void test_octets_with_the_end(void) {
 
 static const test tests[] = {
     TEST(test_one_thing_after_the_other),
+    TEST(test_a_long_line_in_pieces),
     TEST(test_waking_for_nothing),
     TEST(test_the_end_of_the_stream),
     TEST(test_sending_in_vain),
