@@ -3,8 +3,9 @@
 #   cmake -DOUTPUT=FILE.c [-DARGPARSE=FILE.lua] -P cmake/embed.cmake
 #
 # Every file below lua/ is taken, but the command's (pop3/cli) only with the
-# library that it needs: whoever adds one need not add it here. A literal for each line, because compilers need not take
-# a longer one than 4,095 octets, and because people may want to read it.
+# library that it needs: whoever adds one need not add it here. A literal for
+# each line, because compilers need not take a longer one than 4,095 octets, and
+# because people may want to read it.
 
 set(root ${CMAKE_CURRENT_LIST_DIR}/../lua)
 file(GLOB_RECURSE paths RELATIVE ${root} ${root}/*.lua)

@@ -38,7 +38,9 @@ void pop3_carrier_secured(pop3_conn *c) {
 }
 
 pop3_span pop3_carrier_outgoing(pop3_conn *c) {
-  return pop3_stream_outgoing(&c->stream, c->client.session);
+  pop3_span span = pop3_stream_outgoing(&c->stream, c->client.session);
+  if (span.size > POP3_BUFFER_SIZE) span.size = POP3_BUFFER_SIZE;
+  return span;
 }
 
 void pop3_carrier_sent(pop3_conn *c, size_t size) {
@@ -49,7 +51,7 @@ void pop3_carrier_sent(pop3_conn *c, size_t size) {
 
 void pop3_carrier_received(pop3_conn *c, const char *octets, size_t size) {
   if (c->phase == PHASE_CLOSED) return;
-  c->looking = c->deaf != 0; /* until nothing is left */
+  c->looking = c->deaf != 0 && c->stream.ended == POP3_E_OK; /* until the end */
   c->stream.incoming.data = octets;
   c->stream.incoming.size = size;
 }
@@ -128,7 +130,12 @@ static void sending_failed(pop3_conn *c, const char *reason,
   (void)detail;
   if (is_timeout(reason)) return;
   bool closed = strcmp(reason, "closed") == 0;
-  c->deaf = closed ? EPIPE : system_error(c, reason);
+  int system = closed ? EPIPE : system_error(c, reason);
+  if (c->phase == PHASE_HANDSHAKE) {
+    pop3_conn_fail_system(c, system); /* as a socket's */
+    return;
+  }
+  c->deaf = system;
   c->looking = true; /* it may have said why */
 }
 

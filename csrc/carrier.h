@@ -37,7 +37,8 @@ pop3_carry pop3_carrier_wants(pop3_conn *conn);
 void pop3_carrier_connected(pop3_conn *conn, bool addressed);
 void pop3_carrier_secured(pop3_conn *conn);
 
-/* Valid until the next step or sent; at most that much was sent of it. */
+/* Valid until the next step or sent; at most that much was sent of it. A piece
+ * of what is to leave, POP3_BUFFER_SIZE at most: hosts copy it, each time. */
 pop3_span pop3_carrier_outgoing(pop3_conn *conn);
 void pop3_carrier_sent(pop3_conn *conn, size_t size);
 

@@ -484,6 +484,8 @@ static pop3_step start_filter(pop3_conn *c) {
 
 static pop3_step start_handshake(pop3_conn *c) {
   c->client.handshake = false;
+  /* Handed in behind STLS's answer, and beyond the step's octets. */
+  if (c->stream.incoming.size > 0) return fail(c, POP3_E_INJECTION);
   if (!c->options.tls_by_host) return start_filter(c);
   c->phase = PHASE_HANDSHAKE;
   return STEP_ON;
@@ -602,11 +604,22 @@ static pop3_step end_of_reading(pop3_conn *c, pop3_error error, int system) {
   return fail_system(c, c->deaf);
 }
 
+/* What a host found unasked, before anything is sent that it might answer: TLS
+ * takes commands early. AGAIN: nothing, or no whole record. */
+static pop3_error take_found(pop3_conn *c, int *system) {
+  if (c->stream.incoming.size == 0 || c->stream.budget == 0)
+    return POP3_E_AGAIN;
+  return pop3_stream_receive(&c->stream, system, &c->failure);
+}
+
 /* Send what may be sent, receive what is there. AGAIN: go on. */
 static pop3_step exchange(pop3_conn *c) {
   int system = 0;
   if (c->looking && c->stream.incoming.size == 0)
     return wait_for(c, c->stream.fd, true, false);
+  pop3_error found = take_found(c, &system);
+  if (found == POP3_E_OK) return STEP_ON;
+  if (found != POP3_E_AGAIN) return end_of_reading(c, found, system);
   if (pop3_client_push(&c->client, &c->failure) != POP3_E_OK) return failed(c);
   pop3_error writing = transmit(c);
   if (writing != POP3_E_OK && writing != POP3_E_AGAIN)
@@ -617,7 +630,8 @@ static pop3_step exchange(pop3_conn *c) {
   }
   if (c->stream.budget == 0) return POP3_STEP_AGAIN;
   if (pop3_stream_is_clogged(&c->stream))
-    return wait_for(c, c->stream.fd, false, true);
+    return c->deaf != 0 ? fail_system(c, c->deaf)
+                        : wait_for(c, c->stream.fd, false, true);
   pop3_error reading = pop3_stream_receive(&c->stream, &system, &c->failure);
   if (reading == POP3_E_OK) return STEP_ON;
   if (reading == POP3_E_AGAIN && c->deaf == 0)

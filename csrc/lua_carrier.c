@@ -183,8 +183,8 @@ int pop3_lua_received(lua_State *L) {
   if (!is_asked(u, POP3_CARRY_RECEIVE) && !is_asked(u, POP3_CARRY_LOOK))
     return 0;
   if (lua_isnoneornil(L, 2)) {
-    take_octets(L, u, 4);
     pop3_carrier_failed(u->conn, reason_at(L, 3), NULL);
+    take_octets(L, u, 4);
     return 0;
   }
   if (take_octets(L, u, 2)) return 0;

@@ -95,6 +95,15 @@ static int connection_gc(lua_State *L) {
   return 0;
 }
 
+/* The end of a variable that is to be closed: the face's close, which may have a
+ * host's stream to close. [-0, +0, v] */
+static int connection_end(lua_State *L) {
+  lua_getfield(L, 1, "close");
+  lua_pushvalue(L, 1);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
 /* A transport is closed by the face, and by nobody while a turn is at work. */
 int pop3_lua_close(lua_State *L) {
   pop3_connection *u = pop3_connection_check(L, 1, "close");
@@ -208,7 +217,7 @@ int pop3_lua_describe(lua_State *L) {
 
 static const luaL_Reg metamethods[] = {
     {"__gc", connection_gc},
-    {"__close", connection_gc},
+    {"__close", connection_end},
     {"__tostring", connection_to_string},
     {NULL, NULL},
 };

@@ -36,7 +36,9 @@ pop3_error pop3_delivery_use_hash(pop3_delivery *d, const char *name,
 
 /* ------------------------------------------------------------ aiming */
 
-static bool is_path(lua_State *L, int index) {
+/* The path of { path = }: itself, because the table is the caller's, who may
+ * change it before the file is opened. [-0, +(0|1), m] */
+static bool push_path(lua_State *L, int index) {
   if (!lua_istable(L, index)) return false;
   lua_pushliteral(L, "path");
   lua_rawget(L, index);
@@ -44,7 +46,7 @@ static bool is_path(lua_State *L, int index) {
   size_t size = string ? compat_rawlen(L, -1) : 0;
   bool whole =
       string && size <= POP3_MOST_OPTION && strlen(lua_tostring(L, -1)) == size;
-  lua_pop(L, 1);
+  if (!whole) lua_pop(L, 1);
   return whole;
 }
 
@@ -55,19 +57,29 @@ static bool is_descriptor(lua_State *L, int index) {
   return n >= 0 && n <= 2147483647.0 && n == (lua_Number)(int)n;
 }
 
+/* What is opened: a path, a descriptor's number, a Lua file. [-0, +(0|1), m] */
+static bool push_file(lua_State *L, int index) {
+  if (push_path(L, index)) return true;
+  bool open = is_descriptor(L, index) || compat_testfile(L, index) != NULL;
+  if (open) lua_pushvalue(L, index);
+  return open;
+}
+
 bool pop3_delivery_aim(lua_State *L, pop3_delivery *d, int index, int anchors) {
   if (lua_isnil(L, index)) {
     d->mode = POP3_TO_NOWHERE;
     return d->asked == POP3_TO_SINKS;
   }
-  bool file = is_descriptor(L, index) || is_path(L, index) ||
-              compat_testfile(L, index) != NULL;
-  if (file && d->streams_only) return false;
-  if (!file && lua_type(L, index) != LUA_TFUNCTION) return false;
+  bool file = push_file(L, index);
+  if (!file) lua_pushvalue(L, index);
+  bool taken = file ? !d->streams_only : lua_isfunction(L, -1);
+  if (!taken) {
+    lua_pop(L, 1);
+    return false;
+  }
   d->mode = file ? POP3_TO_FILE : POP3_TO_LUA;
   d->aimed = file;
-  d->lua_file = lua_isuserdata(L, index);
-  lua_pushvalue(L, index);
+  d->lua_file = lua_isuserdata(L, -1);
   lua_rawseti(L, anchors, POP3_SLOT_SINK);
   return true;
 }
@@ -84,7 +96,7 @@ static int descriptor_of_file(FILE *file) {
 
 /* A Lua file was opened by whoever gave it to the script. */
 static pop3_error permit(lua_State *L, pop3_failure *failure) {
-  if (lua_istable(L, -1))
+  if (lua_type(L, -1) == LUA_TSTRING)
     return pop3_permit(L, POP3_RIGHT_FILES, "a path as sink", failure);
   if (lua_type(L, -1) == LUA_TNUMBER)
     return pop3_permit(L, POP3_RIGHT_FDS, "a descriptor as sink", failure);
@@ -98,14 +110,9 @@ static pop3_error open_sink(lua_State *L, pop3_connection *u,
   bool threaded = pop3_share_waits_outside(&u->share);
   pop3_error error = permit(L, failure);
   if (error != POP3_E_OK) return error;
-  if (lua_istable(L, -1)) {
-    lua_pushliteral(L, "path");
-    lua_rawget(L, -2);
-    error = pop3_file_open_path(&u->allocator, lua_tostring(L, -1), threaded,
-                                &d->file, failure);
-    lua_pop(L, 1);
-    return error;
-  }
+  if (lua_type(L, -1) == LUA_TSTRING)
+    return pop3_file_open_path(&u->allocator, lua_tostring(L, -1), threaded,
+                               &d->file, failure);
   FILE *file = compat_testfile(L, -1);
   int fd = file != NULL ? descriptor_of_file(file) : (int)lua_tonumber(L, -1);
   return pop3_file_use_fd(&u->allocator, fd, threaded, &d->file, failure);

@@ -105,6 +105,11 @@ static bool is_argument_error(pop3_error error) {
   return strcmp(pop3_error_kind(error), "argument") == 0;
 }
 
+/* A host's stream outlives its connection until a turn says "hangup". */
+static bool ends_by_turn(const pop3_connection *u) {
+  return u->carried && !u->hung_up && pop3_conn_is_closed(u->conn);
+}
+
 /* The connection takes the request, or says why not. [-0, +n, v] */
 static int begin(lua_State *L, pop3_connection *u,
                  const pop3_request *request) {
@@ -114,6 +119,11 @@ static int begin(lua_State *L, pop3_connection *u,
   pop3_error error = pop3_conn_begin(u->conn, request, now);
   if (error == POP3_E_OK) {
     start(u, now);
+    return 0;
+  }
+  if (ends_by_turn(u)) {
+    start(u, now);
+    u->settled = POP3_STEP_FAILED;
     return 0;
   }
   pop3_connection_drop_secret(u);

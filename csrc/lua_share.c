@@ -25,7 +25,9 @@
 /* The state's grant; its address is the key in the registry. */
 static const char grant_key = 0;
 
+/* A module that is opened again finds the grant that connections point at. */
 void pop3_open_grant(lua_State *L) {
+  if (pop3_find_grant(L) != NULL) return;
   lua_pushlightuserdata(L, (void *)(size_t)&grant_key);
   pop3_grant *grant = lua_newuserdata(L, sizeof *grant);
   memset(grant, 0, sizeof *grant);

@@ -40,7 +40,7 @@ typedef struct pop3_share {
   double until;  /* when it ends; 0: not begun */
 } pop3_share;
 
-/* Make the state's grant, which is not active. [-0, +0, m] */
+/* Make the state's grant, if it has none yet; it is not active. [-0, +0, m] */
 void pop3_open_grant(lua_State *L);
 pop3_grant *pop3_find_grant(lua_State *L); /* [-0, +0, -] */
 

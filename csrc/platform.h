@@ -173,8 +173,8 @@ size_t pop3_os_base(const char *path);
 int pop3_os_open_folder(const char *path);
 
 /* A new file in it, for writing, mode 0600 less the umask (on Windows with what
- * the folder hands down). EEXIST if there is
- * anything of that name, be it a link to nowhere. -1. */
+ * the folder hands down). EEXIST if there is anything of that name, be it a link
+ * to nowhere. -1. */
 int pop3_os_create(int folder, const char *name, pop3_os_identity *identity);
 
 /* Remove the name if it is still that file's. */

@@ -121,9 +121,10 @@ void pop3_tls_sent(pop3_tls *tls, size_t size);
  * Advance the handshake by one record, so that a caller who has a frame to draw
  * can do that between the server's certificates and its signature: all at once
  * take a millisecond. POP3_E_OK: done and verified. POP3_E_AGAIN: transmit the
- * output; call it again if it is `fed`, else feed more. Errors: HANDSHAKE, CERTIFICATE, HOSTNAME, ALPN,
- * INJECTION, MEMORY, EOF is reported as HANDSHAKE; each with a text that says
- * what was wrong and what to do. The output may hold an alert for the peer.
+ * output; call it again if it is `fed`, else feed more. Errors: HANDSHAKE,
+ * CERTIFICATE, HOSTNAME, ALPN, INJECTION, MEMORY, EOF is reported as HANDSHAKE;
+ * each with a text that says what was wrong and what to do. The output may hold
+ * an alert for the peer.
  */
 pop3_error pop3_tls_handshake(pop3_tls *tls, pop3_failure *failure);
 

@@ -103,6 +103,28 @@ static void test_one_thing_after_the_other(void) {
   end();
 }
 
+/* However long a line is, what a host copies each time is not. */
+static void test_a_long_line_in_pieces(void) {
+  const size_t size = 1000000;
+  char *name = calloc(1, size);
+  pop3_request request = {.operation = POP3_OP_COMMAND, .command = POP3_USER};
+  size_t sent = 0;
+  memset(name, 'x', size);
+  open_plain();
+  request.count = 1;
+  request.arguments[0].data = name;
+  request.arguments[0].size = size;
+  must(pop3_conn_begin(conn, &request, now) == POP3_E_OK, "to begin");
+  while (wants(POP3_CARRY_SEND)) {
+    CHECK(pop3_carrier_outgoing(conn).size <= POP3_BUFFER_SIZE);
+    sent += pop3_carrier_outgoing(conn).size;
+    send_all();
+  }
+  CHECK(sent == strlen("USER ") + size + strlen("\r\n"));
+  end();
+  free(name);
+}
+
 /* Woken for nothing, it asks again; by the deadline it is over. */
 static void test_waking_for_nothing(void) {
   open_plain();
@@ -329,8 +351,34 @@ static void test_injection_before_the_hosts_tls(void) {
   end();
 }
 
+/* The same, where the step's octets end behind the answer. */
+static void test_injection_beyond_a_step(void) {
+  open_starttls();
+  hand_in("+OK begin\r\n+OK injected\r\n");
+  pop3_step s;
+  do s = pop3_conn_step(conn, now, strlen("+OK begin\r\n"));
+  while (s == POP3_STEP_EVENT || s == POP3_STEP_AGAIN);
+  CHECK(s == POP3_STEP_FAILED);
+  CHECK(pop3_conn_failure(conn)->error == POP3_E_INJECTION);
+  end();
+}
+
+/* Octets that came with the end are read, and the end is not asked for again. */
+static void test_octets_with_the_end(void) {
+  open_plain();
+  begin(POP3_NOOP);
+  CHECK(wants(POP3_CARRY_SEND));
+  pop3_carrier_failed(conn, "closed", NULL);
+  CHECK(wants(POP3_CARRY_LOOK));
+  pop3_carrier_failed(conn, "closed", NULL);
+  hand_in("-ERR idle for t");
+  CHECK(failed(POP3_E_EOF));
+  end();
+}
+
 static const test tests[] = {
     TEST(test_one_thing_after_the_other),
+    TEST(test_a_long_line_in_pieces),
     TEST(test_waking_for_nothing),
     TEST(test_the_end_of_the_stream),
     TEST(test_sending_in_vain),
@@ -343,6 +391,8 @@ static const test tests[] = {
     TEST(test_tls_of_the_host),
     TEST(test_tls_of_the_host_that_fails),
     TEST(test_injection_before_the_hosts_tls),
+    TEST(test_injection_beyond_a_step),
+    TEST(test_octets_with_the_end),
 };
 
 int main(void) { return RUN(tests); }

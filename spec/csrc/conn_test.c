@@ -25,6 +25,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "carrier.h"
 #include "check.h"
 #include "conn.h"
 
@@ -458,27 +459,117 @@ static void test_storm(void) {
 }
 
 /* Each HelloRequest is answered by an alert, and the server takes none. */
-static void test_clogged(void) {
-  SSL_CTX *server = make_server(TLS1_2_VERSION);
-  pop3_tls_context *context = trusting();
+static pop3_conn *clogged(SSL_CTX *server, pop3_tls_context *context,
+                          SSL **ssl) {
   const pop3_interest *interests;
-  SSL *ssl;
   long answered = 0;
   options.tls = POP3_TLS_IMPLICIT;
-  pop3_conn *c = secured(server, context, &ssl);
+  pop3_conn *c = secured(server, context, ssl);
   CHECK(begin(c, POP3_OP_COMMAND, POP3_NOOP, NULL) == POP3_E_OK);
   CHECK(settle(c) == POP3_STEP_WAIT);
   do {
-    answered += storm(ssl);
+    answered += storm(*ssl);
     must(is_ready(c, PATIENCE), "the storm to arrive");
     CHECK(settle(c) == POP3_STEP_WAIT);
     CHECK(pop3_conn_interests(c, &interests) == 1);
   } while (interests[0].readable && answered < 2000000);
   CHECK(!interests[0].readable && interests[0].writable);
+  return c;
+}
+
+static void test_clogged(void) {
+  SSL_CTX *server = make_server(TLS1_2_VERSION);
+  pop3_tls_context *context = trusting();
+  SSL *ssl;
+  pop3_conn *c = clogged(server, context, &ssl);
   now += options.timeout;
   CHECK(settle(c) == POP3_STEP_FAILED && failed_as(c, POP3_E_IDLE));
   destroy(c);
   hang_up(ssl);
+  SSL_CTX_free(server);
+  pop3_tls_context_release(context);
+}
+
+/* What would have to leave first cannot leave: no deadline is waited for. */
+static void test_clogged_and_gone(void) {
+  SSL_CTX *server = make_server(TLS1_2_VERSION);
+  pop3_tls_context *context = trusting();
+  SSL *ssl;
+  pop3_conn *c = clogged(server, context, &ssl);
+  hang_up(ssl); /* what it did not read makes that a reset */
+  must(is_ready(c, PATIENCE), "the reset to arrive");
+  CHECK(settle(c) == POP3_STEP_FAILED && failed_as(c, POP3_E_IO));
+  destroy(c);
+  SSL_CTX_free(server);
+  pop3_tls_context_release(context);
+}
+
+/* Between a carried connection and a server that is an SSL only, until nothing
+ * moves. */
+static pop3_step carry(pop3_conn *c, SSL *ssl) {
+  static char octets[PIECE];
+  for (;;) {
+    pop3_step step = settle(c);
+    if (step != POP3_STEP_WAIT) return step;
+    if (pop3_carrier_wants(c) == POP3_CARRY_SEND) {
+      pop3_span out = pop3_carrier_outgoing(c);
+      must(BIO_write(SSL_get_rbio(ssl), out.data, (int)out.size) > 0, "octets");
+      pop3_carrier_sent(c, out.size);
+      continue;
+    }
+    if (!SSL_is_init_finished(ssl)) (void)SSL_do_handshake(ssl);
+    int got = BIO_read(SSL_get_wbio(ssl), octets, sizeof octets);
+    if (got <= 0) return step;
+    pop3_carrier_received(c, octets, (size_t)got);
+  }
+}
+
+static pop3_conn *carried(SSL_CTX *server, pop3_tls_context *context,
+                          SSL **ssl) {
+  options.carried = true;
+  options.tls = POP3_TLS_IMPLICIT;
+  pop3_conn *c = create();
+  must(open_at(c, "127.0.0.1", 995, context) == POP3_E_OK, "to open");
+  must(settle(c) == POP3_STEP_WAIT, "to be asked to connect");
+  pop3_carrier_connected(c, false);
+  *ssl = SSL_new(server);
+  SSL_set_bio(*ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+  SSL_set_accept_state(*ssl);
+  return c;
+}
+
+/* A goodbye that was there before a command left is not its answer, though TLS
+ * has the command already. */
+static void test_goodbye_over_tls(void) {
+  SSL_CTX *server = make_server(TLS1_3_VERSION);
+  pop3_tls_context *context = trusting();
+  SSL *ssl;
+  pop3_conn *c = carried(server, context, &ssl);
+  CHECK(carry(c, ssl) == POP3_STEP_WAIT && SSL_is_init_finished(ssl));
+  must(SSL_write(ssl, "+OK ready\r\n", 11) == 11, "to greet");
+  CHECK(carry(c, ssl) == POP3_STEP_DONE);
+  now += 5;
+  CHECK(begin(c, POP3_OP_COMMAND, POP3_NOOP, NULL) == POP3_E_OK);
+  must(SSL_write(ssl, "-ERR idle\r\n", 11) == 11, "to say goodbye");
+  CHECK(carry(c, ssl) == POP3_STEP_FAILED && failed_as(c, POP3_E_GOODBYE));
+  destroy(c);
+  SSL_free(ssl);
+  SSL_CTX_free(server);
+  pop3_tls_context_release(context);
+}
+
+/* Before it is over, nothing that the peer says matters. */
+static void test_handshake_in_vain(void) {
+  SSL_CTX *server = make_server(TLS1_3_VERSION);
+  pop3_tls_context *context = trusting();
+  SSL *ssl;
+  pop3_conn *c = carried(server, context, &ssl);
+  CHECK(settle(c) == POP3_STEP_WAIT);
+  CHECK(pop3_carrier_wants(c) == POP3_CARRY_SEND);
+  pop3_carrier_failed(c, "closed", NULL);
+  CHECK(settle(c) == POP3_STEP_FAILED && failed_as(c, POP3_E_IO));
+  destroy(c);
+  SSL_free(ssl);
   SSL_CTX_free(server);
   pop3_tls_context_release(context);
 }
@@ -651,6 +742,9 @@ static const struct claim {
     {test_storm, "T41 records without text do not outlast a step"},
     {test_handshake_storm, "T41 HelloRequests do not outlast a step"},
     {test_clogged, "T41 a peer that takes no answers is not read any more"},
+    {test_clogged_and_gone, "T41 one that is gone, too, is not waited for"},
+    {test_goodbye_over_tls, "an idle goodbye over TLS answers nothing"},
+    {test_handshake_in_vain, "a handshake that cannot be sent fails at once"},
     {test_long_argument, "a long argument is encrypted piece by piece"},
     {test_close_resolving, "a name that is never found ends at the deadline"},
     {test_close_connecting, "a connection may be closed while it connects"},

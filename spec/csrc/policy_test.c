@@ -143,8 +143,7 @@ static void test_ports(void) {
 
 static void test_rights(void) {
   static const char *const rules[] = {"files = false", "fds = false",
-                                      "debug = false", "transport = false",
-                                      "providers: never"};
+                                      "debug = false", "transport = false"};
   for (int right = 0; right < POP3_RIGHT_COUNT; right++) {
     pop3_policy policy = {0};
     CHECK(pop3_policy_permit(&policy, (pop3_right)right, "it", &failure) ==

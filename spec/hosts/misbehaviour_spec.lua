@@ -2,6 +2,7 @@
 -- never a hang.
 
 local claims = require "spec.support.claims"
+local lua = require "spec.support.lua"
 local pop3 = require "pop3"
 local server = require "spec.support.server"
 
@@ -252,6 +253,23 @@ describe("A transport", function()
     assert.same({ false, "mine" }, { ok, err })
     assert.is_true(conn:info().closed)
     conn:close()
+  end)
+
+  it("is closed with a connection that is over before a call", function()
+    local conn, transport = carried { "+OK\r\n-ERR idle\r\n" }
+    conn:noop()
+    claims.fails("closed", "goodbye", conn.noop, conn)
+    assert.equal(1, transport.closed)
+    claims.fails("closed", "goodbye", conn.noop, conn)
+    conn:close()
+    assert.equal(1, transport.closed)
+  end)
+
+  it("is closed with a variable that is to be closed, where Lua can", function()
+    if not lua.closes then return pending("this Lua cannot") end
+    local conn, transport = carried {}
+    lua.load("local _ <close> = ...")(conn)
+    assert.equal(1, transport.closed)
   end)
 
   it("is not closed by the collector", function()

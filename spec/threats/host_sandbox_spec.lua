@@ -85,6 +85,16 @@ describe("pop3.restrict", function()
     ]])
   end)
 
+  it("T58 is not all: connections' grant outlives a module, too", function()
+    expect({ "true", "true" }, run [[
+      core.grant(10, 60)
+      package.loaded["pop3.core"] = nil
+      local anew = require "pop3.core"
+      print(anew ~= core)
+      print(anew.grant(20, 60) ~= nil) -- it is inside of the first one
+    ]])
+  end)
+
   it("T58 takes all of its options or none: a mistake restricts nothing", function()
     local lines = run [[
       say(pop3.restrict)

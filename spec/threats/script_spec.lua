@@ -2,6 +2,7 @@
 -- in results or an error, whatever it is.
 local child = require "spec.support.child"
 local claims = require "spec.support.claims"
+local files = require "spec.support.files"
 local pop3 = require "pop3"
 local server = require "spec.support.server"
 
@@ -155,6 +156,54 @@ describe("A finaliser that comes back while a call begins", function()
       assert.is_truthy(line == "Subject: one|| 14 64"
                        or line == "Subject: one\r|\r|x\r| 19 0"
                        or line:find("invalid key to 'next'", 1, true), line)
+    end
+  end)
+end)
+
+-- The same, but the finaliser takes the path out of the sink's table.
+local EMPTYING = [[
+  local pop3 = require "pop3"
+  local host, port, folder = ...
+
+  local function finaliser(f)
+    if not newproxy then return setmetatable({}, {__gc = f}) end
+    getmetatable(newproxy(true)).__gc = f
+  end
+
+  local conn = pop3.POP3(host, tonumber(port), {timeout = 10})
+
+  local function call(n)
+    local rounds, sink = 0, {path = ("%s/%d"):format(folder, n)}
+    local function again()
+      rounds = rounds + 1
+      if rounds == n then sink.path = nil end
+      if rounds < n then finaliser(again) end
+    end
+    collectgarbage()
+    finaliser(again)
+    local ok, err = pcall(conn.retr_to, conn, 1, sink, {eol = "lf"})
+    n, rounds = 0, 0
+    return ok and "ok" or err
+  end
+
+  require("spec.support.lua").collect_eagerly()
+  local seen = {}
+  for n = 1, 60 do seen[tostring(call(n))] = true end
+  for result in pairs(seen) do print(result) end
+]]
+
+describe("A finaliser that empties a sink while its call begins", function()
+  it("T54 comes too late for a path that was looked at", function()
+    local folder = files.make_folder()
+    local s = server.start{accepts = 0, keep = 0, connections = {{{mailbox = {
+      messages = {"Subject: one\r\n\r\nx\r\n"}, open = true}}}}}
+    local result = child.run{script = EMPTYING, arguments = {s.host, s.port, folder},
+                             deadline = 60}
+    files.remove_folder(folder)
+    assert.are.equal("", result.err)
+    assert.are.equal(0, result.status)
+    for line in result.out:gmatch("[^\n]+") do
+      assert.is_truthy(line == "ok" or line:find("bad argument #2", 1, true), line)
     end
   end)
 end)
