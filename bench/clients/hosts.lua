@@ -30,12 +30,13 @@ function hosts.cqueues()
 end
 
 function hosts.luv()
+  local uv = require "luv"
   return {
     options = { loop = "luv" },
     run = function(fn)
       local thread = coroutine.create(fn)
       assert(coroutine.resume(thread))
-      require("luv").run()
+      uv.run()
       assert(coroutine.status(thread) == "dead")
     end,
   }

@@ -88,6 +88,21 @@ describe("luv", function()
       assert.equal("", s:report().connections[1].clear)
     end)
 
+  with("luv", "is not loaded by a coroutine, whose stack it would call back on",
+    function()
+      local loaded = package.loaded
+      local luv, loop = loaded.luv, loaded["pop3.loop.luv"]
+      loaded.luv, loaded["pop3.loop.luv"] = nil, nil
+      local ok, err = coroutine.wrap(function()
+        return pcall(require, "pop3.loop.luv")
+      end)()
+      local again = loaded.luv
+      loaded.luv, loaded["pop3.loop.luv"] = luv, loop
+      assert.is_false(ok)
+      assert.truthy(tostring(err):find("main thread first", 1, true), err)
+      assert.is_nil(again)
+    end)
+
   with("luv", "gives way to descriptors, not only to timers", function(uv)
     local loop = require "pop3.loop.luv"
     local s = noop_server()

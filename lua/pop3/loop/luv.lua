@@ -9,6 +9,18 @@ local library = require "pop3.loop.library"
 
 local Loop = {}
 
+-- luv calls back in the thread that loaded it (1.44: whatever that one does by
+-- then, which ends in a crash): it has to be the main one.
+local function is_coroutine()
+  local thread, is_main = coroutine.running()
+  return thread and not is_main
+end
+
+if not package.loaded.luv and is_coroutine() then
+  error('loop = "luv" finds no luv yet, and must not load it in a coroutine: '
+    .. 'require "luv" in the main thread first', 0)
+end
+
 local uv = library.find("luv", "pop3.loop.luv")
 
 -- A descriptor that another coroutine has closed is never ready. Look at the
@@ -79,12 +91,11 @@ end
 -- @tparam table interests `{ { fd, "r" | "w" | "rw" }, ... }`; none: give way
 -- @tparam number deadline on the clock of `pop3.now`
 function Loop.wait(_, interests, deadline)
-  local thread, is_main = coroutine.running()
-  if not thread or is_main then
+  if not is_coroutine() then
     error("a connection with loop = \"luv\" waits in a coroutine, this is the "
       .. "main thread: use coroutine.wrap(function() ... end)()", 0)
   end
-  local waiter = { thread = thread, fds = {} }
+  local waiter = { thread = coroutine.running(), fds = {} }
   for _, interest in ipairs(interests) do
     watch(waiter, interest[1], interest[2])
   end
