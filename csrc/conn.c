@@ -612,22 +612,21 @@ static pop3_error take_found(pop3_conn *c, int *system) {
   return pop3_stream_receive(&c->stream, system, &c->failure);
 }
 
-/* Send what may be sent, receive what is there. AGAIN: go on. */
-static pop3_step exchange(pop3_conn *c) {
-  int system = 0;
-  if (c->looking && c->stream.incoming.size == 0)
-    return wait_for(c, c->stream.fd, true, false);
-  pop3_error found = take_found(c, &system);
-  if (found == POP3_E_OK) return STEP_ON;
-  if (found != POP3_E_AGAIN) return end_of_reading(c, found, system);
+/* Send what may be sent. AGAIN: go on; is the stream full? */
+static pop3_step send_on(pop3_conn *c, bool *full) {
   if (pop3_client_push(&c->client, &c->failure) != POP3_E_OK) return failed(c);
   pop3_error writing = transmit(c);
   if (writing != POP3_E_OK && writing != POP3_E_AGAIN)
     return end_of_stream(c, writing, 0);
-  if (writing == POP3_E_OK && c->deaf == 0 && is_left(c)) {
-    shut(c);
-    return POP3_STEP_DONE;
-  }
+  *full = writing == POP3_E_AGAIN;
+  if (*full || c->deaf != 0 || !is_left(c)) return POP3_STEP_AGAIN;
+  shut(c);
+  return POP3_STEP_DONE;
+}
+
+/* Receive what is there. AGAIN: the budget is spent. */
+static pop3_step receive_on(pop3_conn *c, bool full) {
+  int system = 0;
   if (c->stream.budget == 0) return POP3_STEP_AGAIN;
   if (pop3_stream_is_clogged(&c->stream))
     return c->deaf != 0 ? fail_system(c, c->deaf)
@@ -635,8 +634,21 @@ static pop3_step exchange(pop3_conn *c) {
   pop3_error reading = pop3_stream_receive(&c->stream, &system, &c->failure);
   if (reading == POP3_E_OK) return STEP_ON;
   if (reading == POP3_E_AGAIN && c->deaf == 0)
-    return wait_for(c, c->stream.fd, true, writing == POP3_E_AGAIN);
+    return wait_for(c, c->stream.fd, true, full);
   return end_of_reading(c, reading, system);
+}
+
+/* What was found first, then send, then receive. */
+static pop3_step exchange(pop3_conn *c) {
+  int system = 0;
+  bool full = false;
+  if (c->looking && c->stream.incoming.size == 0)
+    return wait_for(c, c->stream.fd, true, false);
+  pop3_error found = take_found(c, &system);
+  if (found == POP3_E_OK) return STEP_ON;
+  if (found != POP3_E_AGAIN) return end_of_reading(c, found, system);
+  pop3_step step = send_on(c, &full);
+  return step == POP3_STEP_AGAIN ? receive_on(c, full) : step;
 }
 
 /* That the last replies do not come ends the connection; what the caller hears
