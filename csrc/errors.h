@@ -43,7 +43,7 @@
   X(CAPABILITIES, "limit", "capabilities", 0, "too many capabilities")       \
   X(CHALLENGE, "limit", "challenge", 0, "the SASL challenge is too long")    \
   X(ROUNDS, "limit", "rounds", 0, "too many SASL challenges")                \
-  X(ITERATIONS, "limit", "iterations", 0, "too many iterations for a login")  \
+  X(ITERATIONS, "limit", "iterations", 0, "too many iterations for a login") \
   /* TLS */                                                                  \
   X(INJECTION, "tls", "injection", 1,                                        \
     "octets followed the server's reply to STLS before the handshake")       \

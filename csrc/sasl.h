@@ -64,7 +64,8 @@ const pop3_sasl_mechanism *pop3_sasl_find(pop3_span name);
  *            it as the trace (RFC 4505 2: a mail address or any word)
  *   secret   password, or the token without "Bearer "
  *   authzid  as whom to act, if not as the user: PLAIN, SCRAM, OAUTHBEARER,
- *            EXTERNAL; ARGUMENT with any other
+ *            EXTERNAL (which sends the user if there is no authzid, and may do
+ *            without both: the certificate says who it is); ARGUMENT with others
  *   host, port  OAUTHBEARER tells them to the server; port 0: untold
  *   binding, binding_type  pop3_tls_channel_binding's; used by -PLUS only
  *   binding_offerable  we could bind, but the server offered no -PLUS: it is
@@ -84,10 +85,7 @@ typedef struct pop3_sasl_credentials {
 
 /* SCRAM's iteration counts: fewer are refused (RFC 5802 5.1, RFC 7677 4), more
  * would let a server occupy us for long: they are some seconds of work. */
-enum {
-  POP3_SASL_ITERATIONS_MIN = 4096,
-  POP3_SASL_ITERATIONS_MAX = 5000000
-};
+enum { POP3_SASL_ITERATIONS_MIN = 4096, POP3_SASL_ITERATIONS_MAX = 5000000 };
 
 /*
  * An exchange. Its memory is the allocator's, the digests' OpenSSL's own; the

@@ -184,11 +184,13 @@ void pop3_tls_describe(const pop3_tls *tls, pop3_tls_info *info);
  * What a SASL mechanism binds a login to, so that nobody in between can pass
  * it on: *size octets, and *type, a static string:
  *   "tls-exporter" (RFC 9266) for TLS 1.3;
- *   "tls-server-end-point" (RFC 5929 4) for TLS 1.2 and older, or
- *   "tls-unique" (RFC 5929 3) where the certificate's signature has no digest
- *   of its own, and only with an extended master secret (RFC 7627): without
- *   one, two connections can be made to have the same.
- * Only after the handshake. UNSUPPORTED: none of them is to be had.
+ *   "tls-unique" (RFC 5929 3) for TLS 1.2 and older: the one that every server
+ *   with channel binding has to know there (RFC 5802 6.1), but only with an
+ *   extended master secret (RFC 7627): without one, two connections can be made
+ *   to have the same;
+ *   "tls-server-end-point" (RFC 5929 4) there otherwise. It binds to the
+ *   server's certificate, not to the connection.
+ * Only after the handshake. UNSUPPORTED: none of them is to be had; MEMORY.
  */
 pop3_error pop3_tls_channel_binding(pop3_tls *tls,
                                     unsigned char octets[POP3_TLS_BINDING],
