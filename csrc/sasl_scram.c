@@ -15,7 +15,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* Iterations a slice: 0.25 ms where one takes 2 microseconds. */
+/* Iterations a slice: a quarter of a millisecond where one takes two
+ * microseconds, four times what SHA-512 takes on a server of today. */
 #define SLICE 128
 
 /* No count of more digits is within the limit. */
