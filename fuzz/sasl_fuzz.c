@@ -2,7 +2,7 @@
  * sasl_fuzz.c - libFuzzer target for SASL: a server that says anything.
  *
  * sources: csrc/sasl.c csrc/sasl_simple.c csrc/sasl_oauth.c csrc/sasl_scram.c
- * sources: csrc/saslprep.c csrc/block.c csrc/pbkdf2.c csrc/crypto.c
+ * sources: csrc/saslprep.c csrc/wiped.c csrc/pbkdf2.c csrc/crypto.c
  * sources: csrc/memory.c csrc/failure.c csrc/escape.c
  * libraries: -lcrypto
  *

@@ -67,8 +67,8 @@ static bool knows(const char *secret) {
 static void the_spy_finds_a_copy(void) {
   forget();
   pop3_span part = span(PASSWORD);
-  pop3_block block = {NULL, 0};
-  CHECK(pop3_block_join(&spying, &block, &part, 1) && knows(PASSWORD));
+  pop3_wiped block = {NULL, 0};
+  CHECK(pop3_wiped_join(&spying, &block, &part, 1) && knows(PASSWORD));
   pop3_release(&spying, block.data, block.size); /* unwiped */
   CHECK(live == 0 && knows(PASSWORD));
 }
