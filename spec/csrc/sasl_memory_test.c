@@ -244,7 +244,7 @@ static long wanted_found;
 static void give(void *block, const char *file, int line) {
   size_t size = block && wanted ? size_of(block) : 0;
   (void)file, (void)line;
-  for (size_t i = 0; i + wanted_size <= size; i++)
+  for (size_t i = 0; size > 0 && i + wanted_size <= size; i++)
     if (memcmp((const char *)block + i, wanted, wanted_size) == 0)
       wanted_found++;
   free(block);
