@@ -64,24 +64,24 @@ pop3_error pop3_sasl_fail(const pop3_sasl *sasl, pop3_failure *failure,
 
 pop3_error pop3_sasl_respond(pop3_sasl *sasl, const pop3_span *parts,
                              size_t count, pop3_failure *failure) {
-  if (pop3_block_join(&sasl->allocator, &sasl->response, parts, count))
+  if (pop3_wiped_join(&sasl->allocator, &sasl->response, parts, count))
     return POP3_E_OK;
   return pop3_fail(failure, POP3_E_MEMORY, NULL);
 }
 
 pop3_error pop3_sasl_keep(pop3_sasl *sasl, pop3_span detail,
                           pop3_failure *failure) {
-  if (pop3_block_join(&sasl->allocator, &sasl->detail, &detail, 1))
+  if (pop3_wiped_join(&sasl->allocator, &sasl->detail, &detail, 1))
     return POP3_E_OK;
   return pop3_fail(failure, POP3_E_MEMORY, NULL);
 }
 
 pop3_error pop3_sasl_encode_name(pop3_sasl *sasl, pop3_span name,
-                                 pop3_block *out, pop3_failure *failure) {
+                                 pop3_wiped *out, pop3_failure *failure) {
   size_t size = name.size;
   for (size_t i = 0; i < name.size; i++)
     if (name.data[i] == ',' || name.data[i] == '=') size += 2;
-  if (!pop3_block_make(&sasl->allocator, out, size))
+  if (!pop3_wiped_make(&sasl->allocator, out, size))
     return pop3_fail(failure, POP3_E_MEMORY, NULL);
   char *to = out->data;
   for (size_t i = 0; i < name.size; i++) {
@@ -189,7 +189,7 @@ static pop3_error again_dead(const pop3_sasl *sasl, pop3_failure *failure) {
 /* Nothing of ours is needed any more. */
 static pop3_error die(pop3_sasl *sasl, pop3_error error) {
   sasl->dead = error;
-  pop3_block_drop(&sasl->allocator, &sasl->response);
+  pop3_wiped_drop(&sasl->allocator, &sasl->response);
   pop3_scram_end(sasl);
   return error;
 }
@@ -211,12 +211,12 @@ static pop3_error turn(pop3_sasl *sasl, pop3_span challenge,
 pop3_error pop3_sasl_step(pop3_sasl *sasl, pop3_span challenge,
                           pop3_span *response, pop3_failure *failure) {
   if (sasl->dead) return again_dead(sasl, failure);
-  pop3_block_drop(&sasl->allocator, &sasl->response);
+  pop3_wiped_drop(&sasl->allocator, &sasl->response);
   pop3_error error = turn(sasl, challenge, failure);
   if (error == POP3_E_AGAIN) return error;
   if (error) return die(sasl, error);
   sasl->turn++;
-  *response = pop3_block_span(&sasl->response);
+  *response = pop3_wiped_span(&sasl->response);
   return POP3_E_OK;
 }
 
@@ -229,21 +229,21 @@ pop3_error pop3_sasl_work(pop3_sasl *sasl, pop3_failure *failure) {
 
 pop3_error pop3_sasl_finish(pop3_sasl *sasl, pop3_failure *failure) {
   if (sasl->dead) return again_dead(sasl, failure);
-  pop3_block_drop(&sasl->allocator, &sasl->response);
+  pop3_wiped_drop(&sasl->allocator, &sasl->response);
   if (!sasl->mechanism->method->finish) return POP3_E_OK;
   pop3_error error = sasl->mechanism->method->finish(sasl, failure);
   return error ? die(sasl, error) : POP3_E_OK;
 }
 
 pop3_span pop3_sasl_detail(const pop3_sasl *sasl) {
-  return pop3_block_span(&sasl->detail);
+  return pop3_wiped_span(&sasl->detail);
 }
 
 void pop3_sasl_free(pop3_sasl *sasl) {
   if (!sasl) return;
   pop3_allocator allocator = sasl->allocator;
-  pop3_block_drop(&allocator, &sasl->response);
-  pop3_block_drop(&allocator, &sasl->detail);
+  pop3_wiped_drop(&allocator, &sasl->response);
+  pop3_wiped_drop(&allocator, &sasl->detail);
   pop3_scram_end(sasl);
   pop3_wipe(sasl, sizeof *sasl);
   pop3_release(&allocator, sasl, sizeof *sasl);

@@ -5,10 +5,10 @@
 #ifndef POP3_SASL_INTERNAL_H
 #define POP3_SASL_INTERNAL_H
 
-#include "block.h"
 #include "crypto.h"
 #include "pbkdf2.h"
 #include "sasl.h"
+#include "wiped.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -34,12 +34,12 @@ typedef struct pop3_sasl_method {
 } pop3_sasl_method;
 
 typedef struct pop3_scram {
-  pop3_block user;     /* prepared, and its "," and "=" encoded */
-  pop3_block password; /* prepared; gone once the derivation has it */
-  pop3_block gs2;      /* GS2 header, then what it is bound to */
+  pop3_wiped user;     /* prepared, and its "," and "=" encoded */
+  pop3_wiped password; /* prepared; gone once the derivation has it */
+  pop3_wiped gs2;      /* GS2 header, then what it is bound to */
   size_t header;       /* octets of the header in it */
-  pop3_block bare;     /* client-first-message-bare */
-  pop3_block server;   /* server-first-message, while keys are derived */
+  pop3_wiped bare;     /* client-first-message-bare */
+  pop3_wiped server;   /* server-first-message, while keys are derived */
   pop3_pbkdf2 *derivation;
   char nonce[POP3_SASL_NONCE + 1];
   unsigned char signature[POP3_HASH_MAX]; /* what the server has to show */
@@ -54,8 +54,8 @@ struct pop3_sasl {
   size_t turn;     /* challenges answered */
   pop3_error dead; /* sticky */
   bool rejected;   /* OAuth: an error came */
-  pop3_block response;
-  pop3_block detail;
+  pop3_wiped response;
+  pop3_wiped detail;
   pop3_scram scram;
 };
 
@@ -79,7 +79,7 @@ pop3_error pop3_sasl_keep(pop3_sasl *sasl, pop3_span detail,
 
 /* "," and "=" as "=2C" and "=3D" (saslname of RFC 5801 4). MEMORY. */
 pop3_error pop3_sasl_encode_name(pop3_sasl *sasl, pop3_span name,
-                                 pop3_block *out, pop3_failure *failure);
+                                 pop3_wiped *out, pop3_failure *failure);
 
 /* Wipe and free what SCRAM has. */
 void pop3_scram_end(pop3_sasl *sasl);

@@ -24,11 +24,11 @@ static pop3_error say_bearer(pop3_sasl *sasl, pop3_span challenge,
                              pop3_failure *failure) {
   const pop3_sasl_credentials *c = &sasl->credentials;
   char port[16];
-  pop3_block name = {NULL, 0};
+  pop3_wiped name = {NULL, 0};
   pop3_error error = pop3_sasl_encode_name(
       sasl, c->authzid.size > 0 ? c->authzid : c->user, &name, failure);
   if (error) return error;
-  pop3_span none = {NULL, 0}, to = pop3_block_span(&name);
+  pop3_span none = {NULL, 0}, to = pop3_wiped_span(&name);
   int digits = snprintf(port, sizeof port, "%u", c->port);
   bool host = c->host.size > 0, numbered = c->port > 0;
   pop3_span parts[] = {
@@ -48,7 +48,7 @@ static pop3_error say_bearer(pop3_sasl *sasl, pop3_span challenge,
   };
   (void)challenge;
   error = pop3_sasl_respond(sasl, parts, COUNT(parts), failure);
-  pop3_block_drop(&sasl->allocator, &name);
+  pop3_wiped_drop(&sasl->allocator, &name);
   return error;
 }
 

@@ -15,7 +15,8 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-/* Iterations a slice: 0.25 ms where one takes 2 microseconds. */
+/* Iterations a slice: a quarter of a millisecond where one takes two
+ * microseconds, four times what SHA-512 takes on a server of today. */
 #define SLICE 128
 
 /* No count of more digits is within the limit. */
@@ -39,12 +40,12 @@ static pop3_error prepare(pop3_sasl *sasl, pop3_failure *failure) {
   const pop3_sasl_credentials *c = &sasl->credentials;
   pop3_saslprep_input user = {c->user, "user", false};
   pop3_saslprep_input password = {c->secret, "password", true};
-  pop3_block name = {NULL, 0};
+  pop3_wiped name = {NULL, 0};
   pop3_error error = pop3_saslprep(&sasl->allocator, &user, &name, failure);
   if (!error)
-    error = pop3_sasl_encode_name(sasl, pop3_block_span(&name),
+    error = pop3_sasl_encode_name(sasl, pop3_wiped_span(&name),
                                   &sasl->scram.user, failure);
-  pop3_block_drop(&sasl->allocator, &name);
+  pop3_wiped_drop(&sasl->allocator, &name);
   if (error) return error;
   return pop3_saslprep(&sasl->allocator, &password, &sasl->scram.password,
                        failure);
@@ -56,7 +57,7 @@ static pop3_error make_header(pop3_sasl *sasl, pop3_failure *failure) {
   bool bound = (sasl->mechanism->flags & POP3_SASL_BOUND) != 0;
   const char *flag = bound ? "p=" : c->binding_offerable ? "y" : "n";
   const char *type = bound ? c->binding_type : "";
-  pop3_block name = {NULL, 0};
+  pop3_wiped name = {NULL, 0};
   pop3_error error = pop3_sasl_encode_name(sasl, c->authzid, &name, failure);
   if (error) return error;
   pop3_span parts[] = {
@@ -64,14 +65,14 @@ static pop3_error make_header(pop3_sasl *sasl, pop3_failure *failure) {
       {type, strlen(type)},
       POP3_LITERAL(","),
       {"a=", name.size > 0 ? 2 : 0},
-      pop3_block_span(&name),
+      pop3_wiped_span(&name),
       POP3_LITERAL(","),
       {c->binding.data, bound ? c->binding.size : 0},
   };
   pop3_scram *s = &sasl->scram;
-  bool made = pop3_block_join(&sasl->allocator, &s->gs2, parts, COUNT(parts));
+  bool made = pop3_wiped_join(&sasl->allocator, &s->gs2, parts, COUNT(parts));
   s->header = s->gs2.size - parts[COUNT(parts) - 1].size;
-  pop3_block_drop(&sasl->allocator, &name);
+  pop3_wiped_drop(&sasl->allocator, &name);
   return made ? POP3_E_OK : pop3_fail(failure, POP3_E_MEMORY, NULL);
 }
 
@@ -81,10 +82,10 @@ pop3_error pop3_scram_use_nonce(pop3_sasl *sasl, const char *nonce,
   size_t size = strlen(nonce);
   memmove(s->nonce, nonce, size + 1);
   pop3_span parts[] = {POP3_LITERAL("n="),
-                       pop3_block_span(&s->user),
+                       pop3_wiped_span(&s->user),
                        POP3_LITERAL(",r="),
                        {s->nonce, size}};
-  if (pop3_block_join(&sasl->allocator, &s->bare, parts, COUNT(parts)))
+  if (pop3_wiped_join(&sasl->allocator, &s->bare, parts, COUNT(parts)))
     return POP3_E_OK;
   return pop3_fail(failure, POP3_E_MEMORY, NULL);
 }
@@ -105,7 +106,7 @@ static pop3_error begin(pop3_sasl *sasl, pop3_failure *failure) {
 static pop3_error say_first(pop3_sasl *sasl, pop3_span challenge,
                             pop3_failure *failure) {
   const pop3_scram *s = &sasl->scram;
-  pop3_span parts[] = {{s->gs2.data, s->header}, pop3_block_span(&s->bare)};
+  pop3_span parts[] = {{s->gs2.data, s->header}, pop3_wiped_span(&s->bare)};
   (void)challenge;
   return pop3_sasl_respond(sasl, parts, COUNT(parts), failure);
 }
@@ -221,9 +222,9 @@ static pop3_error read_offer(const pop3_sasl *sasl, pop3_span message, offer *o,
 /* --- keys and proof ------------------------------------------------------- */
 
 static pop3_error decode_salt(pop3_sasl *sasl, pop3_span coded,
-                              pop3_block *salt, size_t *size,
+                              pop3_wiped *salt, size_t *size,
                               pop3_failure *failure) {
-  if (!pop3_block_make(&sasl->allocator, salt, coded.size / 4 * 3))
+  if (!pop3_wiped_make(&sasl->allocator, salt, coded.size / 4 * 3))
     return pop3_fail(failure, POP3_E_MEMORY, NULL);
   if (!pop3_base64_decode(coded.data, coded.size, salt->data, size))
     return POP3_E_OK;
@@ -233,18 +234,18 @@ static pop3_error decode_salt(pop3_sasl *sasl, pop3_span coded,
 static pop3_error derive(pop3_sasl *sasl, const offer *o,
                          pop3_failure *failure) {
   pop3_scram *s = &sasl->scram;
-  pop3_block salt = {NULL, 0};
+  pop3_wiped salt = {NULL, 0};
   size_t size = 0;
   pop3_error error = decode_salt(sasl, o->salt, &salt, &size, failure);
   if (!error) {
     error = pop3_pbkdf2_new(&sasl->allocator, sasl->mechanism->digest,
-                            pop3_block_span(&s->password),
+                            pop3_wiped_span(&s->password),
                             (pop3_span){salt.data, size}, o->iterations,
                             &s->derivation);
     if (error) (void)pop3_fail(failure, error, NULL);
   }
-  pop3_block_drop(&sasl->allocator, &salt);
-  pop3_block_drop(&sasl->allocator, &s->password);
+  pop3_wiped_drop(&sasl->allocator, &salt);
+  pop3_wiped_drop(&sasl->allocator, &s->password);
   return error;
 }
 
@@ -276,16 +277,16 @@ static pop3_error sign(pop3_sasl *sasl, pop3_span message,
 }
 
 /* "c=...,r=...", which is signed and then sent with the proof behind. */
-static bool make_unsigned(pop3_sasl *sasl, pop3_span nonce, pop3_block *out) {
+static bool make_unsigned(pop3_sasl *sasl, pop3_span nonce, pop3_wiped *out) {
   const pop3_scram *s = &sasl->scram;
-  pop3_block coded = {NULL, 0};
-  if (!pop3_block_make(&sasl->allocator, &coded, POP3_BASE64_SIZE(s->gs2.size)))
+  pop3_wiped coded = {NULL, 0};
+  if (!pop3_wiped_make(&sasl->allocator, &coded, POP3_BASE64_SIZE(s->gs2.size)))
     return false;
   size_t size = pop3_base64_encode(s->gs2.data, s->gs2.size, coded.data);
   pop3_span parts[] = {
       POP3_LITERAL("c="), {coded.data, size}, POP3_LITERAL(",r="), nonce};
-  bool made = pop3_block_join(&sasl->allocator, out, parts, COUNT(parts));
-  pop3_block_drop(&sasl->allocator, &coded);
+  bool made = pop3_wiped_join(&sasl->allocator, out, parts, COUNT(parts));
+  pop3_wiped_drop(&sasl->allocator, &coded);
   return made;
 }
 
@@ -304,20 +305,20 @@ static pop3_error respond(pop3_sasl *sasl, pop3_span plain, pop3_span message,
 
 static pop3_error prove(pop3_sasl *sasl, pop3_failure *failure) {
   pop3_scram *s = &sasl->scram;
-  pop3_block plain = {NULL, 0}, message = {NULL, 0};
-  pop3_span rest = pop3_block_span(&s->server), nonce = {NULL, 0};
+  pop3_wiped plain = {NULL, 0}, message = {NULL, 0};
+  pop3_span rest = pop3_wiped_span(&s->server), nonce = {NULL, 0};
   (void)take(&rest, 'r', &nonce); /* it was there before */
   bool made = make_unsigned(sasl, nonce, &plain);
-  pop3_span parts[] = {pop3_block_span(&s->bare), POP3_LITERAL(","),
-                       pop3_block_span(&s->server), POP3_LITERAL(","),
-                       pop3_block_span(&plain)};
+  pop3_span parts[] = {pop3_wiped_span(&s->bare), POP3_LITERAL(","),
+                       pop3_wiped_span(&s->server), POP3_LITERAL(","),
+                       pop3_wiped_span(&plain)};
   made =
-      made && pop3_block_join(&sasl->allocator, &message, parts, COUNT(parts));
-  pop3_error error = made ? respond(sasl, pop3_block_span(&plain),
-                                    pop3_block_span(&message), failure)
+      made && pop3_wiped_join(&sasl->allocator, &message, parts, COUNT(parts));
+  pop3_error error = made ? respond(sasl, pop3_wiped_span(&plain),
+                                    pop3_wiped_span(&message), failure)
                           : pop3_fail(failure, POP3_E_MEMORY, NULL);
-  pop3_block_drop(&sasl->allocator, &plain);
-  pop3_block_drop(&sasl->allocator, &message);
+  pop3_wiped_drop(&sasl->allocator, &plain);
+  pop3_wiped_drop(&sasl->allocator, &message);
   pop3_pbkdf2_free(s->derivation);
   s->derivation = NULL;
   return error;
@@ -329,7 +330,7 @@ static pop3_error start(pop3_sasl *sasl, pop3_span challenge,
   pop3_error error = take_error(sasl, challenge, failure);
   if (!error) error = read_offer(sasl, challenge, &o, failure);
   if (!error &&
-      !pop3_block_join(&sasl->allocator, &sasl->scram.server, &challenge, 1))
+      !pop3_wiped_join(&sasl->allocator, &sasl->scram.server, &challenge, 1))
     error = pop3_fail(failure, POP3_E_MEMORY, NULL);
   return error ? error : derive(sasl, &o, failure);
 }
@@ -394,10 +395,10 @@ static pop3_error finish(pop3_sasl *sasl, pop3_failure *failure) {
 
 void pop3_scram_end(pop3_sasl *sasl) {
   pop3_scram *s = &sasl->scram;
-  pop3_block *blocks[] = {&s->user, &s->password, &s->gs2, &s->bare,
+  pop3_wiped *blocks[] = {&s->user, &s->password, &s->gs2, &s->bare,
                           &s->server};
   for (size_t i = 0; i < COUNT(blocks); i++)
-    pop3_block_drop(&sasl->allocator, blocks[i]);
+    pop3_wiped_drop(&sasl->allocator, blocks[i]);
   pop3_pbkdf2_free(s->derivation);
   pop3_wipe(s, sizeof *s);
 }

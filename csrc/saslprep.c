@@ -36,11 +36,11 @@ static const char *explain(int status) {
 
 /* libidn allocates by itself; its result is copied, wiped and freed. */
 static pop3_error take(const pop3_allocator *allocator, char *prepared,
-                       const char *what, pop3_block *out,
+                       const char *what, pop3_wiped *out,
                        pop3_failure *failure) {
   size_t size = strlen(prepared);
   pop3_span part = {prepared, size};
-  bool copied = size > 0 && pop3_block_join(allocator, out, &part, 1);
+  bool copied = size > 0 && pop3_wiped_join(allocator, out, &part, 1);
   pop3_wipe(prepared, size);
   free(prepared);
   if (size == 0)
@@ -49,16 +49,16 @@ static pop3_error take(const pop3_allocator *allocator, char *prepared,
 }
 
 static pop3_error prepare(const pop3_allocator *allocator,
-                          const pop3_saslprep_input *input, pop3_block *out,
+                          const pop3_saslprep_input *input, pop3_wiped *out,
                           pop3_failure *failure) {
   char *prepared = NULL;
-  pop3_block text = {NULL, 0}; /* libidn wants a NUL */
+  pop3_wiped text = {NULL, 0}; /* libidn wants a NUL */
   pop3_span parts[] = {input->text, {"", 1}};
-  if (!pop3_block_join(allocator, &text, parts, 2))
+  if (!pop3_wiped_join(allocator, &text, parts, 2))
     return pop3_fail(failure, POP3_E_MEMORY, NULL);
   int status = stringprep_profile(text.data, &prepared, "SASLprep",
                                   input->stored ? STRINGPREP_NO_UNASSIGNED : 0);
-  pop3_block_drop(allocator, &text);
+  pop3_wiped_drop(allocator, &text);
   if (status == STRINGPREP_MALLOC_ERROR)
     return pop3_fail(failure, POP3_E_MEMORY, NULL);
   if (status != STRINGPREP_OK)
@@ -71,7 +71,7 @@ static pop3_error prepare(const pop3_allocator *allocator,
 bool pop3_saslprep_complete(void) { return false; }
 
 static pop3_error prepare(const pop3_allocator *allocator,
-                          const pop3_saslprep_input *input, pop3_block *out,
+                          const pop3_saslprep_input *input, pop3_wiped *out,
                           pop3_failure *failure) {
   (void)allocator;
   (void)out;
@@ -84,7 +84,7 @@ static pop3_error prepare(const pop3_allocator *allocator,
 #endif
 
 pop3_error pop3_saslprep(const pop3_allocator *allocator,
-                         const pop3_saslprep_input *input, pop3_block *out,
+                         const pop3_saslprep_input *input, pop3_wiped *out,
                          pop3_failure *failure) {
   for (size_t i = 0; i < input->text.size; i++) {
     unsigned char octet = (unsigned char)input->text.data[i];
@@ -94,7 +94,7 @@ pop3_error pop3_saslprep(const pop3_allocator *allocator,
                     "(RFC 4013 2.3)");
     if (octet >= 0x80) return prepare(allocator, input, out, failure);
   }
-  if (!pop3_block_join(allocator, out, &input->text, 1))
+  if (!pop3_wiped_join(allocator, out, &input->text, 1))
     return pop3_fail(failure, POP3_E_MEMORY, NULL);
   return POP3_E_OK;
 }

@@ -6,8 +6,8 @@
 #ifndef POP3_SASLPREP_H
 #define POP3_SASLPREP_H
 
-#include "block.h"
 #include "failure.h"
+#include "wiped.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -23,7 +23,7 @@ typedef struct pop3_saslprep_input {
  * not ASCII and no libidn; the text says which), MEMORY.
  */
 pop3_error pop3_saslprep(const pop3_allocator *allocator,
-                         const pop3_saslprep_input *input, pop3_block *out,
+                         const pop3_saslprep_input *input, pop3_wiped *out,
                          pop3_failure *failure);
 
 /* Is libidn there? */

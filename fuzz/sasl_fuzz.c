@@ -2,7 +2,7 @@
  * sasl_fuzz.c - libFuzzer target for SASL: a server that says anything.
  *
  * sources: csrc/sasl.c csrc/sasl_simple.c csrc/sasl_oauth.c csrc/sasl_scram.c
- * sources: csrc/saslprep.c csrc/block.c csrc/pbkdf2.c csrc/crypto.c
+ * sources: csrc/saslprep.c csrc/wiped.c csrc/pbkdf2.c csrc/crypto.c
  * sources: csrc/memory.c csrc/failure.c csrc/escape.c
  * libraries: -lcrypto
  *
@@ -79,10 +79,17 @@ static pop3_error step(pop3_sasl *sasl, pop3_span challenge, int *slices) {
   return error;
 }
 
-static void check_failure(pop3_sasl *sasl, pop3_error error) {
+/* A server that says the secret by itself is quoted. */
+static bool is_told(const uint8_t *octets, size_t size) {
+  for (size_t i = 0; i + sizeof SECRET <= size + 1; i++)
+    if (memcmp(octets + i, SECRET, sizeof SECRET - 1) == 0) return true;
+  return false;
+}
+
+static void check_failure(pop3_sasl *sasl, pop3_error error, bool told) {
   pop3_span response;
   rule(failure.error == error && failure.text[0], "a failure has a text");
-  rule(!strstr(failure.text, SECRET), "a failure tells no secret");
+  rule(told || !strstr(failure.text, SECRET), "a failure tells no secret");
   rule(pop3_sasl_step(sasl, POP3_LITERAL(""), &response, &failure) == error,
        "what failed stays so");
   rule(pop3_sasl_finish(sasl, &failure) == error, "it is no success");
@@ -101,7 +108,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t size) {
     at += take(octets + at, size - at, challenge, &length);
     error = step(sasl, (pop3_span){challenge, length}, &slices);
   }
-  if (error && error != POP3_E_AGAIN) check_failure(sasl, error);
+  if (error && error != POP3_E_AGAIN)
+    check_failure(sasl, error, is_told(octets, size));
   bool success = pop3_sasl_finish(sasl, &failure) == POP3_E_OK;
   rule(!success || !(mechanism->flags & POP3_SASL_MUTUAL),
        "nobody guesses a signature");

@@ -68,7 +68,6 @@ build = {
     ["pop3.core"] = {
       sources = {
         "csrc/address.c",
-        "csrc/block.c",
         "csrc/body.c",
         "csrc/buffers.c",
         "csrc/caps.c",
@@ -137,6 +136,7 @@ build = {
         "csrc/tls_session.c",
         "csrc/tls_verify.c",
         "csrc/trace.c",
+        "csrc/wiped.c",
       },
       incdirs = { "csrc", "$(OPENSSL_INCDIR)", "$(CRYPTO_INCDIR)" },
       libdirs = { "$(OPENSSL_LIBDIR)", "$(CRYPTO_LIBDIR)" },

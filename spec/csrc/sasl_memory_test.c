@@ -9,6 +9,10 @@
 
 #include "sasl_world.h"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 #define PASSWORD "correct-horse-battery"
@@ -63,8 +67,8 @@ static bool knows(const char *secret) {
 static void the_spy_finds_a_copy(void) {
   forget();
   pop3_span part = span(PASSWORD);
-  pop3_block block = {NULL, 0};
-  CHECK(pop3_block_join(&spying, &block, &part, 1) && knows(PASSWORD));
+  pop3_wiped block = {NULL, 0};
+  CHECK(pop3_wiped_join(&spying, &block, &part, 1) && knows(PASSWORD));
   pop3_release(&spying, block.data, block.size); /* unwiped */
   CHECK(live == 0 && knows(PASSWORD));
 }
@@ -220,9 +224,56 @@ static void *change(void *block, size_t size, const char *file, int line) {
   return refused() ? NULL : realloc(block, size);
 }
 
+/* Where it can be asked how large a block is, those that are freed are looked
+ * through. */
+#if defined(__GLIBC__)
+static const bool can_ask = true;
+static size_t size_of(void *block) { return malloc_usable_size(block); }
+#else
+static const bool can_ask = false;
+static size_t size_of(void *block) {
+  (void)block;
+  return 0;
+}
+#endif
+
+static const char *wanted; /* in what OpenSSL frees */
+static size_t wanted_size;
+static long wanted_found;
+
 static void give(void *block, const char *file, int line) {
+  size_t size = block && wanted ? size_of(block) : 0;
   (void)file, (void)line;
+  for (size_t i = 0; size > 0 && i + wanted_size <= size; i++)
+    if (memcmp((const char *)block + i, wanted, wanted_size) == 0)
+      wanted_found++;
   free(block);
+}
+
+static long freed_with(const void *octets, size_t size, const char *mechanism) {
+  forget();
+  wanted = octets;
+  wanted_size = size;
+  wanted_found = 0;
+  (void)converse(mechanism);
+  end();
+  wanted = NULL;
+  return wanted_found;
+}
+
+static void openssl_frees_no_secret(void) {
+  unsigned char salted[32];
+  must(PKCS5_PBKDF2_HMAC(PASSWORD, -1, (const unsigned char *)"saltsalt", 8,
+                         4096, EVP_sha256(), 32, salted) == 1,
+       "a salted password");
+  wanted = PASSWORD, wanted_size = sizeof PASSWORD - 1, wanted_found = 0;
+  char *planted = OPENSSL_malloc(sizeof PASSWORD);
+  memcpy(planted, PASSWORD, sizeof PASSWORD);
+  OPENSSL_free(planted);
+  CHECK(wanted_found > 0 || !can_ask);
+  CHECK(freed_with(PASSWORD, sizeof PASSWORD - 1, "SCRAM-SHA-256") == 0);
+  CHECK(freed_with(PASSWORD, sizeof PASSWORD - 1, "CRAM-MD5") == 0);
+  CHECK(freed_with(salted, sizeof salted, "SCRAM-SHA-256") == 0);
 }
 
 /* Most points are alike, an iteration each. */
@@ -273,6 +324,7 @@ int main(void) {
       TEST(a_failed_step_wipes_at_once),
       TEST(our_allocations_fail_each_in_turn),
       TEST(openssls_allocations_fail),
+      TEST(openssl_frees_no_secret),
   };
   return RUN(tests);
 }

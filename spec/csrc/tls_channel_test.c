@@ -231,6 +231,18 @@ static void test_before_the_handshake(void) {
   stop(&p);
 }
 
+/* OpenSSL's handshake is done, ours is not. */
+static void test_refused_peer(void) {
+  channel c;
+  server s = of(&leaf, TLS1_3_VERSION);
+  s.protocol = "imap";
+  use_defaults();
+  check(try_out(&p, &s, HOST) == POP3_E_ALPN &&
+            ours(&c) == POP3_E_UNSUPPORTED && !c.type,
+        "none to a peer that was refused");
+  stop(&p);
+}
+
 static void test_unverified(void) {
   server s = of(&leaf, TLS1_3_VERSION);
   use_defaults();
@@ -249,6 +261,7 @@ int main(void) {
   test_digests();
   test_signatures_of_other_kinds();
   test_before_the_handshake();
+  test_refused_peer();
   test_unverified();
   end_world();
   return failures > 0;
