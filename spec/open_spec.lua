@@ -558,6 +558,32 @@ describe("A server that is known", function()
     assert.equal(0, report.failed)
   end)
 
+  it("is not asked for STLS either", function()
+    local known = { "S: +OK ready", "C: STLS", "S: +OK", tls(), "C: USER joe",
+      "S: +OK", "C: PASS secret", "S: +OK", { eof = true } }
+    local first = { "S: +OK ready", "C: CAPA", CAPA_STLS, "C: STLS", "S: +OK",
+      tls(), "C: CAPA", CAPA_USER, "C: USER joe", "S: +OK", "C: PASS secret",
+      "S: +OK", { eof = true } }
+    local s, cache = server.start { first, known, known }, {}
+    for _, way in ipairs { "starttls", "starttls", "opportunistic" } do
+      local conn = pop3.open(options(s, { tls = way, cache = cache }))
+      assert.is_true(conn:info().secure)
+      conn:close()
+    end
+    assert.equal(0, s:report().failed)
+  end)
+
+  it("is not asked for its mechanisms, and proves itself by SCRAM", function()
+    local scram = { scram = { password = "secret" } }
+    local capa = { send = "+OK\r\nSASL SCRAM-SHA-256 PLAIN\r\nUSER\r\n.\r\n" }
+    local s = server.start {
+      { tls(), "S: +OK ready", "C: CAPA", capa, scram, { eof = true } },
+      { tls(), "S: +OK ready", scram, { eof = true } } }
+    local cache = {}
+    for _ = 1, 2 do pop3.open(options(s, { cache = cache })):close() end
+    assert.equal(0, s:report().failed)
+  end)
+
   it("resumes the TLS session", function()
     local s = server.start { connections = { { tls(), { mailbox = box } } }, accepts = 0 }
     local resumed = {}
