@@ -946,8 +946,8 @@ describe("pop3.safe", function()
     local s = mail_server { password = "another" }
     local conn = good(pop3.safe.POP3(s.host, s.port, host.options(s)))
     local ok, message, err = conn:login("me", "x")
-    assert.same({ nil, "-ERR [AUTH] wrong user or password", "auth" },
-      { ok, message, err.kind })
+    assert.same({ nil, err.message, "auth", "-ERR [AUTH] wrong user or password" },
+      { ok, message, err.kind, err.response })
     conn:close()
     ok, message, err = conn:noop()
     assert.same({ nil, "closed", "state" }, { ok, message, err.kind })
