@@ -261,11 +261,25 @@ static void test_staple_recheck(void) {
   use_defaults();
 }
 
+/* Who is refused does not learn who asked. */
+static void test_staple_before_ours(int version) {
+  pair p;
+  server s = {.identity = &leaf, .demand_client = true, .max = version};
+  options.ocsp = POP3_OCSP_REQUIRE;
+  options.certfile = client_file;
+  check(said(try_out(&p, &s, HOST), POP3_E_OCSP, "require") &&
+            !SSL_get0_peer_certificate(p.server),
+        "our certificate is not shown to a server without a staple");
+  stop(&p);
+  use_defaults();
+}
+
 /* --- revocation lists ---------------------------------------------------- */
 
 typedef struct list {
   const identity *issuer, *signer; /* default: the issuer */
   const identity *revoked;         /* or NULL */
+  long ends;                       /* seconds from now, instead of `to` */
   long from, to;                   /* days from now; 0, 0: valid now */
 } list;
 
@@ -275,7 +289,7 @@ static void write_list(FILE *file, const list *l) {
   X509_CRL *crl = X509_CRL_new();
   const identity *signer = l->signer ? l->signer : l->issuer;
   ASN1_TIME *from = in_seconds((l->from ? l->from : -1) * DAY);
-  ASN1_TIME *to = in_seconds((l->to ? l->to : 5) * DAY);
+  ASN1_TIME *to = in_seconds(l->ends ? l->ends : (l->to ? l->to : 5) * DAY);
   must(crl && X509_CRL_set_version(crl, X509_CRL_VERSION_2) == 1 &&
            X509_CRL_set_issuer_name(
                crl, X509_get_subject_name(l->issuer->certificate)) == 1 &&
@@ -388,6 +402,8 @@ static void test_until(void) {
   (void)fclose(file);
   options.crlfile = lists_file;
   check(holds(&s) > DAY - 60, "whatever lists of others say");
+  use_lists(&(list){.issuer = &root, .ends = 4000}, NULL);
+  check(holds(&s) <= 4000, "no longer than the CA's list");
   staple made = make_staple(&(answer){.to = 3000});
   s.staple = made.octets, s.staple_size = made.size;
   options.ocsp = POP3_OCSP_REQUEST;
@@ -446,6 +462,7 @@ int main(int count, char **arguments) {
   test_binding();
   for (size_t i = 0; i < 2; i++) {
     test_no_staple(versions[i]);
+    test_staple_before_ours(versions[i]);
     test_staple_resumed(versions[i]);
     test_lists_resumed(versions[i]);
   }

@@ -192,6 +192,45 @@ static void test_pin_recheck(void) {
   use_defaults();
 }
 
+/* By the same context, whose pin was another in the meantime: that cannot be,
+ * so it is made to be. */
+static void test_pin_resumed_again(void) {
+  pair p;
+  pop3_tls_context *context = NULL;
+  server s = {.identity = &self};
+  options.verify = false;
+  options.pins = pin_of(&self);
+  must(pop3_tls_context_new(&options, &context, &failure) == POP3_E_OK,
+       "a context");
+  serve(&p, &s);
+  must(filter(context, HOST, strlen(HOST), false, &p.client) == POP3_E_OK &&
+           shake(&p) == POP3_E_OK && answers(&p),
+       "a session");
+  listen_again(&p);
+  must(filter(context, HOST, strlen(HOST), false, &p.client) == POP3_E_OK,
+       "a filter");
+  context->checks.pins.digests[0][0] ^= 1;
+  check(said(shake(&p), POP3_E_PIN, pin_of(&self)) &&
+            SSL_session_reused(p.client->ssl) == 1,
+        "a pin alone is looked at again when a session is resumed");
+  stop(&p);
+  pop3_tls_context_release(context);
+  use_defaults();
+}
+
+/* Who is refused does not learn who asked. */
+static void test_pin_before_ours(int version) {
+  pair p;
+  server s = {.identity = &leaf, .demand_client = true, .max = version};
+  options.pins = NO_PIN;
+  options.certfile = client_file;
+  check(said(try_out(&p, &s, HOST), POP3_E_PIN, pin_of(&leaf)) &&
+            !SSL_get0_peer_certificate(p.server),
+        "our certificate is not shown to a server that is not pinned");
+  stop(&p);
+  use_defaults();
+}
+
 /* --- DANE ---------------------------------------------------------------- */
 
 /* "usage selector type hex" for a certificate; a few at a time live. */
@@ -412,6 +451,19 @@ static void test_dane_recheck(void) {
   use_defaults();
 }
 
+/* As tls_test.c does with names that OpenSSL lost. */
+static void test_dane_name_recheck(void) {
+  pair p;
+  serve(&p, &(server){.identity = &foreign, .chain = &stranger});
+  options.dane = tlsa(&stranger, 2, 0, 1);
+  must(attach(&p, "other.example.org", false) == POP3_E_OK, "a filter");
+  (void)X509_VERIFY_PARAM_set1_host(SSL_get0_param(p.client->ssl), NULL, 0);
+  check(said(shake(&p), POP3_E_HOSTNAME, "not for \"other.example.org\""),
+        "a name that OpenSSL lost is checked again with DANE-TA");
+  stop(&p);
+  use_defaults();
+}
+
 static void test_dane_and_pins(void) {
   server s = {.identity = &self};
   options.dane = tlsa(&self, 3, 1, 1);
@@ -457,14 +509,17 @@ int main(int count, char **arguments) {
   test_pin_syntax();
   test_pin_beside();
   test_pin_recheck();
+  test_pin_resumed_again();
   test_binding();
   test_tlsa_syntax();
   test_dane_pkix();
   test_dane_domain();
   test_dane_recheck();
+  test_dane_name_recheck();
   test_dane_and_pins();
   for (size_t i = 0; i < 2; i++) {
     test_pins(versions[i]);
+    test_pin_before_ours(versions[i]);
     test_key_only(versions[i]);
     test_pins_resumed(versions[i]);
     test_dane_ee(versions[i]);
