@@ -159,21 +159,22 @@ static int encode(const pop3_tlsa *record, const X509 *certificate,
   return i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), out);
 }
 
-static bool is_for(const pop3_tlsa *record, const X509 *certificate) {
-  unsigned char *octets = NULL, digest[EVP_MAX_MD_SIZE];
+static bool is_said(const pop3_tlsa *record, const unsigned char *octets,
+                    size_t size) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned digest_size;
   const EVP_MD *md = record->type == SHA2_512 ? EVP_sha512() : EVP_sha256();
-  unsigned digest_size = 0;
-  int size = encode(record, certificate, &octets);
-  bool same = size > 0;
   if (record->type == FULL)
-    same = same && (size_t)size == record->size &&
-           memcmp(octets, record->data, record->size) == 0;
-  else
-    same =
-        same &&
-        EVP_Digest(octets, (size_t)size, digest, &digest_size, md, NULL) == 1 &&
-        digest_size == record->size &&
-        memcmp(digest, record->data, record->size) == 0;
+    return size == record->size && memcmp(octets, record->data, size) == 0;
+  return EVP_Digest(octets, size, digest, &digest_size, md, NULL) == 1 &&
+         digest_size == record->size &&
+         memcmp(digest, record->data, record->size) == 0;
+}
+
+static bool is_for(const pop3_tlsa *record, const X509 *certificate) {
+  unsigned char *octets = NULL;
+  int size = encode(record, certificate, &octets);
+  bool same = size > 0 && is_said(record, octets, (size_t)size);
   OPENSSL_free(octets);
   return same;
 }
