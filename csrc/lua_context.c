@@ -23,28 +23,21 @@ typedef struct context_userdata {
 /* In the order of pop3_tls_ocsp. */
 static const char *const ocsp_words[] = {"none", "request", "require", NULL};
 
+#define OCSP_OPTION \
+  { "ocsp", POP3_OPTION_WORD, offsetof(pop3_tls_options, ocsp), ocsp_words }
+
 const pop3_option pop3_tls_option_rows[] = {
-    OPTION(cafile, PATH),
-    OPTION(capath, PATH),
-    OPTION(verify, BOOLEAN),
-    OPTION(check_hostname, BOOLEAN),
-    OPTION(servername, STRING),
-    OPTION(certfile, PATH),
-    OPTION(keyfile, PATH),
-    OPTION(keypass, STRING),
-    OPTION(min_version, STRING),
-    OPTION(max_version, STRING),
-    OPTION(ciphers, STRING),
-    OPTION(ciphersuites, STRING),
-    OPTION(groups, STRING),
-    OPTION(security_level, LEVEL),
-    OPTION(alpn, BOOLEAN),
-    OPTION(resume, BOOLEAN),
-    OPTION(pins, LIST),
-    OPTION(dane, RECORDS),
-    OPTION(dane_domain, STRING),
-    OPTION(crlfile, PATH),
-    {"ocsp", POP3_OPTION_WORD, offsetof(pop3_tls_options, ocsp), ocsp_words},
+    OPTION(cafile, PATH),        OPTION(capath, PATH),
+    OPTION(verify, BOOLEAN),     OPTION(check_hostname, BOOLEAN),
+    OPTION(servername, STRING),  OPTION(certfile, PATH),
+    OPTION(keyfile, PATH),       OPTION(keypass, STRING),
+    OPTION(min_version, STRING), OPTION(max_version, STRING),
+    OPTION(ciphers, STRING),     OPTION(ciphersuites, STRING),
+    OPTION(groups, STRING),      OPTION(security_level, LEVEL),
+    OPTION(alpn, BOOLEAN),       OPTION(resume, BOOLEAN),
+    OPTION(pins, LIST),          OPTION(dane, RECORDS),
+    OPTION(dane_domain, STRING), OPTION(dane_config, PATH),
+    OPTION(crlfile, PATH),       OCSP_OPTION,
 };
 const size_t pop3_tls_option_count =
     sizeof pop3_tls_option_rows / sizeof *pop3_tls_option_rows;

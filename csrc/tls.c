@@ -146,7 +146,7 @@ static pop3_error prepare(pop3_tls *tls, const pop3_tls_peer *peer,
   ERR_clear_error();
   if (error == POP3_E_OK && !make_ssl(tls))
     error = pop3_fail(failure, POP3_E_MEMORY, NULL);
-  if (error == POP3_E_OK) error = pop3_checks_expect(tls, failure);
+  if (error == POP3_E_OK) error = pop3_checks_expect(tls, peer, failure);
   ERR_clear_error();
   if (error == POP3_E_OK) error = pop3_tls_offer_session(tls, peer, failure);
   return error;
@@ -182,6 +182,7 @@ void pop3_tls_free(pop3_tls *tls) {
   SSL_free(tls->ssl);
   OPENSSL_free(tls->input.octets);
   X509_free(tls->culprit);
+  pop3_checked_free(&tls->checked);
   pop3_tls_context_release(tls->context);
   OPENSSL_free(tls);
 }

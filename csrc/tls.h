@@ -57,8 +57,10 @@ typedef struct pop3_tls_options {
   /* "sha256//BASE64;...": a key of the verified chain is one of these. With
    * verify off the server's own is, and nothing else is looked at. */
   const char *pins;
-  const char *dane;        /* TLSA records, "3 1 1 hex;..." */
+  const char *dane;        /* TLSA records, "3 1 1 hex;...", or "dns": those
+                              of each pop3_tls_peer */
   const char *dane_domain; /* where they are from; default: the host */
+  const char *dane_config; /* unbound.conf for "dns" */
   pop3_tls_ocsp ocsp;
   const char *crlfile; /* revocation lists, PEM */
 } pop3_tls_options;
@@ -93,7 +95,13 @@ typedef struct pop3_tls_peer {
   bool after_stls;     /* else implicit TLS */
   const char *session; /* from pop3_tls_session_export, or NULL */
   size_t session_size;
+  const char *tlsa; /* records, for a context by dane = "dns" */
 } pop3_tls_peer;
+
+/* Has the caller to look up TLSA records, by which options? Both strings are
+ * the context's; `domain` is NULL where it is the host's. */
+bool pop3_tls_wants_records(const pop3_tls_context *context,
+                            const char **domain, const char **config);
 
 /*
  * A filter for one connection. Retains the context. The host is refused

@@ -158,5 +158,6 @@ bool pop3_tls_bind(pop3_tls *tls, const pop3_tls_peer *peer) {
   add_number(&d, peer->after_stls);
   add_number(&d, tls->kind);
   add_text(&d, tls->name);
+  add_text(&d, peer->tlsa);
   return end(&d, tls->bound);
 }

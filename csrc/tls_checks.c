@@ -40,9 +40,10 @@ pop3_error pop3_checks_prepare(pop3_tls_context *context,
   SSL_CTX *ssl = context->ssl;
   pop3_checks *checks = &context->checks;
   pop3_error error = refuse_unverified(options, failure);
-  if (error == POP3_E_OK && options->dane_domain && !options->dane)
+  if (error == POP3_E_OK && !options->dane &&
+      (options->dane_domain || options->dane_config))
     error = pop3_fail(failure, POP3_E_TLS_CONFIG,
-                      "dane_domain is no use without dane");
+                      "dane_domain and dane_config are no use without dane");
   if (error == POP3_E_OK && options->pins)
     error = prepare_pins(context, options, failure);
   if (error == POP3_E_OK && options->dane)
@@ -58,19 +59,25 @@ void pop3_checks_free(pop3_checks *checks) {
   pop3_pins_free(&checks->pins);
   pop3_tlsa_free(&checks->tlsa);
   OPENSSL_free(checks->dane_domain);
+  OPENSSL_free(checks->dane_config);
   sk_X509_CRL_pop_free(checks->crls, X509_CRL_free);
 }
 
 /* --- a connection -------------------------------------------------------- */
 
-pop3_error pop3_checks_expect(pop3_tls *tls, pop3_failure *failure) {
+pop3_error pop3_checks_expect(pop3_tls *tls, const pop3_tls_peer *peer,
+                              pop3_failure *failure) {
   const pop3_checks *checks = &tls->context->checks;
   pop3_error error = POP3_E_OK;
-  if (checks->dane) error = pop3_dane_expect(tls, failure);
+  if (checks->dane) error = pop3_dane_expect(tls, peer->tlsa, failure);
   if (error == POP3_E_OK && checks->ocsp != POP3_OCSP_NONE &&
       !pop3_ocsp_expect(tls))
     error = pop3_fail(failure, POP3_E_MEMORY, NULL);
   return error;
+}
+
+void pop3_checked_free(pop3_checked *checked) {
+  pop3_tlsa_free(&checked->tlsa);
 }
 
 bool pop3_checks_forgive(pop3_tls *tls, X509_STORE_CTX *store) {
@@ -84,7 +91,8 @@ bool pop3_checks_forgive(pop3_tls *tls, X509_STORE_CTX *store) {
 bool pop3_checks_replace_name(const pop3_tls *tls, const X509 *certificate) {
   const pop3_checks *checks = &tls->context->checks;
   if (checks->key_only) return true;
-  return checks->dane && pop3_tlsa_is_named(&checks->tlsa, certificate);
+  return checks->dane &&
+         pop3_tlsa_is_named(pop3_dane_records(tls), certificate);
 }
 
 pop3_error pop3_checks_peer(const pop3_tls *tls, const X509 *certificate,

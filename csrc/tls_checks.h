@@ -97,8 +97,10 @@ typedef struct pop3_checks {
   pop3_pins pins;
   bool key_only; /* a pin of the server's own key, and nothing else */
   bool dane;
-  pop3_tlsa_set tlsa;
-  char *dane_domain; /* own copy, or NULL: the host */
+  bool dane_by_dns;   /* a set for each connection */
+  pop3_tlsa_set tlsa; /* of all connections */
+  char *dane_domain;  /* own copies, or NULL: the host, the system's */
+  char *dane_config;
   pop3_tls_ocsp ocsp;
   STACK_OF(X509_CRL) * crls; /* NULL: none are wanted */
 } pop3_checks;
@@ -109,6 +111,7 @@ typedef struct pop3_checked {
   bool stapled;          /* what was stapled, or was not, is in order */
   int64_t until;         /* when that ends; 0: no end */
   char dane_name[256];   /* the TLSA base domain, RFC 7671 7, or "" */
+  pop3_tlsa_set tlsa;    /* its own, from the DNS */
 } pop3_checked;
 
 /* Read the options into a context. TLS_CONFIG, MEMORY. */
@@ -118,7 +121,9 @@ pop3_error pop3_checks_prepare(pop3_tls_context *context,
 void pop3_checks_free(pop3_checks *checks);
 
 /* Have OpenSSL do its part on this connection. TLS_CONFIG, DANE, MEMORY. */
-pop3_error pop3_checks_expect(pop3_tls *tls, pop3_failure *failure);
+pop3_error pop3_checks_expect(pop3_tls *tls, const pop3_tls_peer *peer,
+                              pop3_failure *failure);
+void pop3_checked_free(pop3_checked *checked);
 
 /* Is a fault of the chain's none to us? Else say why where we know better. */
 bool pop3_checks_forgive(pop3_tls *tls, X509_STORE_CTX *store);
@@ -148,7 +153,9 @@ pop3_error pop3_pins_check(const pop3_tls *tls, const X509 *certificate,
 pop3_error pop3_dane_prepare(SSL_CTX *ssl, pop3_checks *checks,
                              const pop3_tls_options *options,
                              pop3_failure *failure);
-pop3_error pop3_dane_expect(pop3_tls *tls, pop3_failure *failure);
+pop3_error pop3_dane_expect(pop3_tls *tls, const char *records,
+                            pop3_failure *failure);
+const pop3_tlsa_set *pop3_dane_records(const pop3_tls *tls);
 pop3_error pop3_dane_check(const pop3_tls *tls, const X509 *certificate,
                            pop3_failure *failure);
 /* None of the records is for what the server showed. DANE. */

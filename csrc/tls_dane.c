@@ -189,26 +189,61 @@ bool pop3_tlsa_is_named(const pop3_tlsa_set *set, const X509 *certificate) {
 
 /* --- before the handshake ------------------------------------------------ */
 
-static pop3_error refuse_set(const pop3_tlsa_set *set, pop3_failure *failure) {
-  return pop3_fail(failure, POP3_E_TLS_CONFIG,
+static pop3_error refuse_set(const pop3_tlsa_set *set, pop3_error error,
+                             pop3_failure *failure) {
+  return pop3_fail(failure, error,
                    "dane: none of the %d TLSA records can be used (unknown "
                    "usage, selector or matching type, or wrong size)",
                    (int)set->unusable);
 }
 
+static bool keep_text(const char *text, char **copy) {
+  if (text) *copy = OPENSSL_strdup(text);
+  return !text || *copy;
+}
+
 pop3_error pop3_dane_prepare(SSL_CTX *ssl, pop3_checks *checks,
                              const pop3_tls_options *options,
                              pop3_failure *failure) {
-  if (options->dane_domain) {
-    checks->dane_domain = OPENSSL_strdup(options->dane_domain);
-    if (!checks->dane_domain) return pop3_fail(failure, POP3_E_MEMORY, NULL);
-  }
   checks->dane = true;
+  if (!keep_text(options->dane_domain, &checks->dane_domain) ||
+      !keep_text(options->dane_config, &checks->dane_config) ||
+      SSL_CTX_dane_enable(ssl) != 1)
+    return pop3_fail(failure, POP3_E_MEMORY, NULL);
+  checks->dane_by_dns = strcmp(options->dane, "dns") == 0;
+  if (checks->dane_by_dns) return POP3_E_OK;
   pop3_error error = pop3_tlsa_read(options->dane, &checks->tlsa, failure);
-  if (error != POP3_E_OK) return error;
-  if (checks->tlsa.count == 0) return refuse_set(&checks->tlsa, failure);
-  if (SSL_CTX_dane_enable(ssl) == 1) return POP3_E_OK;
-  return pop3_fail(failure, POP3_E_MEMORY, NULL);
+  if (error == POP3_E_OK && checks->tlsa.count == 0)
+    error = refuse_set(&checks->tlsa, POP3_E_TLS_CONFIG, failure);
+  return error;
+}
+
+bool pop3_tls_wants_records(const pop3_tls_context *context,
+                            const char **domain, const char **config) {
+  *domain = context->checks.dane_domain;
+  *config = context->checks.dane_config;
+  return context->checks.dane_by_dns;
+}
+
+/* What the DNS says now, for this connection. */
+static pop3_error take_records(pop3_tls *tls, const char *records,
+                               pop3_failure *failure) {
+  pop3_tlsa_set *set = &tls->checked.tlsa;
+  if (!tls->context->checks.dane_by_dns) return POP3_E_OK;
+  if (!records)
+    return pop3_fail(failure, POP3_E_DANE,
+                     "nobody looked up the TLSA records that dane = \"dns\" "
+                     "wants");
+  pop3_error error = pop3_tlsa_read(records, set, failure);
+  if (error == POP3_E_TLS_CONFIG) return failure->error = POP3_E_DANE;
+  if (error == POP3_E_OK && set->count == 0)
+    error = refuse_set(set, POP3_E_DANE, failure);
+  return error;
+}
+
+const pop3_tlsa_set *pop3_dane_records(const pop3_tls *tls) {
+  const pop3_checks *checks = &tls->context->checks;
+  return checks->dane_by_dns ? &tls->checked.tlsa : &checks->tlsa;
 }
 
 /* The base domain is whom we ask for, and the first name that will do; the one
@@ -252,10 +287,12 @@ static bool add_records(const pop3_tls *tls, const pop3_tlsa_set *set,
   return true;
 }
 
-pop3_error pop3_dane_expect(pop3_tls *tls, pop3_failure *failure) {
-  const pop3_tlsa_set *set = &tls->context->checks.tlsa;
+pop3_error pop3_dane_expect(pop3_tls *tls, const char *records,
+                            pop3_failure *failure) {
+  const pop3_tlsa_set *set = pop3_dane_records(tls);
   size_t added = 0;
   pop3_error error = read_base(tls, failure);
+  if (error == POP3_E_OK) error = take_records(tls, records, failure);
   if (error != POP3_E_OK) return error;
   bool told = expect_names(tls);
   if (told && !tls->context->check_hostname)
@@ -264,7 +301,7 @@ pop3_error pop3_dane_expect(pop3_tls *tls, pop3_failure *failure) {
   if (told) (void)SSL_dane_set_flags(tls->ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
   if (!told || !add_records(tls, set, &added))
     return pop3_fail(failure, POP3_E_MEMORY, NULL);
-  return added > 0 ? POP3_E_OK : refuse_set(set, failure);
+  return added > 0 ? POP3_E_OK : refuse_set(set, POP3_E_DANE, failure);
 }
 
 /* --- after it ------------------------------------------------------------ */
@@ -289,7 +326,7 @@ pop3_error pop3_dane_explain(const X509 *certificate, pop3_failure *failure) {
 /* A session has no chain; it is bound to the records by which one was good. */
 pop3_error pop3_dane_check(const pop3_tls *tls, const X509 *certificate,
                            pop3_failure *failure) {
-  const pop3_tlsa_set *set = &tls->context->checks.tlsa;
+  const pop3_tlsa_set *set = pop3_dane_records(tls);
   if (pop3_tlsa_is_named(set, certificate)) return POP3_E_OK;
   if (SSL_session_reused(tls->ssl) == 1) {
     for (size_t i = 0; i < set->count; i++)
