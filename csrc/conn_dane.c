@@ -25,7 +25,7 @@ pop3_error pop3_conn_ask_records(pop3_conn *c, pop3_failure *failure) {
       !pop3_tls_wants_records(c->context, &domain, &config))
     return POP3_E_OK;
   if (c->options.carried)
-    return pop3_fail(failure, POP3_E_UNSUPPORTED,
+    return pop3_fail(failure, POP3_E_TLS_CONFIG,
                      "dane = \"dns\" waits for a descriptor, which a stream of "
                      "the host's has not: give the records");
   copy_domain(domain ? domain : c->host, name);

@@ -255,7 +255,7 @@ static void run(void *state) {
   pop3_tlsa_lookup *lookup = state;
   unbound ub;
   if (!load(&ub)) {
-    say(lookup, POP3_E_UNSUPPORTED,
+    say(lookup, POP3_E_TLS_CONFIG,
         "dane = \"dns\" needs libunbound: install the package libunbound8, or "
         "give the records");
     return;
@@ -315,7 +315,7 @@ pop3_error pop3_tlsa_lookup_start(const char *domain, unsigned port,
                                   pop3_failure *failure) {
   (void)config;
   (void)lookup;
-  return pop3_fail(failure, POP3_E_UNSUPPORTED,
+  return pop3_fail(failure, POP3_E_TLS_CONFIG,
                    "dane = \"dns\": this module was built without libunbound, "
                    "so nobody can ask for the TLSA records of _%u._tcp.%s; "
                    "build it with it, or give the records",

@@ -20,8 +20,8 @@ typedef struct pop3_tlsa_lookup pop3_tlsa_lookup;
  * system uses, and the root's anchor where Debian and unbound keep it. Both
  * strings are copied.
  *
- * Errors: UNSUPPORTED (built without libunbound), DANE (a domain that has no
- * records: an address, or none), RESOLVE (no thread), MEMORY.
+ * Errors: TLS_CONFIG (built without libunbound), DANE (too long a name),
+ * RESOLVE (no thread), MEMORY.
  */
 pop3_error pop3_tlsa_lookup_start(const char *domain, unsigned port,
                                   const char *config, pop3_tlsa_lookup **lookup,
@@ -36,7 +36,8 @@ int pop3_tlsa_lookup_fd(const pop3_tlsa_lookup *lookup);
  * lookup runs.
  *
  * Errors: DANE (forged, not signed, or there are none), TRY_AGAIN (no server
- * answers), TLS_CONFIG (`config`, or no trust anchor), RESOLVE, MEMORY.
+ * answers), TLS_CONFIG (`config`, no trust anchor, no
+ * libunbound), RESOLVE, MEMORY.
  */
 pop3_error pop3_tlsa_lookup_result(const pop3_tlsa_lookup *lookup,
                                    const char **records, pop3_failure *failure);
