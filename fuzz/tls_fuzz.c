@@ -3,7 +3,7 @@
  * records, certificates and OCSP responses of somebody else's making.
  *
  * sources: csrc/tls*.c csrc/failure.c csrc/escape.c csrc/crypto.c
- * sources: csrc/platform.c
+ * sources: csrc/platform.c csrc/memory.c
  * libraries: -lssl -lcrypto -lpthread -ldl
  *
  * An input is five pieces, each behind its length in two octets: pins, TLSA

@@ -92,8 +92,9 @@ function Listing:octets() end
 ---@field alpn? boolean default true
 ---@field resume? boolean keep sessions and offer them again, default true
 ---@field pins? string|string[] "sha256//BASE64"
----@field dane? string|(string|pop3.TlsaRecord)[] "3 1 1 hex"
+---@field dane? string|(string|pop3.TlsaRecord)[] "3 1 1 hex", or "dns"
 ---@field dane_domain? string
+---@field dane_config? string unbound.conf, for "dns"
 ---@field ocsp? "none"|"request"|"require" default "none"
 ---@field crlfile? string
 
