@@ -369,7 +369,9 @@ pop3_error pop3_conn_open(pop3_conn *c, const char *host, size_t host_size,
   error = c->options.carried ? start_carrier(c) : start_lookup(c);
   if (error != POP3_E_OK) return error;
   if (context != NULL) pop3_conn_use_context(c, context);
-  if (c->options.tls == POP3_TLS_IMPLICIT)
+  /* meanwhile; where TLS comes later, when it does */
+  if (c->options.tls == POP3_TLS_IMPLICIT ||
+      c->options.tls == POP3_TLS_STARTTLS)
     error = pop3_conn_ask_records(c, &c->failure);
   if (error != POP3_E_OK) return error;
   start_clock(c, now, true);
