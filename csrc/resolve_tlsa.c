@@ -52,7 +52,7 @@ static const char *const anchors[] = {
  * Loaded when somebody asks for it: linked, it would cost everybody a
  * millisecond and some megabytes at each start.
  */
-typedef struct unbound {
+typedef struct calls {
   struct ub_ctx *(*create)(void);
   void (*destroy)(struct ub_ctx *);
   int (*quieten)(struct ub_ctx *, void *);
@@ -62,24 +62,24 @@ typedef struct unbound {
   int (*resolve)(struct ub_ctx *, const char *, int, int, struct ub_result **);
   void (*forget)(struct ub_result *);
   const char *(*reason)(int);
-} unbound;
+} calls;
 
 static const struct {
   const char *name;
   size_t offset;
 } functions[] = {
-    {"ub_ctx_create", offsetof(unbound, create)},
-    {"ub_ctx_delete", offsetof(unbound, destroy)},
-    {"ub_ctx_debugout", offsetof(unbound, quieten)},
-    {"ub_ctx_config", offsetof(unbound, configure)},
-    {"ub_ctx_resolvconf", offsetof(unbound, use_servers)},
-    {"ub_ctx_add_ta_file", offsetof(unbound, use_anchor)},
-    {"ub_resolve", offsetof(unbound, resolve)},
-    {"ub_resolve_free", offsetof(unbound, forget)},
-    {"ub_strerror", offsetof(unbound, reason)},
+    {"ub_ctx_create", offsetof(calls, create)},
+    {"ub_ctx_delete", offsetof(calls, destroy)},
+    {"ub_ctx_debugout", offsetof(calls, quieten)},
+    {"ub_ctx_config", offsetof(calls, configure)},
+    {"ub_ctx_resolvconf", offsetof(calls, use_servers)},
+    {"ub_ctx_add_ta_file", offsetof(calls, use_anchor)},
+    {"ub_resolve", offsetof(calls, resolve)},
+    {"ub_resolve_free", offsetof(calls, forget)},
+    {"ub_strerror", offsetof(calls, reason)},
 };
 
-static bool load(unbound *ub) {
+static bool load(calls *ub) {
   void *library = pop3_os_library("libunbound.so." SONAME);
   for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
     void *function =
@@ -202,7 +202,7 @@ static const char *find_anchor(void) {
   return NULL;
 }
 
-static bool use_system(pop3_tlsa_lookup *lookup, const unbound *ub,
+static bool use_system(pop3_tlsa_lookup *lookup, const calls *ub,
                        struct ub_ctx *context) {
   const char *anchor = find_anchor();
   if (!anchor)
@@ -215,7 +215,7 @@ static bool use_system(pop3_tlsa_lookup *lookup, const unbound *ub,
          ub->use_anchor(context, anchor) == 0;
 }
 
-static bool configure(pop3_tlsa_lookup *lookup, const unbound *ub,
+static bool configure(pop3_tlsa_lookup *lookup, const calls *ub,
                       struct ub_ctx *context) {
   (void)ub->quieten(context, NULL); /* standard error is not ours */
   if (!lookup->config) return use_system(lookup, ub, context);
@@ -227,8 +227,7 @@ static bool configure(pop3_tlsa_lookup *lookup, const unbound *ub,
   return false;
 }
 
-static struct ub_ctx *make_context(pop3_tlsa_lookup *lookup,
-                                   const unbound *ub) {
+static struct ub_ctx *make_context(pop3_tlsa_lookup *lookup, const calls *ub) {
   lock();
   struct ub_ctx *context = ub->create();
   if (context && !configure(lookup, ub, context)) {
@@ -239,7 +238,7 @@ static struct ub_ctx *make_context(pop3_tlsa_lookup *lookup,
   return context;
 }
 
-static void ask(pop3_tlsa_lookup *lookup, const unbound *ub,
+static void ask(pop3_tlsa_lookup *lookup, const calls *ub,
                 struct ub_ctx *context) {
   struct ub_result *result = NULL;
   int code = ub->resolve(context, lookup->name, TLSA, INTERNET, &result);
@@ -253,7 +252,7 @@ static void ask(pop3_tlsa_lookup *lookup, const unbound *ub,
 
 static void run(void *state) {
   pop3_tlsa_lookup *lookup = state;
-  unbound ub;
+  calls ub;
   if (!load(&ub)) {
     say(lookup, POP3_E_TLS_CONFIG,
         "dane = \"dns\" needs libunbound: install the package libunbound8, or "
