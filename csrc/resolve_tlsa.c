@@ -215,8 +215,8 @@ static bool use_system(pop3_tlsa_lookup *lookup, const calls *ub,
          ub->use_anchor(context, anchor) == 0;
 }
 
-static bool configure(pop3_tlsa_lookup *lookup, const calls *ub,
-                      struct ub_ctx *context) {
+static bool prepare(pop3_tlsa_lookup *lookup, const calls *ub,
+                    struct ub_ctx *context) {
   (void)ub->quieten(context, NULL); /* standard error is not ours */
   if (!lookup->config) return use_system(lookup, ub, context);
   if (ub->configure(context, lookup->config) == 0) return true;
@@ -230,7 +230,7 @@ static bool configure(pop3_tlsa_lookup *lookup, const calls *ub,
 static struct ub_ctx *make_context(pop3_tlsa_lookup *lookup, const calls *ub) {
   lock();
   struct ub_ctx *context = ub->create();
-  if (context && !configure(lookup, ub, context)) {
+  if (context && !prepare(lookup, ub, context)) {
     ub->destroy(context);
     context = NULL;
   }
