@@ -126,10 +126,12 @@ function dovecot.missing()
 end
 
 --- Start a server; returns when it listens.
-function dovecot.start()
+-- @tparam[opt] table shown `cert`, `key`: files to be used in place of its own
+function dovecot.start(shown)
   local fifo = make_fifo()
-  local input = assert(io.popen(("exec %s %s > %s"):format(
-    quote(python), quote(here .. "dovecot.py"), quote(fifo)), "w"))
+  local files = shown and quote(shown.cert) .. " " .. quote(shown.key) or ""
+  local input = assert(io.popen(("exec %s %s %s > %s"):format(
+    quote(python), quote(here .. "dovecot.py"), files, quote(fifo)), "w"))
   local output = assert(io.open(fifo, "r"))
   os.remove(fifo)
   local self = setmetatable({

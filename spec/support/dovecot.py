@@ -5,6 +5,7 @@ Started by dovecot.lua, which writes one JSON request a line to standard input
 and reads one JSON answer a line from standard output. The first answer comes
 unasked when the server listens: ports, password, CA file. When standard input
 ends, however that came about, Dovecot is stopped and its folder is removed.
+A certificate (a chain) and its key may be named: `dovecot.py CHAIN KEY`.
 
 Requests:
     {"op": "deliver", "user": U, "mails": "HEX;HEX;"}  fill a new mailbox
@@ -183,6 +184,8 @@ class Dovecot:
 
     def start(self):
         make_certificates(self.root)
+        for given, name in zip(sys.argv[1:3], ("server.pem", "server.key")):
+            shutil.copyfile(given, f"{self.root}/{name}")
         for _ in range(ATTEMPTS):
             self.plain, self.implicit = free_ports(2)
             self.configure()
