@@ -5,6 +5,7 @@
 local pop3 = require "pop3"
 local url = require "pop3.url"
 local interrupt = require "pop3.cli.interrupt"
+local mechanisms = require "pop3.cli.mechanisms"
 local password = require "pop3.cli.password"
 local problem = require "pop3.cli.problem"
 
@@ -21,10 +22,21 @@ local function tls_of(parts, options)
   return options.allow_cleartext and "opportunistic" or "starttls"
 end
 
-local function connection_options(parts, options)
+-- The proxy of the options; its password never stands in them.
+local function proxy_of(options)
+  local command = options.proxy_password_command
+  if not command then return options.proxy end
+  return { url = options.proxy, password = pop3.secret { command = command } }
+end
+
+--- The options of a connection; warns where nothing is verified.
+function server.connection_options(parts, options)
   if options.no_verify then io.stderr:write(NOT_VERIFIED) end
   return {
     tls = tls_of(parts, options),
+    proxy = proxy_of(options),
+    unix_socket = options.unix_socket,
+    pins = options.pin,
     allow_cleartext = options.allow_cleartext and not parts.tls or nil,
     timeout = options.timeout,
     connect_timeout = options.timeout,
@@ -35,56 +47,78 @@ local function connection_options(parts, options)
   }
 end
 
+-- The one mechanism that --auth or the URL wants, or nil.
+local function auth_of(parts, options)
+  if options.auth then return options.auth end
+  if not parts.auth or parts.auth == "*" then return nil end
+  local name, reason = mechanisms.check((parts.auth:gsub("^%+", "")))
+  if name then return name end
+  problem.raise(problem.USAGE, reason, "use ;AUTH=* or ;AUTH=+APOP")
+end
+
 --- What the URL and the options say; raises a problem.
 function server.describe(options)
   local parts, reason = url.parse(options.url)
   if not parts then
     problem.raise(problem.USAGE, reason, "see pop3 --help")
   end
-  if parts.auth and parts.auth ~= "*" and parts.auth ~= "+APOP" then
-    problem.raise(problem.USAGE,
-      "this version cannot log in by " .. parts.auth,
-      "use ;AUTH=* or ;AUTH=+APOP")
-  end
   parts.user = options.user or parts.user
+  parts.auth = auth_of(parts, options)
+  if options.proxy_password_command and not options.proxy then
+    problem.raise(problem.USAGE, "--proxy-password-command is for a --proxy")
+  end
   return parts
 end
 
 --- Connect, without a login.
 -- @param[opt] loop that the connection waits in
 function server.connect(parts, options, loop)
-  local wanted = connection_options(parts, options)
+  local wanted = server.connection_options(parts, options)
   wanted.loop = loop
   return pop3.POP3(parts.host, parts.port, wanted)
 end
 
--- What came with the login, if the server and the mechanism allow it.
-local function log_in(conn, parts, secret, with)
-  if parts.auth == "+APOP" then
-    conn:apop(parts.user, secret)
-    return {}
-  end
-  local _, extras = conn:login(parts.user, secret, with)
-  return extras or {}
-end
-
 -- A secret is read inside the login: what it fails by is not the network's.
-local function explain(err)
+local function explain(err, what)
   local text = type(err) == "table" and tostring(err) or err
   if type(text) == "string" and text:find("^secret: ") then
     problem.raise(problem.NO_PERMISSION,
-      "no password: " .. text:gsub("^secret: ", ""),
+      ("no %s: %s"):format(what, (text:gsub("^secret: ", ""))),
       "check where it comes from")
   end
   if type(err) == "string" and err:find("bad argument #2 to ", 1, true) then
-    problem.raise(problem.DATA, "the password cannot be sent: "
-      .. (err:match("%((.*)%)") or err), "check where it comes from")
+    problem.raise(problem.DATA, ("the %s cannot be sent: %s"):format(what,
+      err:match("%((.*)%)") or err), "check where it comes from")
   end
   if type(err) == "string" and err:find("bad argument #1 to ", 1, true) then
     problem.raise(problem.USAGE, "the user name cannot be sent: "
       .. (err:match("%((.*)%)") or err))
   end
   error(err, 0)
+end
+
+local function authenticate(conn, parts, credentials, with)
+  if parts.auth == "APOP" then
+    conn:apop(parts.user, credentials.password)
+    return {}
+  end
+  local wanted = {}
+  for key, value in pairs(with or {}) do wanted[key] = value end
+  wanted.auth, wanted.token = parts.auth, credentials.token
+  local _, extras = conn:login(parts.user, credentials.password, wanted)
+  return extras or {}
+end
+
+--- Log in.
+-- @tparam table credentials `password` or `token`
+-- @tparam[opt] table with what the login is to bring along
+-- @tparam function try a pcall that may wait
+-- @treturn table what it brought
+function server.log_in(conn, parts, credentials, with, try)
+  local ok, extras = try(authenticate, conn, parts, credentials, with)
+  if ok then return extras end
+  conn:close()
+  explain(extras, credentials.token and "token" or "password")
 end
 
 --- All that can go wrong before anybody connects: who logs in, where, and the
@@ -96,8 +130,13 @@ function server.prepare(options)
     problem.raise(problem.USAGE, "nobody to log in",
       "put the user into the URL (pop3s://USER@HOST) or give --user")
   end
-  local secret = password.get(options, parts.user, parts.host)
-  return { parts = parts, secret = secret, options = options }
+  if parts.auth and mechanisms.takes_token(parts.auth)
+    and not options.token_command then
+    problem.raise(problem.USAGE, parts.auth .. " takes a token",
+      "give --token-command")
+  end
+  local credentials = password.get(options, parts.user, parts.host)
+  return { parts = parts, credentials = credentials, options = options }
 end
 
 --- Connect and log in.
@@ -109,11 +148,8 @@ end
 -- @treturn table what it brought
 function server.open(prepared, try, loop, with)
   local conn = server.connect(prepared.parts, prepared.options, loop)
-  local ok, extras = try(log_in, conn, prepared.parts, prepared.secret, with)
-  if not ok then
-    conn:close()
-    explain(extras)
-  end
+  local extras = server.log_in(conn, prepared.parts, prepared.credentials,
+    with, try)
   interrupt.survive_writes()
   return conn, extras
 end

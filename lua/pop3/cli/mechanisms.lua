@@ -1,0 +1,66 @@
+--- What the command can log in by.
+--
+-- @module pop3.cli.mechanisms
+
+local mechanisms = {}
+
+-- Strongest first, as `login` chooses. USER is the pair of commands USER and
+-- PASS, APOP the command.
+local ROWS = {
+  { "SCRAM-SHA-512-PLUS" }, { "SCRAM-SHA-256-PLUS" }, { "SCRAM-SHA-1-PLUS" },
+  { "SCRAM-SHA-512" }, { "SCRAM-SHA-256" }, { "SCRAM-SHA-1" },
+  { "PLAIN" }, { "LOGIN" }, { "CRAM-MD5" }, { "APOP" }, { "USER" },
+  { "OAUTHBEARER", token = true }, { "XOAUTH2", token = true },
+}
+
+--- A name in upper case, or nil and what is wrong.
+function mechanisms.check(name)
+  local wanted = name:upper()
+  for _, row in ipairs(ROWS) do
+    if row[1] == wanted then return wanted end
+  end
+  return nil, "this version cannot log in by " .. wanted
+end
+
+--- What a server offers, as a set: SASL, USER, APOP.
+-- @tparam ?table capabilities names in upper case, and their words; nil where
+-- the server has no CAPA: such a server has USER and PASS
+-- @tparam string greeting
+function mechanisms.offered(capabilities, greeting)
+  local found = {}
+  if not capabilities then found.USER = true end
+  for name, words in pairs(capabilities or {}) do
+    if name == "USER" then found.USER = true end
+    if name == "SASL" then
+      for _, word in ipairs(words) do found[word:upper()] = true end
+    end
+  end
+  if greeting:find("<[^<>%s]+@[^<>%s]+>") then found.APOP = true end
+  return found
+end
+
+--- Which of them a login takes, or nil.
+-- @tparam table offered a set
+-- @tparam ?string auth the only one that is wanted
+-- @tparam ?boolean token whether there is a token in place of a password; nil
+-- where nobody has said: then a password, and a token if need be
+function mechanisms.choose(offered, auth, token)
+  if auth then return offered[auth] and auth or nil end
+  local second
+  for _, row in ipairs(ROWS) do
+    if offered[row[1]] then
+      if (row.token or false) == (token or false) then return row[1] end
+      second = second or row[1]
+    end
+  end
+  return token == nil and second or nil
+end
+
+--- Does it take an OAuth token?
+function mechanisms.takes_token(name)
+  for _, row in ipairs(ROWS) do
+    if row[1] == name then return row.token or false end
+  end
+end
+
+return mechanisms
