@@ -22,20 +22,25 @@ function mechanisms.check(name)
   return nil, "this version cannot log in by " .. wanted
 end
 
---- What a server offers, as a set: SASL, USER, APOP.
--- @tparam ?table capabilities names in upper case, and their words; nil where
--- the server has no CAPA: such a server has USER and PASS
--- @tparam string greeting
-function mechanisms.offered(capabilities, greeting)
+-- The words of the capability SASL, as a set; nil where there is none.
+local function of_sasl(capabilities)
+  if not capabilities.SASL then return nil end
   local found = {}
-  if not capabilities then found.USER = true end
-  for name, words in pairs(capabilities or {}) do
-    if name == "USER" then found.USER = true end
-    if name == "SASL" then
-      for _, word in ipairs(words) do found[word:upper()] = true end
-    end
-  end
-  if greeting:find("<[^<>%s]+@[^<>%s]+>") then found.APOP = true end
+  for _, word in ipairs(capabilities.SASL) do found[word:upper()] = true end
+  return found
+end
+
+--- What a server offers, as a set: SASL, USER, APOP. USER and PASS are older
+-- than CAPA: a server that announces neither them nor SASL has them.
+-- @tparam ?table capabilities names in upper case, and their words; nil where
+-- there is no CAPA
+-- @tparam ?string greeting nil where it came by another stream: in clear
+function mechanisms.offered(capabilities, greeting)
+  local sasl = of_sasl(capabilities or {})
+  local found = sasl or {}
+  found.USER = not sasl or capabilities.USER ~= nil or nil
+  found.APOP = greeting ~= nil
+    and greeting:find("<[^<>%s]+@[^<>%s]+>") ~= nil or nil
   return found
 end
 

@@ -197,7 +197,8 @@ end
 
 local function choose_mechanism(self)
   local capabilities = self.capabilities.tls
-  self.offered = mechanisms.offered(capabilities, self.greeting)
+  self.offered = mechanisms.offered(capabilities,
+    self.entry == "implicit" and self.greeting or nil)
   local credentials = self.run.credentials
   self.login.would_use = mechanisms.choose(self.offered, self.parts.auth,
     credentials and credentials.token ~= nil)

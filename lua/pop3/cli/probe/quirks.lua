@@ -52,8 +52,9 @@ local ROWS = {
     return clear and clear.STLS and (clear.USER or has_sasl(clear, PLAIN))
   end, "offers a login with the password in clear, before TLS" },
   { "clear-timestamp", false, function(door)
-    return door.entry == "starttls" and door.offered and door.offered.APOP
-  end, "offers APOP: its MD5 can be guessed from what is overheard" },
+    return door.entry == "starttls" and door.greeting
+      and door.greeting:find("<[^<>%s]+@[^<>%s]+>")
+  end, "offers APOP in clear: who overhears it can guess the password" },
   { "old-tls", true, function(door)
     return door.tls and door.tls.version ~= "TLSv1.3"
       and door.tls.version ~= "TLSv1.2"
