@@ -280,6 +280,7 @@ describe("bin/pop3 probe", function()
     local box = mailbox.start { "--no-stls" }
     local found, port = ask(box, starttls)
     assert.same({ 69, false }, { found.exit, found.safe })
+    assert.truthy(found.verdict:find("in clear", 1, true), found.verdict)
     assert.is_true(has(port.quirks, "no-tls"))
     assert.is_nil(box:log():find("PASS", 1, true))
   end)
