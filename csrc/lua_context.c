@@ -29,6 +29,7 @@ const pop3_option pop3_tls_option_rows[] = {
     OPTION(ciphers, STRING),     OPTION(ciphersuites, STRING),
     OPTION(groups, STRING),      OPTION(security_level, LEVEL),
     OPTION(alpn, BOOLEAN),       OPTION(resume, BOOLEAN),
+    OPTION(keylog, PATH),
 };
 const size_t pop3_tls_option_count =
     sizeof pop3_tls_option_rows / sizeof *pop3_tls_option_rows;

@@ -127,6 +127,8 @@ bool pop3_tls_bind_context(pop3_tls_context *context,
   add_protocol(&d, context->ssl, options);
   add_trust(&d, context->ssl, options);
   add_certificate(&d, SSL_CTX_get0_certificate(context->ssl));
+  /* what was told once must not open the octets of those who told nothing */
+  add_number(&d, options->keylog != NULL);
   return end(&d, context->bound);
 }
 
