@@ -258,7 +258,7 @@ describe("bin/pop3 probe", function()
     for _, quirk in ipairs(port.quirks) do texts[quirk.name] = quirk.text end
     assert.equal("only after login: EXPIRE, IMPLEMENTATION, LOGIN-DELAY, TOP",
       texts["more-after-login"])
-    assert.equal("no longer after login: RESP-CODES, USER",
+    assert.equal("no longer after login: RESP-CODES",
       texts["less-after-login"])
     assert.truthy(texts["login-delay"]:find("900", 1, true))
     assert.truthy(texts["expire"]:find("30", 1, true))
@@ -336,6 +336,36 @@ describe("bin/pop3 probe", function()
         end)
       end)
   end
+
+  -- ---------------------------------------------------------- docs/cli.md
+
+  -- A page without what differs from one run, and one server, to the next.
+  local function typical(page)
+    return (page:gsub("Address +%S+", "Address")
+      :gsub("pop3s://[%w.]+:%d+", "URL"):gsub("sha256//%S+", "PIN")
+      :gsub("CN=%w+ %w+", "CN"):gsub("%d+", "N"):gsub("%s+", " "))
+  end
+
+  it("looks as docs/cli.md shows it", function()
+    local root = debug.getinfo(1, "S").source:match("^@(.*/)spec/") or "./"
+    local shown = files.read(root .. "docs/cli.md"):match(
+      "%$ pop3 probe[^\n]*joe@mail[^\n]*\n(.-)```")
+    local inside = { "S: +OK", { auto = { { "STAT", "+OK 2 6\r\n" },
+      { "CAPA", "+OK\r\nCAPA\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nPIPELINING\r\n"
+        .. "EXPIRE 60\r\n.\r\n" },
+      { "LIST", "+OK\r\n1 3\r\n2 3\r\n.\r\n" },
+      { "UIDL", "+OK\r\n1 a\r\n2 b\r\n.\r\n" } } } }
+    local s = scripted("S: +OK ready.", {
+      { "CAPA", "+OK\r\nCAPA\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nPIPELINING\r\n"
+        .. "USER\r\nSASL PLAIN\r\n.\r\n" },
+      { "USER .*", "+OK\r\n" }, { "PASS .*|AUTH PLAIN .+", inside },
+      { "AUTH PLAIN", { "S: + ", { expect = true }, inside } } },
+      { alpn = { "pop3" } })
+    local result = probe({ "pop3s://joe@127.0.0.1:" .. s.port, "--cafile",
+      certificates.cafile, "--servername", certificates.name },
+      { password = "x" })
+    assert.equal(typical(shown), typical(result.out))
+  end)
 
   -- ---------------------------------------------------------- hostile servers
 

@@ -19,12 +19,14 @@ local function days_until(seconds)
   return seconds and math.floor((seconds - os.time()) / DAY)
 end
 
--- From the server's own to the last that it sent.
-local function subjects(chain)
+local function named(name) return name ~= "" and name or "(no name)" end
+
+-- From the server's own to who signed the last that it sent.
+local function links(chain)
   local names = {}
-  for i, one in ipairs(chain) do
-    names[i] = one.subject ~= "" and one.subject or "(no subject)"
-  end
+  for i, one in ipairs(chain) do names[i] = named(one.subject) end
+  local last = chain[#chain]
+  if last.issuer ~= last.subject then names[#names + 1] = named(last.issuer) end
   return json.list(names)
 end
 
@@ -45,7 +47,7 @@ function certificate.of(conn)
       or first.key_type,
     signature = first.signature,
     pin = first.pin,
-    chain = subjects(told.chain),
+    chain = links(told.chain),
   }
 end
 

@@ -79,15 +79,32 @@ local function validity(its)
     left >= 0 and left .. " days left" or "ended " .. -left .. " days ago")
 end
 
+-- "DNS:mail.example.org" and "IP:192.0.2.1" need no prefix to be told apart.
+local function names_of(its)
+  local names = {}
+  for i, name in ipairs(its.names) do
+    names[i] = name:gsub("^DNS:", ""):gsub("^IP:", "")
+  end
+  return #names > 0 and table.concat(names, ", ") or "no name at all"
+end
+
+-- A pin of somebody unknown is nothing to copy.
+local function pin_of(port, its)
+  if not its.pin then return nil end
+  if not port.unverified then return "--pin " .. its.pin end
+  return "key " .. its.pin .. " (ask the administrator whether it is theirs "
+    .. "before you --pin it)"
+end
+
 local function certificate_of(port)
   local its = port.certificate
   if not its then return {} end
   return {
-    "for " .. (#its.names > 0 and table.concat(its.names, ", ") or "no name"),
+    "for " .. names_of(its),
     validity(its),
     table.concat({ its.key, its.signature }, ", "),
     "chain: " .. table.concat(its.chain, " <- "),
-    its.pin and "--pin " .. its.pin,
+    pin_of(port, its),
   }
 end
 

@@ -26,6 +26,15 @@ local function more(set, than)
   return table.concat(names, ", ")
 end
 
+-- These have done their work once somebody is in.
+local FOR_LOGIN = { USER = true, SASL = true, STLS = true }
+
+local function gone(before, after)
+  local missed = {}
+  for name in pairs(before) do missed[name] = not FOR_LOGIN[name] or nil end
+  return more(missed, after)
+end
+
 local function lacks(name)
   return function(door)
     local capabilities = best(door)
@@ -89,7 +98,7 @@ local ROWS = {
   end },
   { "less-after-login", false, function(door)
     local all = door.capabilities
-    local names = all.tls and all.login and more(all.tls, all.login) or ""
+    local names = all.tls and all.login and gone(all.tls, all.login) or ""
     return names ~= "" and "no longer after login: " .. names
   end },
   { "pipelining-broken", true, function(door)
