@@ -220,27 +220,15 @@ local function misuse(conn, text)
   error(text, 0)
 end
 
--- What a secret's function returned: the secret, or nothing and an error object
--- for who wanted to give none.
-local function judge(conn, key, secret, reason)
-  if secret == nil then
-    return nil, core.aborted(type(reason) == "string" and reason
-      or ("the function of the option '%s' gave none"):format(key))
-  end
-  local problem = check_secret(key, secret)
-  if type(secret) == "function" then
-    problem = bad(key, "its function returned a function")
-  end
-  if problem then misuse(conn, problem) end
-  return secret
-end
-
--- A function is called once, now that there is somebody to tell.
+-- A function is called once, now that there is somebody to tell. What it gives
+-- is looked at by the login; by nil it gives nothing.
 local function reveal(conn, key, secret)
   if type(secret) ~= "function" then return secret end
   local ok, value, reason = try(secret)
   if not ok then misuse(conn, value) end
-  return judge(conn, key, value, reason)
+  if value ~= nil then return value end
+  return nil, core.aborted(type(reason) == "string" and reason
+    or ("the function of the option '%s' gave none"):format(key))
 end
 
 -- ------------------------------------------------------------ login
