@@ -100,8 +100,8 @@ static pop3_error refuse(const source *s, const char *missing,
                      s->option, s->shown, v.reason);
   if (locked)
     return pop3_fail(failure, POP3_E_TLS_CONFIG,
-                     "%s = \"%s\" is not opened by this keypass", s->option,
-                     s->place);
+                     "%s = \"%s\" is not opened by this keypass (%s)",
+                     s->option, s->shown, v.reason);
   return pop3_fail(failure, POP3_E_TLS_CONFIG,
                    "%s = \"%s\" cannot be used (no %s in it%s%s): it should be "
                    "PEM or PKCS#12, or a URI of one",

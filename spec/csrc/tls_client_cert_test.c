@@ -22,8 +22,8 @@ static identity below; /* the intermediate's */
 
 /* Files that the tests make, in the world's folder. */
 static char chain_file[300], reversed_file[300], key_file[300], odd_file[300],
-    whole_p12[300], bare_p12[300], keyless_p12[300], mute_p12[300],
-    der_file[300], log_file[300];
+    whole_p12[300], bare_p12[300], broken_file[300], keyless_p12[300],
+    mute_p12[300], der_file[300], log_file[300];
 
 static void write_certificate(FILE *file, const identity *i) {
   must(PEM_write_X509(file, i->certificate) == 1, "a certificate");
@@ -71,12 +71,20 @@ static void make_files(void) {
   file = create(der_file, "certificate.der");
   must(i2d_X509_fp(file, client.certificate) == 1, "a file");
   (void)fclose(file);
+  file = create(broken_file, "broken.pem");
+  write_certificate(file, &below);
+  must(fputs("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+             file) >= 0,
+       "a file");
+  write_key(file, &below);
+  (void)fclose(file);
   (void)snprintf(log_file, sizeof log_file, "%.250s/keys.log", folder);
 }
 
 static void remove_files(void) {
-  char *all[] = {chain_file, reversed_file, key_file, odd_file, whole_p12,
-                 bare_p12,   keyless_p12,   mute_p12, der_file, log_file};
+  char *all[] = {chain_file, reversed_file, key_file,    odd_file,
+                 whole_p12,  bare_p12,      keyless_p12, mute_p12,
+                 der_file,   log_file,      broken_file};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) (void)unlink(all[i]);
   discard(&below);
 }
@@ -176,6 +184,8 @@ static void test_refusals(void) {
   refused("/dev/null", "no certificate", "an empty file");
   options.certfile = odd_file;
   refused(odd_file, "PEM or PKCS#12", "a file of something else");
+  options.certfile = broken_file;
+  refused(broken_file, "cannot be used", "a broken certificate in its chain");
   options.certfile = key_file;
   refused(key_file, "no certificate", "a key without a certificate");
   options.certfile = root_file;
