@@ -36,13 +36,13 @@ typedef struct source {
   const char *option; /* "certfile" or "keyfile" */
   const char *place;  /* a path or a URI */
   const char *keypass;
-  bool asked; /* OpenSSL wanted a passphrase */
+  bool asked;        /* OpenSSL wanted a passphrase */
   char shown[SHOWN]; /* the place for people: a URI's query may hold a PIN */
 } source;
 
 typedef struct identity {
   EVP_PKEY *key;
-  STACK_OF(X509) *certificates; /* in the order in which they came */
+  STACK_OF(X509) * certificates; /* in the order in which they came */
 } identity;
 
 /* --- what failed --------------------------------------------------------- */
@@ -100,8 +100,8 @@ static pop3_error refuse(const source *s, const char *missing,
                      s->option, s->shown, v.reason);
   if (locked)
     return pop3_fail(failure, POP3_E_TLS_CONFIG,
-                     "%s = \"%s\" is not opened by this keypass", s->option,
-                     s->place);
+                     "%s = \"%s\" is not opened by this keypass (%s)",
+                     s->option, s->shown, v.reason);
   return pop3_fail(failure, POP3_E_TLS_CONFIG,
                    "%s = \"%s\" cannot be used (no %s in it%s%s): it should be "
                    "PEM or PKCS#12, or a URI of one",
@@ -132,8 +132,9 @@ static pop3_error refuse_opening(const source *s, pop3_failure *failure) {
                      "\"%.*s:\" here; activate the provider that does in its "
                      "configuration, or write \"./%s\" for a file of that name",
                      s->option, s->shown, v.reason, scheme, s->shown, s->shown);
-  return pop3_fail(failure, POP3_E_TLS_CONFIG, "%s = \"%s\" cannot be used (%s)",
-                   s->option, s->shown, v.reason);
+  return pop3_fail(failure, POP3_E_TLS_CONFIG,
+                   "%s = \"%s\" cannot be used (%s)", s->option, s->shown,
+                   v.reason);
 }
 
 /* --- reading a store ----------------------------------------------------- */
@@ -199,8 +200,8 @@ static int read_descriptor(int fd, content *c) {
   c->octets = OPENSSL_malloc(MAX_FILE + 1);
   if (!c->octets) return ENOMEM;
   while (c->size <= MAX_FILE &&
-         (got = pop3_os_read(fd, c->octets + c->size,
-                             MAX_FILE + 1 - c->size)) > 0)
+         (got = pop3_os_read(fd, c->octets + c->size, MAX_FILE + 1 - c->size)) >
+             0)
     c->size += (size_t)got;
   if (got < 0) return errno;
   return c->size > MAX_FILE ? EFBIG : 0;
@@ -359,8 +360,8 @@ static pop3_error use(SSL_CTX *ssl, const source *certificate,
                      key->place[0] ? key->shown : certificate->shown,
                      certificate->shown);
   return pop3_fail(failure, POP3_E_TLS_CONFIG,
-                   "certfile = \"%s\" cannot be used (%s)",
-                   certificate->shown, v.reason);
+                   "certfile = \"%s\" cannot be used (%s)", certificate->shown,
+                   v.reason);
 }
 
 static source make_source(const char *option, const char *place,

@@ -285,8 +285,7 @@ static pop3_error apply(SSL_CTX *ssl, const pop3_tls_options *options,
                         pop3_failure *failure) {
   pop3_error error = set_protocol(ssl, options, failure);
   if (error == POP3_E_OK) error = set_trust(ssl, options, failure);
-  if (error == POP3_E_OK)
-    error = pop3_tls_load_identity(ssl, options, failure);
+  if (error == POP3_E_OK) error = pop3_tls_load_identity(ssl, options, failure);
   return error;
 }
 

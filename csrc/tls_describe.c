@@ -60,11 +60,12 @@ void pop3_tls_detail(const pop3_tls *tls, pop3_tls_details *details) {
 
 /* --- chains -------------------------------------------------------------- */
 
-/* A session of another process has kept the first of them only. */
-static const STACK_OF(X509) *stack_of(const pop3_tls *tls,
-                                      pop3_tls_chain chain) {
-  if (chain == POP3_TLS_VERIFIED) return SSL_get0_verified_chain(tls->ssl);
-  return SSL_get_peer_cert_chain(tls->ssl);
+/* A session of another process has kept the first of them only. OpenSSL puts a
+ * chain together even where nobody asked whether it is good. */
+static const STACK_OF(X509) *
+    stack_of(const pop3_tls *tls, pop3_tls_chain chain) {
+  if (chain == POP3_TLS_SENT) return SSL_get_peer_cert_chain(tls->ssl);
+  return tls->context->verify ? SSL_get0_verified_chain(tls->ssl) : NULL;
 }
 
 size_t pop3_tls_chain_size(const pop3_tls *tls, pop3_tls_chain chain) {
@@ -154,7 +155,8 @@ static bool write_name(BIO *out, const X509_NAME *name) {
 static bool write_address(BIO *out, const unsigned char *at, size_t size) {
   char text[64] = "";
   int family = size == 4 ? AF_INET : AF_INET6;
-  if (size != 4 && size != 16) return write_text(out, "#") && write_hex(out, at, size);
+  if (size != 4 && size != 16)
+    return write_text(out, "#") && write_hex(out, at, size);
   if (!inet_ntop(family, at, text, sizeof text)) text[0] = '\0';
   return write_text(out, text);
 }
@@ -196,8 +198,7 @@ static const char *const prefixes[] = {
 static bool write_names(BIO *out, const X509 *x) {
   bool good = true;
   ERR_clear_error();
-  GENERAL_NAMES *names =
-      X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+  GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
   if (!names) return !is_starved();
   for (int i = 0; good && i < sk_GENERAL_NAME_num(names); i++) {
     const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);

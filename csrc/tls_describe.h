@@ -21,12 +21,12 @@
 typedef struct pop3_tls_details {
   const char *version; /* static, as all but the arrays */
   const char *cipher;
-  int bits;              /* of its key */
-  char group[64];        /* of the key exchange, or "" */
-  const char *alpn;      /* "pop3" or NULL */
-  char servername[256];  /* SNI as it was sent, or "" */
-  bool verified;         /* as pop3_tls_info's */
-  char verified_by[64];  /* "chain+name", "chain", "name", or "nothing" */
+  int bits;             /* of its key */
+  char group[64];       /* of the key exchange, or "" */
+  const char *alpn;     /* "pop3" or NULL */
+  char servername[256]; /* SNI as it was sent, or "" */
+  bool verified;        /* as pop3_tls_info's */
+  char verified_by[64]; /* "chain+name", "chain", "name", or "nothing" */
   bool resumed;
 } pop3_tls_details;
 
@@ -35,10 +35,7 @@ void pop3_tls_detail(const pop3_tls *tls, pop3_tls_details *details);
 
 /* The certificates as the server sent them, its own first; or the chain that
  * was verified, from the server's certificate to the root. */
-typedef enum pop3_tls_chain {
-  POP3_TLS_SENT,
-  POP3_TLS_VERIFIED
-} pop3_tls_chain;
+typedef enum pop3_tls_chain { POP3_TLS_SENT, POP3_TLS_VERIFIED } pop3_tls_chain;
 
 /* How many there are. Of a session that was resumed, what OpenSSL has kept: at
  * least the server's own, and no chain that was verified. */

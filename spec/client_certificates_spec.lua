@@ -30,8 +30,7 @@ local function p12(name, more)
 end
 
 local function options_with(more)
-  local options = { cafile = certificates.cafile, servername = NAME,
-                    timeout = 20 }
+  local options = { cafile = certificates.cafile, servername = NAME }
   for key, value in pairs(more) do options[key] = value end
   return options
 end

@@ -22,8 +22,8 @@ static identity below; /* the intermediate's */
 
 /* Files that the tests make, in the world's folder. */
 static char chain_file[300], reversed_file[300], key_file[300], odd_file[300],
-    whole_p12[300], bare_p12[300], keyless_p12[300], mute_p12[300],
-    der_file[300], log_file[300];
+    whole_p12[300], bare_p12[300], broken_file[300], keyless_p12[300],
+    mute_p12[300], der_file[300], log_file[300];
 
 static void write_certificate(FILE *file, const identity *i) {
   must(PEM_write_X509(file, i->certificate) == 1, "a certificate");
@@ -39,8 +39,7 @@ static void write_p12(char path[300], const char *name, const char *pass,
   STACK_OF(X509) *others = sk_X509_new_null();
   FILE *file = create(path, name);
   must(others && sk_X509_push(others, intermediate.certificate) > 0, "a stack");
-  PKCS12 *made =
-      PKCS12_create(pass, "joe", key, own, others, 0, 0, 0, 0, 0);
+  PKCS12 *made = PKCS12_create(pass, "joe", key, own, others, 0, 0, 0, 0, 0);
   must(made && i2d_PKCS12_fp(file, made) == 1, "a PKCS#12 file");
   PKCS12_free(made);
   sk_X509_free(others);
@@ -72,12 +71,20 @@ static void make_files(void) {
   file = create(der_file, "certificate.der");
   must(i2d_X509_fp(file, client.certificate) == 1, "a file");
   (void)fclose(file);
+  file = create(broken_file, "broken.pem");
+  write_certificate(file, &below);
+  must(fputs("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+             file) >= 0,
+       "a file");
+  write_key(file, &below);
+  (void)fclose(file);
   (void)snprintf(log_file, sizeof log_file, "%.250s/keys.log", folder);
 }
 
 static void remove_files(void) {
-  char *all[] = {chain_file, reversed_file, key_file,    odd_file, whole_p12,
-                 bare_p12,   keyless_p12,   mute_p12,    der_file, log_file};
+  char *all[] = {chain_file, reversed_file, key_file,    odd_file,
+                 whole_p12,  bare_p12,      keyless_p12, mute_p12,
+                 der_file,   log_file,      broken_file};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) (void)unlink(all[i]);
   discard(&below);
 }
@@ -95,8 +102,8 @@ static const char *uri_of(const char *path) {
 static void expect_shown(const identity *who, int others, const char *name) {
   pair p;
   server s = {.identity = &leaf, .demand_client = true};
-  bool good = said(try_out(&p, &s, "pop.example.org"), POP3_E_OK, "") &&
-              answers(&p);
+  bool good =
+      said(try_out(&p, &s, "pop.example.org"), POP3_E_OK, "") && answers(&p);
   const X509 *seen = good ? SSL_get0_peer_certificate(p.server) : NULL;
   good = seen && X509_cmp(seen, who->certificate) == 0 &&
          sk_X509_num(SSL_get_peer_cert_chain(p.server)) == others && !p.dirty;
@@ -177,6 +184,8 @@ static void test_refusals(void) {
   refused("/dev/null", "no certificate", "an empty file");
   options.certfile = odd_file;
   refused(odd_file, "PEM or PKCS#12", "a file of something else");
+  options.certfile = broken_file;
+  refused(broken_file, "cannot be used", "a broken certificate in its chain");
   options.certfile = key_file;
   refused(key_file, "no certificate", "a key without a certificate");
   options.certfile = root_file;
@@ -350,7 +359,8 @@ static void test_keylog(void) {
   char hex[97];
   must(SSL_SESSION_get_master_key(SSL_get_session(p.server), master, 48) == 48,
        "a secret");
-  for (int i = 0; i < 48; i++) (void)snprintf(hex + 2 * i, 3, "%02x", master[i]);
+  for (int i = 0; i < 48; i++)
+    (void)snprintf(hex + 2 * i, 3, "%02x", master[i]);
   size_t size = read_log(text, sizeof text);
   check(size > 0 && count(text, "CLIENT_RANDOM ") == 1 && strstr(text, hex),
         "TLS 1.2: the secret of the server's side is in the log");
@@ -383,8 +393,8 @@ static void test_keylog_resumed(int version) {
   given = octets;
   bool good = resumes(&p);
   (void)read_log(text, sizeof text);
-  const char *label = version == TLS1_2_VERSION ? "CLIENT_RANDOM "
-                                                : "CLIENT_TRAFFIC_SECRET_0 ";
+  const char *label =
+      version == TLS1_2_VERSION ? "CLIENT_RANDOM " : "CLIENT_TRAFFIC_SECRET_0 ";
   (void)snprintf(name, sizeof name, "a resumed session is logged, version %x",
                  (unsigned)version);
   check(good && count(text, label) == 1, name);
@@ -423,8 +433,9 @@ static void test_keylog_lost(void) {
   must(attach(&p, "pop.example.org", false) == POP3_E_OK, "a filter");
   int full = open("/dev/full", O_WRONLY);
   must(full >= 0 && dup2(full, p.client->context->keylog) >= 0, "a full disk");
-  check(said(shake(&p), POP3_E_TLS_CONFIG, "keylog cannot be written (No space"),
-        "a log that cannot be written ends the handshake");
+  check(
+      said(shake(&p), POP3_E_TLS_CONFIG, "keylog cannot be written (No space"),
+      "a log that cannot be written ends the handshake");
   (void)close(full);
   stop(&p);
   use_defaults();
@@ -435,9 +446,9 @@ static void test_environment(void) {
   struct stat status;
   (void)unlink(log_file);
   must(setenv("SSLKEYLOGFILE", log_file, 1) == 0, "an environment");
-  must(try_out(&p, &(server){.identity = &leaf}, "pop.example.org") ==
-           POP3_E_OK,
-       "a session");
+  must(
+      try_out(&p, &(server){.identity = &leaf}, "pop.example.org") == POP3_E_OK,
+      "a session");
   check(stat(log_file, &status) != 0, "SSLKEYLOGFILE does nothing");
   (void)unsetenv("SSLKEYLOGFILE");
   stop(&p);

@@ -91,7 +91,9 @@ static void test_verified_by(void) {
     options.check_hostname = rows[i].name;
     must(try_out(&p, &s, "pop.example.org") == POP3_E_OK, "a session");
     pop3_tls_detail(p.client, &d);
-    check(is(d.verified_by, rows[i].wanted) && d.verified == rows[i].verify,
+    size_t verified = pop3_tls_chain_size(p.client, POP3_TLS_VERIFIED);
+    check(is(d.verified_by, rows[i].wanted) && d.verified == rows[i].verify &&
+              verified == (rows[i].verify ? 2 : 0),
           rows[i].wanted);
     stop(&p);
     use_defaults();
@@ -120,7 +122,8 @@ static void test_certificate(void) {
   check(is(c.key_type, "EC") && c.key_bits == 256, "its key");
   check(is(c.signature, "ecdsa-with-SHA256"), "its signature");
   check(c.not_before > now - DAY - 60 && c.not_before <= now - DAY + 60 &&
-            c.not_after > now + 30 * DAY - 60 && c.not_after <= now + 30 * DAY + 60,
+            c.not_after > now + 30 * DAY - 60 &&
+            c.not_after <= now + 30 * DAY + 60,
         "its dates");
   check(strlen(c.serial) == 2 && strspn(c.serial, "0123456789abcdef") == 2,
         "its serial number");
@@ -129,6 +132,16 @@ static void test_certificate(void) {
         "its public key's digest");
   check(same_pem(c.pem, leaf.certificate), "all of it");
   leave(&p, &c);
+}
+
+static void test_rsa(void) {
+  pair p;
+  identity made =
+      make(&(form){.subject = "x", .issuer = &root, NAMES, .rsa = 2048});
+  pop3_tls_certificate c = meet(&p, &made, "pop.example.org");
+  check(is(c.key_type, "RSA") && c.key_bits == 2048, "an RSA key");
+  leave(&p, &c);
+  discard(&made);
 }
 
 static void test_chains(void) {
@@ -173,11 +186,11 @@ static void test_resumed(int version) {
   pop3_tls_detail(p.client, &d);
   (void)snprintf(name, sizeof name, "a resumed session has its server's, %s",
                  d.version);
-  bool good = d.resumed && d.verified && is(d.verified_by, "chain+name") &&
-              pop3_tls_chain_size(p.client, POP3_TLS_SENT) == 1 &&
-              pop3_tls_chain_size(p.client, POP3_TLS_VERIFIED) == 0 &&
-              pop3_tls_certificate_read(p.client, POP3_TLS_SENT, 0, &c) ==
-                  POP3_E_OK;
+  bool good =
+      d.resumed && d.verified && is(d.verified_by, "chain+name") &&
+      pop3_tls_chain_size(p.client, POP3_TLS_SENT) == 1 &&
+      pop3_tls_chain_size(p.client, POP3_TLS_VERIFIED) == 0 &&
+      pop3_tls_certificate_read(p.client, POP3_TLS_SENT, 0, &c) == POP3_E_OK;
   check(good && is(c.subject, "CN=leaf"), name);
   if (good) pop3_tls_certificate_free(&c);
   stop(&p);
@@ -238,7 +251,8 @@ static void test_wide_subject(void) {
   add_entry(&made, "O", V_ASN1_BMPSTRING, "\0M\0\xfc\0n", 6);
   sign(&made);
   pop3_tls_certificate c = meet_anybody(&p, &made);
-  check(is(c.subject, "O=M\xc3\xbcn,CN=x"), "a subject in UCS-2 comes in UTF-8");
+  check(is(c.subject, "O=M\xc3\xbcn,CN=x"),
+        "a subject in UCS-2 comes in UTF-8");
   leave(&p, &c);
   discard(&made);
 }
@@ -282,8 +296,9 @@ static void replace_names(const identity *i, GENERAL_NAMES *names) {
 static void add_name(GENERAL_NAMES *names, int type, const char *octets,
                      int size) {
   GENERAL_NAME *name = GENERAL_NAME_new();
-  ASN1_STRING *value = type == GEN_IPADD ? (ASN1_STRING *)ASN1_OCTET_STRING_new()
-                                         : (ASN1_STRING *)ASN1_IA5STRING_new();
+  ASN1_STRING *value = type == GEN_IPADD
+                           ? (ASN1_STRING *)ASN1_OCTET_STRING_new()
+                           : (ASN1_STRING *)ASN1_IA5STRING_new();
   must(name && value && ASN1_STRING_set(value, octets, size) == 1, "a name");
   GENERAL_NAME_set0_value(name, type, value);
   must(sk_GENERAL_NAME_push(names, name) > 0, "a name");
@@ -316,20 +331,21 @@ static void test_other_names(void) {
   static const char wanted[] =
       "dirname:O=Acme,CN=joe\0RID:1.2.3.4\0other:1.2.3.5\0";
   pair p;
-  identity made = make(
-      &(form){.subject = "x",
-              .issuer = &root,
-              .names = "RID:1.2.3.4,otherName:1.2.3.5;UTF8:some"});
+  identity made =
+      make(&(form){.subject = "x",
+                   .issuer = &root,
+                   .names = "RID:1.2.3.4,otherName:1.2.3.5;UTF8:some"});
   GENERAL_NAMES *names =
       X509_get_ext_d2i(made.certificate, NID_subject_alt_name, NULL, NULL);
   GENERAL_NAME *name = GENERAL_NAME_new();
   X509_NAME *directory = X509_NAME_new();
-  must(names && name && directory &&
-           X509_NAME_add_entry_by_txt(directory, "CN", MBSTRING_ASC,
-                                      (const unsigned char *)"joe", -1, -1, 0) &&
-           X509_NAME_add_entry_by_txt(directory, "O", MBSTRING_ASC,
-                                      (const unsigned char *)"Acme", -1, -1, 0),
-       "a name");
+  must(
+      names && name && directory &&
+          X509_NAME_add_entry_by_txt(directory, "CN", MBSTRING_ASC,
+                                     (const unsigned char *)"joe", -1, -1, 0) &&
+          X509_NAME_add_entry_by_txt(directory, "O", MBSTRING_ASC,
+                                     (const unsigned char *)"Acme", -1, -1, 0),
+      "a name");
   GENERAL_NAME_set0_value(name, GEN_DIRNAME, directory);
   must(sk_GENERAL_NAME_insert(names, name, 0) > 0, "a name");
   replace_names(&made, names);
@@ -346,8 +362,8 @@ static void spoil_names(const identity *i, const char *octets, int size) {
   must(value && ASN1_OCTET_STRING_set(value, (const unsigned char *)octets,
                                       size) == 1,
        "octets");
-  X509_EXTENSION *extension = X509_EXTENSION_create_by_NID(
-      NULL, NID_subject_alt_name, 0, value);
+  X509_EXTENSION *extension =
+      X509_EXTENSION_create_by_NID(NULL, NID_subject_alt_name, 0, value);
   must(extension && X509_add_ext(i->certificate, extension, -1) == 1,
        "an extension");
   X509_EXTENSION_free(extension);
@@ -424,6 +440,7 @@ int main(void) {
   test_details();
   test_verified_by();
   test_certificate();
+  test_rsa();
   test_chains();
   test_resumed(TLS1_2_VERSION);
   test_resumed(TLS1_3_VERSION);

@@ -53,10 +53,10 @@ typedef struct scene {
   const char *name;
   server *server;
   const char *host;
-  bool should;                /* succeed, given the memory */
-  long most;                  /* points by default */
-  SSL_SESSION *stolen;        /* forced upon the filter, or NULL */
-  pop3_tls_context *context;  /* used again, or NULL: one is made each time */
+  bool should;               /* succeed, given the memory */
+  long most;                 /* points by default */
+  SSL_SESSION *stolen;       /* forced upon the filter, or NULL */
+  pop3_tls_context *context; /* used again, or NULL: one is made each time */
 } scene;
 
 /* A session that is bound to another peer, as if it were to this one. */
@@ -160,7 +160,8 @@ static void test_peers(int version) {
                .server = &usual,
                .host = "192.0.2.9"});
   play((scene){.name = "an unknown CA", .server = &other, .host = HOST});
-  play((scene){.name = "an expired certificate", .server = &late, .host = HOST});
+  play(
+      (scene){.name = "an expired certificate", .server = &late, .host = HOST});
   discard(&expired), discard(&foreign);
 }
 
@@ -186,8 +187,8 @@ static void test_sessions(int version) {
   server replaced = {.identity = &foreign, .max = version, .forgetful = true};
   SSL_SESSION *stolen = obtain(&s, octets);
   given = octets;
-  play((scene){
-      .name = "a session", .server = &s, .host = HOST, .should = true});
+  play(
+      (scene){.name = "a session", .server = &s, .host = HOST, .should = true});
   play((scene){.name = "a session of another host",
                .server = &s,
                .host = "other.example.org"});
@@ -292,10 +293,10 @@ static void test_contexts(const char *certfile, const char *keyfile,
     fail_allocation(0, false);
     bool known = error == POP3_E_OK || error == POP3_E_MEMORY ||
                  error == POP3_E_TLS_CONFIG;
-    bool wrong = !known || ERR_peek_error() != 0 ||
-                 (error == POP3_E_OK) != (context != NULL) ||
-                 (context &&
-                  try_service(context, who, others) == SERVES_IN_PART);
+    bool wrong =
+        !known || ERR_peek_error() != 0 ||
+        (error == POP3_E_OK) != (context != NULL) ||
+        (context && try_service(context, who, others) == SERVES_IN_PART);
     note(&t, at, error, wrong);
     pop3_tls_context_release(context);
   }
@@ -352,8 +353,7 @@ static void test_descriptions(const identity *who, const char *name) {
   pop3_tls_certificate right, c;
   fail_allocation(0, false);
   options.verify = options.check_hostname = false;
-  must(try_out(&p, &s, HOST) == POP3_E_OK &&
-           describe(&p, &right) == POP3_E_OK,
+  must(try_out(&p, &s, HOST) == POP3_E_OK && describe(&p, &right) == POP3_E_OK,
        "a certificate");
   long total = allocations_seen();
   for (long at = 1; at <= total; at++) {
