@@ -3,9 +3,21 @@
 --
 -- @module pop3.compat
 
+-- PUC 5.1's pcall lets no coroutine yield through it.
+local passes = coroutine.wrap(function()
+  return pcall(coroutine.yield, "passed")
+end)() == "passed"
+
 return {
   --- Can a function yield that pcall has called? (Not in PUC Lua 5.1.)
   yields_in_pcall = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil,
   --- `table.unpack`, which 5.1 and LuaJIT have as a global.
   unpack = table.unpack or unpack, -- luacheck: ignore
+
+  --- `pcall`; but where `fn` might yield, and could not through it, a plain
+  -- call: then what it raises is not caught.
+  protected = function(fn, ...)
+    if passes or not coroutine.running() then return pcall(fn, ...) end
+    return true, fn(...)
+  end,
 }
