@@ -76,47 +76,44 @@ function server.connect(parts, options, loop)
   return pop3.POP3(parts.host, parts.port, wanted)
 end
 
+-- What the module calls a secret or a name that cannot be sent.
+local CANNOT_BE_SENT = {
+  { "^.-bad option 'user' to %S+ %((.*)%)", problem.USAGE, "user name" },
+  { "^.-bad argument #1 to 'login' %((.*)%)", problem.USAGE, "user name" },
+  { "^.-bad option 'password' to %S+ %((.*)%)", problem.DATA, "password" },
+  { "^.-bad argument #2 to 'login' %((.*)%)", problem.DATA, "password" },
+  { "^.-bad option 'token' to %S+ %((.*)%)", problem.DATA, "token" },
+}
+
+local CHECK = "check where it comes from"
+
 -- A secret is read inside the login: what it fails by is not the network's.
-local function explain(err, what)
-  local text = type(err) == "table" and tostring(err) or err
-  if type(text) == "string" and text:find("^secret: ") then
-    problem.raise(problem.NO_PERMISSION,
-      ("no %s: %s"):format(what, (text:gsub("^secret: ", ""))),
-      "check where it comes from")
+local function explain(err, credentials)
+  local what = credentials.token and "token" or "password"
+  local reason = tostring(err):match("^secret: (.*)")
+  if reason then
+    problem.raise(problem.NO_PERMISSION, ("no %s: %s"):format(what, reason),
+      CHECK)
   end
-  if type(err) == "string" and err:find("bad argument #2 to ", 1, true) then
-    problem.raise(problem.DATA, ("the %s cannot be sent: %s"):format(what,
-      err:match("%((.*)%)") or err), "check where it comes from")
-  end
-  if type(err) == "string" and err:find("bad argument #1 to ", 1, true) then
-    problem.raise(problem.USAGE, "the user name cannot be sent: "
-      .. (err:match("%((.*)%)") or err))
+  for _, row in ipairs(CANNOT_BE_SENT) do
+    reason = type(err) == "string" and err:match(row[1])
+    if reason then
+      problem.raise(row[2], ("the %s cannot be sent: %s"):format(row[3],
+        reason), row[2] == problem.DATA and CHECK or nil)
+    end
   end
   error(err, 0)
 end
 
-local function authenticate(conn, parts, credentials, with)
-  if parts.auth == "APOP" then
-    conn:apop(parts.user, credentials.password)
-    return {}
-  end
-  local wanted = {}
-  for key, value in pairs(with or {}) do wanted[key] = value end
-  wanted.auth, wanted.token = parts.auth, credentials.token
-  local _, extras = conn:login(parts.user, credentials.password, wanted)
-  return extras or {}
-end
-
---- Log in.
+--- Log in on a connection that is open, by one mechanism; for what is more than
+-- `open` does.
 -- @tparam table credentials `password` or `token`
--- @tparam[opt] table with what the login is to bring along
--- @tparam function try a pcall that may wait
--- @treturn table what it brought
-function server.log_in(conn, parts, credentials, with, try)
-  local ok, extras = try(authenticate, conn, parts, credentials, with)
-  if ok then return extras end
+function server.log_in(conn, user, credentials, mechanism)
+  local ok, err = pcall(conn.login, conn, user, credentials.password,
+    { auth = mechanism, token = credentials.token })
+  if ok then return end
   conn:close()
-  explain(extras, credentials.token and "token" or "password")
+  explain(err, credentials)
 end
 
 --- All that can go wrong before anybody connects: who logs in, where, and the
@@ -137,6 +134,18 @@ function server.prepare(options)
   return { parts = parts, credentials = credentials, options = options }
 end
 
+-- What pop3.open is told.
+local function plan(prepared, loop, with)
+  local parts = prepared.parts
+  local wanted = server.connection_options(parts, prepared.options)
+  wanted.host, wanted.port, wanted.loop = parts.host, parts.port, loop
+  wanted.user, wanted.auth = parts.user, parts.auth
+  wanted.password = prepared.credentials.password
+  wanted.token = prepared.credentials.token
+  for key, value in pairs(with or {}) do wanted[key] = value end
+  return wanted
+end
+
 --- Connect and log in.
 -- @param prepared what `prepare` returned
 -- @tparam function try a pcall that may wait
@@ -145,11 +154,10 @@ end
 -- @return connection
 -- @treturn table what it brought
 function server.open(prepared, try, loop, with)
-  local conn = server.connect(prepared.parts, prepared.options, loop)
-  local extras = server.log_in(conn, prepared.parts, prepared.credentials,
-    with, try)
+  local ok, conn, extras = try(pop3.open, plan(prepared, loop, with))
+  if not ok then explain(conn, prepared.credentials) end
   interrupt.survive_writes()
-  return conn, extras
+  return conn, extras or {}
 end
 
 --- The listing of the mailbox, unless the login brought it.

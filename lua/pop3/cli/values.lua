@@ -6,7 +6,8 @@
 local values = {}
 
 local PROXIES = {
-  ["socks5"] = true, ["socks5h"] = true, ["socks5+tls"] = true,
+  ["socks5"] = true, ["socks5h"] = true,
+  ["socks5+tls"] = true, ["socks5h+tls"] = true,
   ["http"] = true, ["https"] = true,
 }
 

@@ -150,8 +150,8 @@ local function log_in(self, conn)
   self.run.credentials = nil
   self.run.tried, self.login.tried = true, true
   self.login.user = self.parts.user
-  return attempt(self, server.log_in, conn, self.parts, credentials, nil,
-    pcall)
+  return attempt(self, server.log_in, conn, self.parts.user, credentials,
+    self.login.would_use)
 end
 
 -- LIST and UIDL in one segment; only where both replies come it is honoured.
