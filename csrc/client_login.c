@@ -68,7 +68,8 @@ pop3_error pop3_client_denied(pop3_client *c, pop3_span line,
   if (c->auth.sasl != NULL) detail = pop3_sasl_detail(c->auth.sasl);
   int size = (int)(line.size < LONGEST_QUOTED ? line.size : LONGEST_QUOTED);
   pop3_fail(failure, POP3_E_DENIED, "%.*s (login by %s, offered: %s; %s)", size,
-            line.data, c->way->name, offers, pop3_login_advice(line, c->way));
+            line.data, c->way->name, offers,
+            pop3_login_advice(line, c->way, c->stripped));
   pop3_failure_quote(failure, line.data, line.size);
   pop3_failure_explain(failure, detail.data, detail.size);
   return POP3_E_DENIED;

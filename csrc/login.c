@@ -303,7 +303,8 @@ static const struct {
     {"SYS/PERM", "the server has a problem that needs its administrator"},
 };
 
-const char *pop3_login_advice(pop3_span line, const pop3_way *way) {
+const char *pop3_login_advice(pop3_span line, const pop3_way *way,
+                              bool stripped) {
   pop3_span code = pop3_response_code(line);
   for (size_t i = 0; i < sizeof advices / sizeof *advices; i++) {
     if (is_word(code, advices[i].code)) return advices[i].advice;
@@ -311,5 +312,8 @@ const char *pop3_login_advice(pop3_span line, const pop3_way *way) {
   if (way->flags & POP3_SASL_TOKEN)
     return "the token may have expired, or lack the scope of mail: get another";
   if (way->flags & POP3_SASL_NO_SECRET) return "the server does not know you";
+  if (stripped && (way->flags & POP3_SASL_MUTUAL))
+    return "check user and password; if they are right, somebody in between "
+           "may have taken ...-PLUS out of what the server offers";
   return "check user and password; some servers want one made for programs";
 }

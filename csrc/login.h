@@ -85,8 +85,10 @@ void pop3_login_offers(const pop3_login_facts *facts, char *text, size_t room);
  */
 bool pop3_login_is_unsupported(pop3_span line);
 
-/* What to do about a refusal, by its response code. */
-const char *pop3_login_advice(pop3_span line, const pop3_way *way);
+/* What to do about a refusal, by its response code. `stripped`: the server was
+ * told that it offered no -PLUS. */
+const char *pop3_login_advice(pop3_span line, const pop3_way *way,
+                              bool stripped);
 
 #pragma GCC visibility pop
 

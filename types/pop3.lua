@@ -121,18 +121,11 @@ function Listing:octets() end
 ---@field transport? pop3.Transport
 ---@field tls_engine? "openssl"|"transport" default "openssl"
 
----@class pop3.OpenOptions: pop3.Options
+---@class pop3.OpenOptions: pop3.Options, pop3.LoginOptions
 ---@field host? string
 ---@field port? integer 995 with tls = "implicit", else 110
 ---@field user? string
 ---@field password? pop3.Password
----@field token? pop3.Password an OAuth token, in place of a password
----@field auth? string|string[] mechanisms, by default the strongest
----@field authzid? string
----@field channel_binding? "prefer"|"require"|"disable"
----@field stat? boolean
----@field listing? boolean
----@field quit? boolean
 
 ---@alias pop3.LoopName "poll"|"cqueues"|"luv"|"copas"|"luasocket"|"nginx"
 

@@ -229,6 +229,13 @@ static void a_wrong_password_is_tried_once(void) {
   CHECK(failure.response_size == 14);
   SAME(seen(), "");
   close_client();
+  request = sasl_login("CRAM-MD5\nUSER\n"); /* which was shown nothing */
+  open_client(POP3_PIPELINING_AUTO);
+  learn(SAYS("SASL CRAM-MD5\r\nUSER"));
+  CHECK(begin(&request) == POP3_E_OK);
+  CHECK(feed("-ERR not you\r\n") == POP3_E_DENIED);
+  SAME(commands(), "AUTH CRAM-MD5|");
+  close_client();
 }
 
 static void an_unknown_mechanism_is_followed_by_one_other(void) {

@@ -279,11 +279,17 @@ static void refusals_are_told_apart(void) {
 
 static void advice_goes_by_the_code(void) {
   const pop3_way *plain = pop3_way_find(span("PLAIN"));
+  const pop3_way *scram = pop3_way_find(span("SCRAM-SHA-256"));
   const pop3_way *xoauth2 = pop3_way_find(span("XOAUTH2"));
-  CHECK(strstr(pop3_login_advice(span("-ERR [in-use] x"), plain), "later"));
-  CHECK(strstr(pop3_login_advice(span("-ERR [AUTH] x"), plain), "password"));
-  CHECK(strstr(pop3_login_advice(span("-ERR x"), xoauth2), "token"));
-  CHECK(strstr(pop3_login_advice(span("-ERR [SYS/PERM] x"), xoauth2), "admin"));
+  CHECK(strstr(pop3_login_advice(span("-ERR [in-use] x"), plain, false),
+               "later"));
+  CHECK(strstr(pop3_login_advice(span("-ERR [AUTH] x"), plain, false),
+               "password"));
+  CHECK(strstr(pop3_login_advice(span("-ERR x"), xoauth2, false), "token"));
+  CHECK(strstr(pop3_login_advice(span("-ERR [SYS/PERM] x"), xoauth2, false),
+               "admin"));
+  CHECK(!strstr(pop3_login_advice(span("-ERR x"), plain, true), "-PLUS"));
+  CHECK(strstr(pop3_login_advice(span("-ERR x"), scram, true), "-PLUS"));
 }
 
 static void caps_are_needed_for_mechanisms(void) {
