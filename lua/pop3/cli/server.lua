@@ -90,7 +90,7 @@ local CHECK = "check where it comes from"
 -- A secret is read inside the login: what it fails by is not the network's.
 local function explain(err, credentials)
   local what = credentials.token and "token" or "password"
-  local reason = tostring(err):match("^secret: (.*)")
+  local reason = problem.of_secret(err)
   if reason then
     problem.raise(problem.NO_PERMISSION, ("no %s: %s"):format(what, reason),
       CHECK)

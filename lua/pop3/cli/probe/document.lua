@@ -12,7 +12,7 @@ local document = {}
 --- The keys in the order in which they are written.
 document.ORDER = {
   "format", "url", "safe", "exit", "verdict", "ports",
-  "entry", "address", "unverified", "greeting", "tls", "certificate",
+  "entry", "address", "proxy", "unverified", "greeting", "tls", "certificate",
   "capabilities", "mechanisms", "login", "pipelining", "codes", "quirks",
   "version", "cipher", "group", "alpn", "resumed",
   "subject", "issuer", "names", "not_before", "not_after", "days_left", "key",
@@ -80,6 +80,7 @@ local function describe(door)
   local its, all = verdict.of_door(door), door.capabilities
   return {
     url = door:url(), entry = door.entry, address = door.address,
+    proxy = door.proxy,
     safe = its.safe, exit = its.exit, verdict = its.text,
     unverified = door.unverified or false,
     greeting = door.greeting or door.refusal,

@@ -10,6 +10,7 @@
 local pop3 = require "pop3"
 local certificate = require "pop3.cli.probe.certificate"
 local mechanisms = require "pop3.cli.mechanisms"
+local problem = require "pop3.cli.problem"
 local server = require "pop3.cli.server"
 
 local Door = {}
@@ -66,6 +67,7 @@ end
 -- Not signals, problems of the command line's, or options that are wrong.
 local function of_server(err)
   if type(err) ~= "table" or not err.kind then return false end
+  if problem.of_secret(err) then return false end
   return not (err.kind == "tls" and err.name == "config")
 end
 
@@ -113,8 +115,9 @@ end
 -- Greeting, capabilities, TLS: on a connection that verifies, or on one that
 -- takes anything.
 local function walk_in(self, conn)
+  local info = conn:info()
   self.greeting = conn:getwelcome()
-  self.address = conn:info().address
+  self.address, self.proxy = info.address, info.proxy
   if self.entry == "starttls" then
     local clear = ask_capabilities(self, conn, "clear")
     if not clear or not clear.STLS then

@@ -217,6 +217,7 @@ rows = {
   end },
   { "", function(port) return { port.unverified and UNVERIFIED or nil } end },
   { "Address", field "address" },
+  { "Proxy", field "proxy" },
   { "Greeting", field "greeting" },
   { "TLS", tls_of },
   { "Certificate", certificate_of },
