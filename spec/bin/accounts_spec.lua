@@ -217,7 +217,7 @@ describe("bin/pop3 fetch --config", function()
       "[a]\neol = cr\n" },
     { "a mechanism that is none", 78, "cannot log in by GSSAPI",
       "[a]\n" .. GOOD .. "auth = gssapi\n" },
-    { "a proxy that is none", 78, "a proxy is socks5://",
+    { "a proxy that is none", 78, "a proxy is a URL",
       "[a]\n" .. GOOD .. "proxy = ftp://x\n" },
     { "a proxy's password", 78, "use --proxy-password-command",
       "[a]\n" .. GOOD .. "proxy = socks5://a:b@x\n" },

@@ -459,8 +459,13 @@ describe("bin/pop3 probe", function()
     assert.truthy(result.out:find("lines more", 1, true))
   end)
 
+  -- A capability now and then, for ever so long.
+  local drip = { "S: +OK ready", "C: CAPA", "S: +OK" }
+  for i = 1, 80 do drip[3 + i] = i % 2 == 0 and "S: X" or { delay = 0.3 } end
+
   -- name, script, exit code, a piece of the verdict
   for _, row in ipairs {
+    { "drips", drip, 75, "silent", "--timeout", "0.5" },
     { "has capabilities without end", { "S: +OK ready", "C: CAPA",
       { send = "+OK\r\n" }, { send = "X\r\n", times = 5000 }, { eof = true } },
       76, "max_capabilities" },
@@ -510,7 +515,8 @@ describe("bin/pop3 probe", function()
     { "for a port without a scheme", { "127.0.0.1:1995" }, "pop3s://HOST:PORT" },
     { "for two servers", { "pop3s://a.invalid", "pop3s://b.invalid" },
       "one server" },
-    { "for --no-verify", { "--no-verify", "localhost" }, "unknown option" },
+    { "for --no-verify without a pin", { "--no-verify", "localhost" },
+      "without a --pin" },
     { "for --allow-cleartext", { "--allow-cleartext", "localhost" },
       "unknown option" },
     { "for a pin that is none", { "--pin", "sha256//abc", "localhost" },

@@ -140,6 +140,7 @@ local function add_probe(parser)
   probe:argument("url", "A host; or its ports, each as a URL, see below.")
     :argname("HOST or URL"):args("+")
   probe:flag("--json", "Write JSON.")
+  probe:flag("--no-verify", "With --pin: look at the key and at nothing else.")
   add_way(probe, "Give up after SECONDS without an octet (10).")
   add_login(probe)
 end

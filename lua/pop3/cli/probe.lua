@@ -54,9 +54,17 @@ local function credentials(options, parts)
   return password.given(options)
 end
 
+local function check(options)
+  if options.json then json.check() end
+  if options.no_verify and not options.pin then
+    problem.raise(problem.USAGE, "--no-verify shows nothing without a --pin",
+      "probe without it: a certificate that is wrong does not end a probe")
+  end
+end
+
 --- @treturn number the exit code
 return function(options)
-  if options.json then json.check() end
+  check(options)
   local list = targets(options)
   local run = { credentials = credentials(options, list[1]) }
   local doors = {}

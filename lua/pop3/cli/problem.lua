@@ -37,7 +37,7 @@ end
 local P = problem
 
 -- "kind name", or "kind": the exit code, what to do where the error itself
--- does not say it, and what goes before its text.
+-- does not say it, what goes before its text, and whether that is all.
 local ERRORS = {
   ["auth"] = { P.NO_PERMISSION, "check the user name and the password",
     "the server refused the login: " },
@@ -52,6 +52,8 @@ local ERRORS = {
   ["io proxy"] = { P.UNAVAILABLE, "check host and port" },
   ["closed"] = { P.TEMPORARY, "try again later",
     "the server ended the connection: " },
+  ["closed eof"] = { P.TEMPORARY, "try again later",
+    "the server ended the connection", true },
   ["limit"] = { P.PROTOCOL, "tell the server's administrator" },
   ["tls"] = { P.PROTOCOL, "ask the server's administrator" },
   ["tls hostname"] = { P.PROTOCOL,
@@ -90,7 +92,8 @@ local function in_our_words(text)
     text = text:gsub("%f[%w]" .. option .. ' = "', "--" .. option .. ' "')
       :gsub("%f[%w]use " .. option .. " ", "use --" .. option .. " ")
   end
-  return (text:gsub("check unix_socket", "check --unix-socket"))
+  return (text:gsub("check unix_socket", "check --unix-socket")
+    :gsub("put that into pins", "give that as --pin"))
 end
 
 -- Texts of the module that end with what to do.
@@ -113,7 +116,7 @@ end
 local function of_error(err)
   local row = ERRORS[err.kind .. " " .. err.name] or ERRORS[err.kind]
     or { P.SOFTWARE }
-  local text = in_our_words(tostring(err))
+  local text = row[4] and "" or in_our_words(tostring(err))
   local by_code = row_of(err.code)
   local exit = (by_code or row)[1]
   return exit, (row[3] or "") .. text, remedy_of(err, by_code or row, text)

@@ -29,7 +29,9 @@ end
 
 --- The options of a connection; warns where nothing is verified.
 function server.connection_options(parts, options)
-  if options.no_verify then io.stderr:write(NOT_VERIFIED) end
+  if options.no_verify and not options.pin then
+    io.stderr:write(NOT_VERIFIED)
+  end
   return {
     tls = tls_of(parts, options),
     proxy = proxy_of(options),

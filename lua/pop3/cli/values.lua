@@ -18,8 +18,8 @@ local PROXY_PASSWORD = "a password does not belong into a proxy's URL, where "
 function values.proxy(text)
   local scheme, rest = text:match("^(%a[%w+]*)://([^/]+)/?$")
   if not scheme or not PROXIES[scheme:lower()] then
-    return nil, "a proxy is socks5://HOST[:PORT], http://HOST:PORT, "
-      .. "https://HOST:PORT or socks5+tls://HOST[:PORT]"
+    return nil, "a proxy is a URL whose scheme is socks5, socks5+tls, http or "
+      .. "https"
   end
   local user = rest:match("^(.*)@")
   if user and user:find(":", 1, true) then return nil, PROXY_PASSWORD end

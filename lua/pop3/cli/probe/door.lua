@@ -90,6 +90,7 @@ local function connect(self, changes)
   wanted.max_items = MOST_LISTED * 2
   wanted.allow_cleartext = nil
   for key, value in pairs(changes) do wanted[key] = value end
+  if changes.verify == false then wanted.pins = nil end
   return pop3.POP3(self.parts.host, self.parts.port, wanted)
 end
 
@@ -216,8 +217,8 @@ function Door:probe()
   self.error = look(self, {})
   local err = self.error
   if err and err.kind == "tls" and LOOK_AGAIN[err.name] then
-    self.unverified = true
     look(self, anything(err))
+    self.unverified = self.tls ~= nil
   end
   if self.answered then choose_mechanism(self) end
   if err or self.without_tls then return end

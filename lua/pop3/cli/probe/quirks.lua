@@ -77,7 +77,9 @@ local ROWS = {
     return days and days >= 0 and days < SOON
       and ("the certificate ends in %d days"):format(days)
   end },
-  { "no-resumption", false, function(door) return door.resumed == false end,
+  { "no-resumption", false, function(door) -- a pin alone is never resumed
+    return door.resumed == false and not door.options.no_verify
+  end,
     "does not resume TLS sessions: each connection costs a full handshake" },
   { "one-connection", false, function(door)
     local err = door.refused_again
