@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "carrier.h"
+#include "lua_cache.h"
 #include "lua_carrier.h"
 #include "lua_context.h"
 #include "lua_error.h"
@@ -602,6 +603,15 @@ static pop3_error take_session(lua_State *L, pop3_failure *failure) {
   return error;
 }
 
+/* Was STLS announced before? What is remembered of TLS has its time later.
+ * [-0, +0, m] */
+static void recall_stls(lua_State *L, pop3_connection *u, pop3_tls_mode tls) {
+  if (tls != POP3_TLS_STARTTLS && tls != POP3_TLS_OPPORTUNISTIC) return;
+  compat_getuservalue(L, AT_CONNECTION);
+  pop3_cache_recall(L, u, lua_gettop(L));
+  lua_pop(L, 1);
+}
+
 /* Which of poplib's classes the connection is. */
 static const char *class_of(const door *by, const connect_options *options) {
   if (!by->logs_in) return by->label;
@@ -638,6 +648,7 @@ int pop3_lua_connect(lua_State *L) {
   if (error == POP3_E_OK && options.session.data != NULL)
     error = take_session(L, &failure);
   if (error == POP3_E_OK) error = open_connection(L, class, u, &failure);
+  if (error == POP3_E_OK) recall_stls(L, u, conn_options.tls);
   if (error == POP3_E_ARGUMENT)
     return pop3_argument_error(L, class, 1, "%s", failure.text);
   lua_settop(L, AT_CONNECTION);
