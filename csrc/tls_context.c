@@ -289,15 +289,19 @@ static pop3_error apply(SSL_CTX *ssl, const pop3_tls_options *options,
   return error;
 }
 
+/* OpenSSL's own configuration may leave it without any algorithm. */
+static pop3_error refuse_library(pop3_failure *failure) {
+  if (ERR_peek_error() == 0) return pop3_fail(failure, POP3_E_MEMORY, NULL);
+  return pop3_tls_fail(failure, POP3_E_TLS_CONFIG,
+                       "OpenSSL cannot be used: see its configuration file");
+}
+
 pop3_error pop3_tls_context_new(const pop3_tls_options *options,
                                 pop3_tls_context **context,
                                 pop3_failure *failure) {
   ERR_clear_error();
   pop3_tls_context *c = make_context(options);
-  if (!c) {
-    ERR_clear_error();
-    return pop3_fail(failure, POP3_E_MEMORY, NULL);
-  }
+  if (!c) return refuse_library(failure);
   pop3_error error = apply(c->ssl, options, failure);
   if (error == POP3_E_OK)
     error = pop3_tls_open_keylog(c, options->keylog, failure);
