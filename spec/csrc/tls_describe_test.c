@@ -236,12 +236,14 @@ static void test_unreadable_subject(int type, const char *octets, int size,
   const X509_NAME *name =
       X509_get_subject_name(SSL_get0_peer_certificate(p.client->ssl));
   must(ASN1_STRING_set(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, 1)),
-                       octets, size) == 1 &&
-           pop3_tls_certificate_read(p.client, POP3_TLS_SENT, 0, &c) ==
-               POP3_E_OK,
-       "memory");
-  check(is(c.subject, wanted), "a subject that is no text comes all the same");
-  leave(&p, &c);
+                       octets, size) == 1,
+       "a subject");
+  bool good =
+      pop3_tls_certificate_read(p.client, POP3_TLS_SENT, 0, &c) == POP3_E_OK;
+  check(good && is(c.subject, wanted),
+        "a subject that is no text comes all the same");
+  if (good) leave(&p, &c);
+  else stop(&p);
   discard(&made);
 }
 
@@ -426,9 +428,14 @@ static void test_odd_dates(void) {
   c = meet_anybody(&p, &made);
   check(c.not_before == 0 && c.not_after == 1709208000, "a leap day");
   leave(&p, &c);
-  must(ASN1_STRING_set(to, "never", 5) == 1, "no date");
-  sign(&made);
+  /* newer versions of OpenSSL read no such certificate: spoil one */
   c = meet_anybody(&p, &made);
+  pop3_tls_certificate_free(&c);
+  X509 *seen = SSL_get0_peer_certificate(p.client->ssl);
+  must(ASN1_STRING_set(X509_getm_notAfter(seen), "never", 5) == 1 &&
+           pop3_tls_certificate_read(p.client, POP3_TLS_SENT, 0, &c) ==
+               POP3_E_OK,
+       "no date");
   check(c.not_after == POP3_TLS_NO_DATE, "what is no date is none");
   leave(&p, &c);
   discard(&made);
