@@ -4,6 +4,10 @@
  * (the filter), tls_verify.c (whom we talk to, and why not), tls_describe.c
  * (whom we talk to, in text), tls_input.c (ciphertext that arrives),
  * tls_binding.c (what a session is good for), tls_session.c (sessions kept).
+ * ready), tls.c (the filter), tls_verify.c (whom we talk to, and why not),
+ * tls_input.c (ciphertext that arrives),
+ * tls_binding.c (what a session is good for), tls_session.c (sessions kept),
+ * tls_channel.c (what a login is bound to).
  */
 #ifndef POP3_TLS_INTERNAL_H
 #define POP3_TLS_INTERNAL_H
