@@ -167,6 +167,23 @@ static void test_peers(int version) {
   discard(&expired), discard(&foreign);
 }
 
+/* Keys that the caller knows, beside the chain and in its place. */
+static void test_pins(int version) {
+  char right[POP3_PIN_TEXT], wrong[POP3_PIN_TEXT];
+  server s = {.identity = &leaf, .max = version};
+  must(*pop3_pin_show(leaf.certificate, right) &&
+           *pop3_pin_show(stranger.certificate, wrong),
+       "pins");
+  options.pins = right;
+  play((scene){
+      .name = "a right pin", .server = &s, .host = HOST, .should = true});
+  options.pins = wrong;
+  play((scene){.name = "a wrong pin", .server = &s, .host = HOST});
+  options.pins = wrong;
+  options.verify = false;
+  play((scene){.name = "a wrong pin alone", .server = &s, .host = HOST});
+}
+
 /* --- sessions ------------------------------------------------------------ */
 
 /* A session of HOST's, and its export. */
@@ -382,6 +399,8 @@ int main(void) {
   use_defaults();
   test_peers(TLS1_3_VERSION);
   test_peers(TLS1_2_VERSION);
+  test_pins(TLS1_3_VERSION);
+  test_pins(TLS1_2_VERSION);
   test_sessions(TLS1_3_VERSION);
   test_sessions(TLS1_2_VERSION);
   test_contexts(client_file, sealed_file, &client, 1,
