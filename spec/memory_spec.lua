@@ -69,9 +69,38 @@ local REFUSAL = {
   auto = { { "USER .*", "+OK\r\n" }, { "PASS .*", "-ERR [AUTH] no\r\n" } },
 }
 
+--- Steps of a login by `name`; `last` is what the server thinks of it.
+local function sasl_session(name, last)
+  local steps = { "C: CAPA", { send = "+OK\r\nSASL " .. name .. "\r\n.\r\n" } }
+  local function add(...)
+    for _, step in ipairs { ... } do steps[#steps + 1] = step end
+    steps[#steps + 1] = last or "S: +OK"
+    return steps
+  end
+  if name:find "SCRAM" then
+    steps[3] = { scram = { password = last and "another" or SECRET,
+      digest = name:gsub("^SCRAM%-", ""):gsub("%-", ""):lower() } }
+    return steps
+  elseif name == "PLAIN" then
+    return add { match = "AUTH PLAIN .+" }
+  elseif name == "LOGIN" then
+    return add("C: AUTH LOGIN", "S: +", { match = ".+" }, "S: +",
+      { match = ".+" })
+  elseif name == "CRAM-MD5" then
+    return add("C: AUTH CRAM-MD5", "S: + PDEuMkBleGFtcGxlLm9yZz4=",
+      { match = ".+" })
+  end
+  return add("C: AUTH " .. name, "S: +", { match = ".+" })
+end
+
 local function steps(how, session)
   local tls = { tls = certificates.server("exact") }
   local greeting = "S: +OK ready <1.2@example.org>"
+  if session[1] then
+    local all = { tls, greeting }
+    for _, step in ipairs(session) do all[#all + 1] = step end
+    return all
+  end
   if how == "none" then return { greeting, session } end
   if how == "implicit" then return { tls, greeting, session } end
   return { greeting, "C: CAPA", { send = "+OK\r\nSTLS\r\n.\r\n" },
@@ -102,16 +131,18 @@ local function search(row)
   local answer = python(row.core and "--core" or "", {
     path, interpreter(), script, tostring(s.port), path, row.how or "implicit",
     certificates.cafile, certificates.name, row.source or "",
-    row.call or "return conn:login('alice', secret)", row.plant or "" })
+    row.call or "return conn:login('alice', secret, { auth = 'USER' })", row.plant or "" })
   os.remove(path)
   os.remove(script)
   if answer.lacking then return answer end
   assert.equal(row.refused and "refused" or "ready", answer.said)
   assert.equal(row.core and -6 or 0, answer.status) -- SIGABRT
   assert(answer.octets > 1e6, "the search saw too little")
-  local received = s:report().connections[1].received
+  local report = s:report().connections[1]
+  assert.same({}, report.errors)
   if row.sends ~= false then
-    assert(received:find(row.sends or SECRET, 1, true), "nothing was sent")
+    assert(report.received:find(row.sends or SECRET, 1, true),
+      "nothing was sent")
   end
   return answer
 end
@@ -125,16 +156,32 @@ local ways = {
   { "user() and pass_() in clear", how = "none", call = USER_PASS },
   { "user() and pass_() by TLS", call = USER_PASS },
   { "user() and pass_() after STLS", how = "starttls", call = USER_PASS },
-  { "login()" },
+  { "login() by USER and PASS" },
+  { "login() as it likes, APOP here", sends = "APOP alice ",
+    call = "return conn:login('alice', secret)" },
   { "login(), the secret from a command", source = "command" },
   { "login() with more in its flight", source = "flight",
-    call = "return conn:login('alice', secret, { stat = true, listing = true })" },
+    call = "return conn:login('alice', secret, "
+      .. "{ auth = 'USER', stat = true, listing = true })" },
   { "apop()", how = "none", call = "return conn:apop('alice', secret)",
     sends = "APOP alice " },
   { "pass_() that is refused", call = USER_PASS, session = REFUSAL,
     refused = true },
   { "login() that is refused", session = REFUSAL, refused = true },
 }
+
+--- The wire hides the secret, and sometimes half of what is made of it: what
+-- the server expects is told by its steps.
+for _, name in ipairs { "PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1",
+  "SCRAM-SHA-256", "SCRAM-SHA-512", "XOAUTH2", "OAUTHBEARER" } do
+  local what = name:find "AUTH" and "nil, { token = secret, " or "secret, { "
+  local call = ("return conn:login('alice', %sauth = %q })"):format(what, name)
+  ways[#ways + 1] = { "login() by " .. name, call = call, sends = false,
+    session = sasl_session(name) }
+  ways[#ways + 1] = { "login() by " .. name .. ", refused", call = call,
+    sends = false, refused = true,
+    session = sasl_session(name, "S: -ERR [AUTH] no") }
+end
 
 --- A copy that nobody wiped.
 local PLAIN = "return io.open(path, 'rb'):read('*a')"
