@@ -27,6 +27,8 @@ static void gather(const pop3_client *c, pop3_login_facts *f) {
   f->bindable = c->binding_size > 0;
   f->token = r->token;
   f->authzid = r->authzid.size > 0;
+  f->blank = r->arguments[0].size > 0 &&
+             memchr(r->arguments[0].data, ' ', r->arguments[0].size) != NULL;
   f->flight = r->with != 0 && is_flown(c);
   f->binding = r->binding;
   f->failed = c->failed;

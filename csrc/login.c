@@ -161,6 +161,7 @@ static bool is_fit(const pop3_login_facts *f, const pop3_way *way) {
   bool asked = f->asked.size > 0;
   bool none = (way->flags & POP3_SASL_NO_SECRET) != 0;
   bool weak = (way->flags & POP3_SASL_WEAK) != 0;
+  if (way == &pop3_way_apop && f->blank) return false;
   if (!none && ((way->flags & POP3_SASL_TOKEN) != 0) != f->token) return false;
   if (f->authzid && !takes_authzid(way)) return false;
   return asked || (!none && (!weak || f->secure));

@@ -86,7 +86,7 @@ static pop3_error refuse(const source *s, const char *missing,
                          pop3_failure *failure) {
   verdict v = judge();
   if (v.memory) return pop3_fail(failure, POP3_E_MEMORY, NULL);
-  bool locked = v.locked || (s->asked && !v.silent);
+  bool locked = v.locked || (s->asked && (!v.silent || !s->keypass));
   if (locked && !s->keypass)
     return pop3_fail(failure, POP3_E_TLS_CONFIG,
                      "%s = \"%s\" is encrypted: it needs keypass, its "
@@ -139,14 +139,15 @@ static pop3_error refuse_opening(const source *s, pop3_failure *failure) {
 
 /* --- reading a store ----------------------------------------------------- */
 
-/* Without keypass it fails instead of asking on the terminal. */
+/* Without keypass it gives an empty passphrase: of those who hear that there is
+ * none some turn to the terminal themselves (pkcs11-provider). */
 static int give_passphrase(char *out, int room, int writing, void *data) {
   source *s = data;
   size_t size = s->keypass ? strlen(s->keypass) : 0;
   (void)writing;
   s->asked = true;
-  if (!s->keypass || size > (size_t)room) return -1;
-  memcpy(out, s->keypass, size);
+  if (size > (size_t)room) return 0;
+  if (size > 0) memcpy(out, s->keypass, size);
   return (int)size;
 }
 

@@ -34,10 +34,19 @@ static void add_word(char out[64], bool applies, const char *word) {
   strcat(out, word);
 }
 
+/* In the order in which they are looked at; what another replaces is not. */
 static void say_how(const pop3_tls *tls, char out[64]) {
+  const pop3_tls_context *context = tls->context;
+  const pop3_checks *checks = &context->checks;
+  const X509 *own = SSL_get0_peer_certificate(tls->ssl);
+  bool replaced = own && pop3_checks_replace_name(tls, own);
   out[0] = '\0';
-  add_word(out, tls->context->verify, "chain");
-  add_word(out, tls->context->check_hostname, "name");
+  add_word(out, context->verify && !replaced, "chain");
+  add_word(out, context->check_hostname && !replaced, "name");
+  add_word(out, checks->dane, "dane");
+  add_word(out, checks->pins.count > 0, "pin");
+  add_word(out, checks->crls && !replaced, "crl");
+  add_word(out, tls->checked.until > 0, "ocsp");
   if (!out[0]) strcpy(out, "nothing");
 }
 
@@ -49,7 +58,7 @@ void pop3_tls_detail(const pop3_tls *tls, pop3_tls_details *details) {
   details->cipher = info.cipher;
   details->bits = SSL_get_cipher_bits(tls->ssl, NULL);
   details->alpn = info.alpn;
-  details->verified = info.verified;
+  details->verified = info.verified || info.pinned;
   details->resumed = info.resumed;
   if (info.group)
     (void)snprintf(details->group, sizeof details->group, "%s", info.group);

@@ -25,8 +25,9 @@ typedef struct pop3_tls_details {
   char group[64];       /* of the key exchange, or "" */
   const char *alpn;     /* "pop3" or NULL */
   char servername[256]; /* SNI as it was sent, or "" */
-  bool verified;        /* as pop3_tls_info's */
-  char verified_by[64]; /* "chain+name", "chain", "name", or "nothing" */
+  bool verified;        /* the chain, or what stands for it: a key's pin */
+  char verified_by[64]; /* "chain+name", then "+dane", "+pin", "+crl", "+ocsp"
+                           (stapled); or only some of these; or "nothing" */
   bool resumed;
 } pop3_tls_details;
 

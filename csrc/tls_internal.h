@@ -1,10 +1,10 @@
 /*
  * tls_internal.h - what the files of tls.h share: tls_context.c (options made
  * ready), tls_client_cert.c (who we are), tls_keylog.c (secrets told), tls.c
- * (the filter), tls_verify.c (whom we talk to, and why not), tls_describe.c
- * (whom we talk to, in text), tls_input.c (ciphertext that arrives),
- * tls_binding.c (what a session is good for), tls_session.c (sessions kept),
- * tls_channel.c (what a login is bound to).
+ * (the filter), tls_verify.c (whom we talk to, and why not), tls_checks.c and
+ * those that it names, tls_describe.c (whom we talk to, in text), tls_input.c
+ * (ciphertext that arrives), tls_binding.c (what a session is good for),
+ * tls_session.c (sessions kept), tls_channel.c (what a login is bound to).
  */
 #ifndef POP3_TLS_INTERNAL_H
 #define POP3_TLS_INTERNAL_H
@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "tls.h"
+#include "tls_checks.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -56,6 +57,7 @@ struct pop3_tls_context {
   bool check_hostname;
   bool alpn;
   bool resume;
+  pop3_checks checks;
   unsigned char bound[POP3_TLS_BOUND]; /* the options' share */
   pop3_tls_kept kept[POP3_TLS_KEPT];   /* guarded by lock, as is */
   uint64_t clock;
@@ -92,6 +94,7 @@ struct pop3_tls {
   int fault_depth;
   X509 *culprit; /* the certificate at fault, or NULL */
   int unlogged;  /* errno's value: why keylog's file lacks something, or 0 */
+  pop3_checked checked;
   unsigned char bound[POP3_TLS_BOUND];
   bool offered;    /* a session of this very binding */
   bool exportable; /* there is one that nobody has used yet, or may again */
@@ -107,6 +110,10 @@ struct pop3_tls {
 pop3_error pop3_tls_read_name(pop3_tls *tls, const char *host, size_t size,
                               pop3_failure *failure);
 
+/* The same for any name: into `name`, unless there is none. */
+pop3_tls_name_kind pop3_tls_name_of(const char *host, size_t size,
+                                    char name[POP3_TLS_NAME]);
+
 /* Tell OpenSSL the name and to verify, by the context's options. MEMORY. */
 pop3_error pop3_tls_expect_peer(pop3_tls *tls);
 
@@ -116,7 +123,8 @@ pop3_error pop3_tls_explain_peer(const pop3_tls *tls, pop3_failure *failure);
 /*
  * After the handshake, without trusting what OpenSSL made of our parameters:
  * there is a certificate, its chain was verified, it holds the name, and ALPN
- * is ours. CERTIFICATE, HOSTNAME, ALPN, MEMORY.
+ * is ours; and what tls_checks.h adds. CERTIFICATE, HOSTNAME, PIN, DANE, OCSP,
+ * ALPN, MEMORY.
  */
 pop3_error pop3_tls_check_peer(const pop3_tls *tls, pop3_failure *failure);
 
@@ -135,6 +143,15 @@ void pop3_tls_close_keylog(pop3_tls_context *context);
 
 /* After the handshake: was all written? TLS_CONFIG. */
 pop3_error pop3_tls_check_keylog(const pop3_tls *tls, pop3_failure *failure);
+
+#define POP3_TLS_NAME_ROOM 200
+#define POP3_TLS_TIME_ROOM 32
+
+/* For people, escaped; both return `out` or a constant. */
+const char *pop3_tls_show_name(const X509_NAME *name,
+                               char out[POP3_TLS_NAME_ROOM]);
+const char *pop3_tls_show_time(const ASN1_TIME *when,
+                               char out[POP3_TLS_TIME_ROOM]);
 
 /* Let OpenSSL see one more record, once it took the one before. */
 void pop3_tls_show_record(pop3_tls_input *input);

@@ -30,11 +30,11 @@ openssl_conf = init
 [init]
 providers = providers
 [providers]
-default = default
-pkcs11 = pkcs11
-[default]
+default = default_provider
+pkcs11 = pkcs11_provider
+[default_provider]
 activate = 1
-[pkcs11]
+[pkcs11_provider]
 module = %s
 pkcs11-module-path = %s
 activate = 1
@@ -70,11 +70,18 @@ describe("A client certificate in a token", function()
       .. PIN)
     run(("softhsm2-util --import %s --token mail --label joe --id 01 --pin %s")
       :format(quote(certificates.file "key"), PIN))
-    run(("openssl x509 -in %s -outform DER -out %s"):format(
-      quote(certificates.file "client"), quote(folder .. "/joe.der")))
-    run(("pkcs11-tool --module %s --token-label mail --login --pin %s "
-      .. "--write-object %s --type cert --label joe --id 01"):format(softhsm,
-      PIN, quote(folder .. "/joe.der")))
+    -- The chain, a certificate each: the token gives them in its own order.
+    local chain = files.read(certificates.file "client")
+    local id = 0
+    for pem in chain:gmatch("%-+BEGIN.-END CERTIFICATE%-+\n") do
+      id = id + 1
+      files.write(folder .. "/one.pem", pem)
+      run(("openssl x509 -in %s -outform DER -out %s"):format(
+        quote(folder .. "/one.pem"), quote(folder .. "/one.der")))
+      run(("pkcs11-tool --module %s --token-label mail --login --pin %s "
+        .. "--write-object %s --type cert --label joe --id 0%d"):format(softhsm,
+        PIN, quote(folder .. "/one.der"), id))
+    end
   end)
 
   teardown(function() files.remove_folder(folder) end)

@@ -23,6 +23,7 @@ static void apply(pop3_login_facts *f, const char *letters) {
   f->token = strchr(letters, 'o') != NULL;
   f->authzid = strchr(letters, 'z') != NULL;
   f->flight = strchr(letters, 'f') != NULL;
+  f->blank = strchr(letters, ' ') != NULL;
   if (strchr(letters, 'R')) f->binding = POP3_BINDING_REQUIRE;
   if (strchr(letters, 'D')) f->binding = POP3_BINDING_DISABLE;
 }
@@ -86,6 +87,7 @@ static void the_strongest_is_taken(void) {
       {"SASL CRAM-MD5 LOGIN\n", "s", NULL, "LOGIN"},
       {"SASL CRAM-MD5\nUSER\n", "st", NULL, "CRAM-MD5"},
       {"USER\n", "st", NULL, "APOP"},
+      {"USER\n", "st ", NULL, "USER"},
       {"USER\n", "s", NULL, "USER"},
       {"SASL PLAIN\nsasl scram-sha-256\n", "s", NULL, "SCRAM-SHA-256"},
       {ALL, "so", NULL, "OAUTHBEARER"},

@@ -242,7 +242,9 @@ static void test_uris(void) {
   refused("file:/nonexistent/client.pem", "No such file",
           "a URI of a file that is not there");
   options.certfile = "C:\\mail\\joe.p12";
-  refused("C:\\mail\\joe.p12", "No such file", "a drive is no scheme");
+  refused("C:\\mail\\joe.p12",
+          "No such file or directory): it should be a file",
+          "a drive is no scheme");
   options.certfile = "./odd:name.pem";
   refused("./odd:name.pem", "No such file", "a colon behind a slash neither");
 }

@@ -55,6 +55,7 @@ typedef struct scene {
   const char *host;
   bool should;               /* succeed, given the memory */
   long most;                 /* points by default */
+  bool thorough;             /* ... and all where the context is made, too */
   SSL_SESSION *stolen;       /* forced upon the filter, or NULL */
   pop3_tls_context *context; /* used again, or NULL: one is made each time */
 } scene;
@@ -133,7 +134,7 @@ static void play(scene c) {
   if (whole) sweep(&p, &c, true);
   pop3_tls_context_release(c.context);
   c.context = NULL;
-  c.most = 60;
+  c.most = c.thorough ? 100000 : 60;
   sweep(&p, &c, false);
   stop(&p);
   use_defaults();
@@ -150,7 +151,8 @@ static void test_peers(int version) {
                .server = &usual,
                .host = HOST,
                .should = true,
-               .most = 1000});
+               .most = 1000,
+               .thorough = version == TLS1_3_VERSION});
   /* at few of all places OpenSSL loses the name and says that all is well */
   play((scene){.name = "another host's certificate",
                .server = &usual,
@@ -163,6 +165,23 @@ static void test_peers(int version) {
   play(
       (scene){.name = "an expired certificate", .server = &late, .host = HOST});
   discard(&expired), discard(&foreign);
+}
+
+/* Keys that the caller knows, beside the chain and in its place. */
+static void test_pins(int version) {
+  char right[POP3_PIN_TEXT], wrong[POP3_PIN_TEXT];
+  server s = {.identity = &leaf, .max = version};
+  must(*pop3_pin_show(leaf.certificate, right) &&
+           *pop3_pin_show(stranger.certificate, wrong),
+       "pins");
+  options.pins = right;
+  play((scene){
+      .name = "a right pin", .server = &s, .host = HOST, .should = true});
+  options.pins = wrong;
+  play((scene){.name = "a wrong pin", .server = &s, .host = HOST});
+  options.pins = wrong;
+  options.verify = false;
+  play((scene){.name = "a wrong pin alone", .server = &s, .host = HOST});
 }
 
 /* --- sessions ------------------------------------------------------------ */
@@ -380,6 +399,8 @@ int main(void) {
   use_defaults();
   test_peers(TLS1_3_VERSION);
   test_peers(TLS1_2_VERSION);
+  test_pins(TLS1_3_VERSION);
+  test_pins(TLS1_2_VERSION);
   test_sessions(TLS1_3_VERSION);
   test_sessions(TLS1_2_VERSION);
   test_contexts(client_file, sealed_file, &client, 1,
