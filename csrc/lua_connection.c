@@ -454,26 +454,26 @@ static int read_pipelining(lua_State *L, const char *class) {
 }
 
 /* The functions of the face that connect, by what errors call them. */
-typedef struct door {
+typedef struct constructor {
   const char *label;
   bool implicit; /* TLS from the first octet by default */
   bool always;   /* ... and no other way */
   bool logs_in;  /* its options are those of a login as well */
-} door;
+} constructor;
 
-static const door doors[] = {{"POP3", false, false, false},
-                             {"POP3_SSL", true, true, false},
-                             {"open", true, false, true}};
+static const constructor constructors[] = {{"POP3", false, false, false},
+                                           {"POP3_SSL", true, true, false},
+                                           {"open", true, false, true}};
 
-static const door *find_door(const char *label) {
-  size_t i = sizeof doors / sizeof *doors - 1;
-  while (i > 0 && strcmp(doors[i].label, label) != 0) i--;
-  return &doors[i];
+static const constructor *find_constructor(const char *label) {
+  size_t i = sizeof constructors / sizeof *constructors - 1;
+  while (i > 0 && strcmp(constructors[i].label, label) != 0) i--;
+  return &constructors[i];
 }
 
 /* Read all options, TLS's too, so that a typo in either is found. [-0, +0, v]
  */
-static pop3_error read_options(lua_State *L, const door *by,
+static pop3_error read_options(lua_State *L, const constructor *by,
                                connect_options *options, pop3_tls_options *tls,
                                pop3_failure *failure) {
   pop3_open_options of_login;
@@ -615,13 +615,14 @@ static void recall_stls(lua_State *L, pop3_connection *u, pop3_tls_mode tls) {
 }
 
 /* Which of poplib's classes the connection is. */
-static const char *class_of(const door *by, const connect_options *options) {
+static const char *class_of(const constructor *by,
+                            const connect_options *options) {
   if (!by->logs_in) return by->label;
   return options->tls == POP3_TLS_IMPLICIT ? "POP3_SSL" : "POP3";
 }
 
 int pop3_lua_connect(lua_State *L) {
-  const door *by = find_door(luaL_checkstring(L, AT_CLASS));
+  const constructor *by = find_constructor(luaL_checkstring(L, AT_CLASS));
   const char *class = by->label;
   connect_options options;
   pop3_tls_options tls;

@@ -158,6 +158,7 @@ describe("What is wrong with the arguments", function()
     { "bad option 'user' to 'open' (contains CR", { user = "a\r\nQUIT" } },
     { "bad option 'user' to 'open' (contains CR", { user = "a\0b" } },
     { "bad option 'password'", { password = 17 } },
+    { "bad option 'password'", { password = io.stdout } },
     { "ends in a line end", { password = "Hunter2\n" } },
     { "bad option 'password' to 'open' (contains CR",
       { password = "Hunter2\r\nQUIT" } },

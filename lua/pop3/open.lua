@@ -60,9 +60,10 @@ end
 
 -- What is wrong with a secret, which is never shown; or nil.
 local function check_secret(key, secret)
-  local kind = type(secret)
-  if kind == "function" or kind == "userdata" then return end
-  if kind ~= "string" then
+  local is_secret = type(secret) == "userdata"
+    and getmetatable(secret) == "pop3.secret"
+  if type(secret) == "function" or is_secret then return end
+  if type(secret) ~= "string" then
     return bad(key, expected("string, function or pop3.secret", secret))
   end
   if secret:find("[\r\n]$") then return bad(key, LINE_END) end
