@@ -127,6 +127,15 @@ describe("bin/pop3 probe", function()
     end
   end)
 
+  it("says that a login failed, and not that it is unsafe", function()
+    local box = mailbox.start()
+    local page = probe({ implicit(box), "--cafile", box.ca },
+      { password = "wrong" })
+    assert.equal(77, page.status)
+    assert.truthy(page.out:find("FAILED: ", 1, true), page.out)
+    assert.is_nil(page.out:find("NOT SAFE", 1, true))
+  end)
+
   -- ---------------------------------------------------------- certificates
 
   for _, row in ipairs {
@@ -505,7 +514,9 @@ describe("bin/pop3 probe", function()
     it(("gives the page where %s: %d"):format(row[1], row[3]), function()
       local found = document { row[2] }
       assert.equal(row[3], found.exit)
-      assert.truthy(probe({ row[2] }).out:find("No safe login", 1, true))
+      local page = probe({ row[2] }).out
+      assert.truthy(page:find("NOT POSSIBLE:", 1, true), page)
+      assert.truthy(page:find("No safe login", 1, true), page)
     end)
   end
 

@@ -91,9 +91,9 @@ end
 -- A pin of somebody unknown is nothing to copy.
 local function pin_of(port, its)
   if not its.pin then return nil end
-  if not port.unverified then return "--pin " .. its.pin end
-  return "key " .. its.pin .. " (ask the administrator whether it is theirs "
-    .. "before you --pin it)"
+  if not port.unverified then return "pin: " .. its.pin end
+  return "pin: " .. its.pin .. " (ask the administrator whether it is theirs "
+    .. "before you give it to --pin)"
 end
 
 local function certificate_of(port)
@@ -119,22 +119,27 @@ local function tls_of(port)
   return texts
 end
 
--- What both have is said once; STLS goes with TLS, of course.
-local function added(list, base)
-  local known, found = { STLS = true }, {}
+-- What both have is said once, and nothing of what goes as it must: STLS under
+-- TLS, logins after one.
+local function added(list, base, expected)
+  local known, found = {}, {}
   for _, line in ipairs(base) do known[line] = true end
   for _, line in ipairs(list) do
-    if not known[line] then found[#found + 1] = line end
+    if not known[line] and not expected[line:match("^%S*")] then
+      found[#found + 1] = line
+    end
   end
   return found
 end
 
 local WHEN = { { "clear", "before TLS" }, { "tls", "under TLS" },
   { "login", "after login" } }
+local GOES = { tls = { STLS = true }, login = { USER = true, SASL = true } }
 
-local function changes(list, before, title)
-  local texts = {}
-  local new, gone = added(list, before), added(before, list)
+local function changes(list, before, row)
+  local texts, title = {}, row[2]
+  local new = added(list, before, {})
+  local gone = added(before, list, GOES[row[1]])
   if #new > 0 then
     texts[#texts + 1] = title .. " also: " .. table.concat(new, ", ")
   end
@@ -152,7 +157,7 @@ local function capabilities_of(port)
     if list and not before then
       texts[1] = title .. ": " .. table.concat(list, ", ")
     elseif list then
-      for _, text in ipairs(changes(list, before, title)) do
+      for _, text in ipairs(changes(list, before, row)) do
         texts[#texts + 1] = text
       end
     end
@@ -211,10 +216,15 @@ local function field(name)
   return function(port) return { port[name] } end
 end
 
+local function verdict_of(port)
+  if port.safe then return { port.verdict } end
+  local how = port.login.tried and "FAILED: " or port.greeting and "NOT SAFE: "
+    or "NOT POSSIBLE: "
+  return { how .. port.verdict }
+end
+
 rows = {
-  { "Login", function(port)
-    return { (port.safe and "" or "NOT SAFE: ") .. port.verdict }
-  end },
+  { "Login", verdict_of },
   { "", function(port) return { port.unverified and UNVERIFIED or nil } end },
   { "Address", field "address" },
   { "Proxy", field "proxy" },
