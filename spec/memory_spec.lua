@@ -123,15 +123,17 @@ end
 -- (true: a core file, not the memory).
 -- @return memory.py's answer
 local function search(row)
-  local s = server.start { steps(row.how or "implicit", row.session or SESSION) }
+  local how = row.how or "implicit"
+  local s = server.start { steps(how, row.session or SESSION) }
   local path = write_file(SECRET)
   local script = write_file(
     ("package.path, package.cpath = %q, %q\n"):format(package.path,
                                                      package.cpath) .. CHILD)
   local answer = python(row.core and "--core" or "", {
-    path, interpreter(), script, tostring(s.port), path, row.how or "implicit",
+    path, interpreter(), script, tostring(s.port), path, how,
     certificates.cafile, certificates.name, row.source or "",
-    row.call or "return conn:login('alice', secret, { auth = 'USER' })", row.plant or "" })
+    row.call or "return conn:login('alice', secret, { auth = 'USER' })",
+    row.plant or "" })
   os.remove(path)
   os.remove(script)
   if answer.lacking then return answer end
