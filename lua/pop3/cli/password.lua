@@ -111,10 +111,8 @@ function password.given(options)
   return found and { password = found }
 end
 
---- The same, but it asks for the password where nothing was named.
-function password.get(options, user, host)
-  local found = password.given(options)
-  if found then return found end
+--- The password as `given` returns it, from the terminal.
+function password.ask(user, host)
   return { password = ask(("Password of %s at %s: "):format(escape(user),
     escape(host))) }
 end

@@ -8,7 +8,6 @@ local interrupt = require "pop3.cli.interrupt"
 local json = require "pop3.cli.json"
 local output = require "pop3.cli.output"
 local page = require "pop3.cli.probe.page"
-local password = require "pop3.cli.password"
 local problem = require "pop3.cli.problem"
 local server = require "pop3.cli.server"
 
@@ -51,7 +50,7 @@ end
 -- For one login, if there is somebody to log in and something to do it with.
 local function credentials(options, parts)
   if not parts.user then return nil end
-  return password.given(options)
+  return server.given(parts, options)
 end
 
 local function check(options)

@@ -118,6 +118,26 @@ function server.log_in(conn, user, credentials, mechanism)
   explain(err, credentials)
 end
 
+-- Is it a token, or a password, that --auth wants?
+local function check_kind(parts, given)
+  if not parts.auth then return end
+  local token = mechanisms.takes_token(parts.auth)
+  if token and not (given and given.token) then
+    problem.raise(problem.USAGE, parts.auth .. " takes a token",
+      "give --token-command")
+  end
+  if not token and given and given.token then
+    problem.raise(problem.USAGE, parts.auth .. " takes a password, no token")
+  end
+end
+
+--- What the options name to log in with, or nil; it fits to the mechanism.
+function server.given(parts, options)
+  local given = password.given(options)
+  if given then check_kind(parts, given) end
+  return given
+end
+
 --- All that can go wrong before anybody connects: who logs in, where, and the
 -- password, which is asked for if need be.
 -- @treturn table for `open`
@@ -127,12 +147,9 @@ function server.prepare(options)
     problem.raise(problem.USAGE, "nobody to log in",
       "put the user into the URL (pop3s://USER@HOST) or give --user")
   end
-  if parts.auth and mechanisms.takes_token(parts.auth)
-    and not options.token_command then
-    problem.raise(problem.USAGE, parts.auth .. " takes a token",
-      "give --token-command")
-  end
-  local credentials = password.get(options, parts.user, parts.host)
+  local credentials = server.given(parts, options)
+  check_kind(parts, credentials)
+  credentials = credentials or password.ask(parts.user, parts.host)
   return { parts = parts, credentials = credentials, options = options }
 end
 

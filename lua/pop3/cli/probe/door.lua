@@ -222,7 +222,6 @@ function Door:probe()
   end
   if self.answered then choose_mechanism(self) end
   if err or self.without_tls then return end
-  self.verified = self.tls.verified
   come_again(self)
 end
 

@@ -74,7 +74,9 @@ local UNVERIFIED = "What follows was seen on a second connection, which "
 
 local function validity(its)
   local left = its.days_left
-  if not left or not its.not_before then return "with dates that are none" end
+  if not left or not its.not_before or not its.not_after then
+    return "with dates that are none"
+  end
   return ("from %s to %s: %s"):format(its.not_before, its.not_after,
     left >= 0 and left .. " days left" or "ended " .. -left .. " days ago")
 end
@@ -102,7 +104,8 @@ local function certificate_of(port)
   return {
     "for " .. names_of(its),
     validity(its),
-    table.concat({ its.key, its.signature }, ", "),
+    ("%s, %s"):format(its.key or "unknown key",
+      its.signature or "unknown signature"),
     "chain: " .. table.concat(its.chain, " <- "),
     pin_of(port, its),
   }
