@@ -170,7 +170,9 @@ static void judge(pop3_tlsa_lookup *lookup, const struct ub_result *result) {
         name);
   else if (!result->havedata)
     say(lookup, POP3_E_DANE,
-        "%s has no TLSA records: leave dane out for this server", name);
+        "%s has no TLSA records: leave dane out for this server, or, if that "
+        "name is an alias, use dane_domain with where it leads",
+        name);
   else take_records(lookup, result);
 }
 

@@ -249,7 +249,7 @@ const pop3_tlsa_set *pop3_dane_records(const pop3_tls *tls) {
 /* The base domain is whom we ask for, and the first name that will do; the one
  * that the caller knows the server by will do, too (RFC 7671 7, 7673 4). */
 static bool expect_names(pop3_tls *tls) {
-  const char *base = tls->checked.dane_name;
+  char *base = tls->checked.dane_name;
   X509_VERIFY_PARAM *param = SSL_get0_param(tls->ssl);
   bool checked = tls->context->check_hostname;
   if (!base[0])

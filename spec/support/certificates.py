@@ -216,7 +216,7 @@ REVOKED = tlv(0xA1, when(NOW - DAY), tlv(0xA0, enumerated(1)))
 
 
 def ocsp_response(about, status=GOOD, signer=None, start=NOW - DAY / 24,
-                  end=NOW + DAY):
+                  end=NOW + 30 * DAY):
     """RFC 6960 4.2.1; a signer that is not the issuer is sent along."""
     issuer = about.issuer
     signer = signer or issuer
@@ -340,7 +340,7 @@ def make_answers(keep, good, revoked, promising, other_key):
             ("self", good, GOOD, good), ("another", revoked)):
         keep("ocsp-%s.der" % name, ocsp_response(*response))
     keep("ocsp-old.der", ocsp_response(good, **past))
-    keep("ocsp-early.der", ocsp_response(good, start=NOW + DAY / 2))
+    keep("ocsp-early.der", ocsp_response(good, start=NOW + 5 * DAY))
     keep("ocsp-garbage.der", ocsp_response(good)[:-20])
     keep("ocsp-later.der", sequence(enumerated(3)))
 

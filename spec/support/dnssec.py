@@ -10,6 +10,7 @@ example.org has, except for
     bare.       is not signed, though the zone is
     forged.     has other records than those that were signed
     late.       was signed for another time
+    broken.     fails
     silent.     is not answered
 
 Names of other zones have them as well, and nobody signed that.
@@ -142,9 +143,10 @@ def reply_to(query, zone):
     name = [label.lower() for label in labels]
     if "silent" in name:
         return None
-    answers, authority = zone.answer(name, kind)
+    code = 2 if "broken" in name else 0
+    answers, authority = ([], []) if code else zone.answer(name, kind)
     options = b"\0" + struct.pack("!HHIH", OPT, 4096, 0x8000, 0)
-    return query[:2] + struct.pack("!HHHHH", 0x8580, 1, len(answers),
+    return query[:2] + struct.pack("!HHHHH", 0x8580 | code, 1, len(answers),
                                    len(authority), 1) + question + (
         b"".join(answers + authority)) + options
 
