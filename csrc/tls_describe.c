@@ -71,8 +71,8 @@ void pop3_tls_detail(const pop3_tls *tls, pop3_tls_details *details) {
 
 /* A session of another process has kept the first of them only. OpenSSL puts a
  * chain together even where nobody asked whether it is good. */
-static const STACK_OF(X509) *
-    stack_of(const pop3_tls *tls, pop3_tls_chain chain) {
+static const struct stack_st_X509 *stack_of(const pop3_tls *tls,
+                                            pop3_tls_chain chain) {
   if (chain == POP3_TLS_SENT) return SSL_get_peer_cert_chain(tls->ssl);
   return tls->context->verify ? SSL_get0_verified_chain(tls->ssl) : NULL;
 }
