@@ -8,6 +8,7 @@
  * OpenSSL's store would read files as well, but up to 3.0 at least it does not
  * survive a lack of memory (it goes on with a decoder that is not there).
  */
+#define _GNU_SOURCE
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>

@@ -1,4 +1,5 @@
 /* tls_describe.c - see tls_describe.h. */
+#define _GNU_SOURCE
 #include "tls_describe.h"
 
 #include <openssl/bio.h>
@@ -12,7 +13,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "crypto.h"
 #include "escape.h"
 #include "platform.h"
 #include "tls_internal.h"
@@ -71,8 +71,8 @@ void pop3_tls_detail(const pop3_tls *tls, pop3_tls_details *details) {
 
 /* A session of another process has kept the first of them only. OpenSSL puts a
  * chain together even where nobody asked whether it is good. */
-static const STACK_OF(X509) *
-    stack_of(const pop3_tls *tls, pop3_tls_chain chain) {
+static const struct stack_st_X509 *stack_of(const pop3_tls *tls,
+                                            pop3_tls_chain chain) {
   if (chain == POP3_TLS_SENT) return SSL_get_peer_cert_chain(tls->ssl);
   return tls->context->verify ? SSL_get0_verified_chain(tls->ssl) : NULL;
 }
@@ -258,15 +258,9 @@ static bool write_signature(BIO *out, const X509 *x) {
 }
 
 static bool write_pin(BIO *out, const X509 *x) {
-  unsigned char *der = NULL, digest[SHA256_SIZE];
-  char text[POP3_BASE64_SIZE(SHA256_SIZE)];
-  int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &der);
-  bool good = size > 0 && EVP_Digest(der, (size_t)size, digest, NULL,
-                                     EVP_sha256(), NULL) == 1;
-  OPENSSL_free(der);
-  if (!good) return false;
-  (void)pop3_base64_encode(digest, sizeof digest, text);
-  return write_text(out, "sha256//") && write_text(out, text);
+  char pin[POP3_PIN_TEXT];
+  const char *shown = pop3_pin_show(x, pin);
+  return *shown && write_text(out, shown);
 }
 
 static bool write_fingerprint(BIO *out, const X509 *x) {
@@ -331,10 +325,8 @@ static void read_numbers(pop3_tls_certificate *c, const X509 *x) {
   c->not_after = read_time(X509_get0_notAfter(x));
 }
 
-pop3_error pop3_tls_certificate_read(const pop3_tls *tls, pop3_tls_chain chain,
-                                     size_t index,
-                                     pop3_tls_certificate *certificate) {
-  const X509 *x = certificate_at(tls, chain, index);
+pop3_error pop3_tls_certificate_describe(const X509 *x,
+                                         pop3_tls_certificate *certificate) {
   size_t starts[FIELDS];
   pop3_tls_certificate c = {.text = BIO_new(BIO_s_mem())};
   bool good = c.text && write_fields(c.text, x, starts);
@@ -347,6 +339,13 @@ pop3_error pop3_tls_certificate_read(const pop3_tls *tls, pop3_tls_chain chain,
   point(&c, starts);
   *certificate = c;
   return POP3_E_OK;
+}
+
+pop3_error pop3_tls_certificate_read(const pop3_tls *tls, pop3_tls_chain chain,
+                                     size_t index,
+                                     pop3_tls_certificate *certificate) {
+  const X509 *x = certificate_at(tls, chain, index);
+  return pop3_tls_certificate_describe(x, certificate);
 }
 
 void pop3_tls_certificate_free(pop3_tls_certificate *certificate) {

@@ -44,6 +44,9 @@ size_t pop3_tls_chain_size(const pop3_tls *tls, pop3_tls_chain chain);
 
 #define POP3_TLS_NO_DATE INT64_MIN
 
+struct bio_st;  /* OpenSSL's */
+struct x509_st; /* likewise */
+
 typedef struct pop3_tls_certificate {
   const char *pem;
   const char *subject;     /* RFC 4514: "CN=mail.example.org,O=Example" */
@@ -63,12 +66,14 @@ typedef struct pop3_tls_certificate {
 } pop3_tls_certificate;
 
 /*
- * Read one of a chain, index < its size. Free it; it does not need the filter.
- * MEMORY.
+ * Read one of a chain, index < its size; or any of OpenSSL's. Free it; it needs
+ * neither the filter nor the other. MEMORY.
  */
 pop3_error pop3_tls_certificate_read(const pop3_tls *tls, pop3_tls_chain chain,
                                      size_t index,
                                      pop3_tls_certificate *certificate);
+pop3_error pop3_tls_certificate_describe(const struct x509_st *x,
+                                         pop3_tls_certificate *certificate);
 void pop3_tls_certificate_free(pop3_tls_certificate *certificate);
 
 #pragma GCC visibility pop

@@ -6,6 +6,7 @@
  * Only the option does it. The variable SSLKEYLOGFILE, which others follow,
  * would let anybody who sets an environment read a mailbox.
  */
+#define _GNU_SOURCE
 #include <openssl/crypto.h>
 #include <openssl/ssl.h>
 #include <string.h>
