@@ -25,7 +25,7 @@ local function both(options, host)
     found[i] = described(options, scheme .. host)
   end
   if found[1].port == found[2].port then
-    problem.raise(problem.USAGE, "a port needs a scheme, which says how to ask it",
+    problem.raise(problem.USAGE, "a port needs a scheme beside it",
       "write pop3s://HOST:PORT (TLS) or pop3://HOST:PORT (STLS)")
   end
   return found
