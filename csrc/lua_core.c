@@ -10,6 +10,7 @@
 #include "lua_error.h"
 #include "lua_listing.h"
 #include "lua_method.h"
+#include "lua_open.h"
 #include "lua_operation.h"
 #include "lua_restrict.h"
 #include "lua_secret.h"
@@ -45,7 +46,7 @@ static const luaL_Reg functions[] = {
     {"secured", pop3_lua_secured},
     {"sent", pop3_lua_sent},
     {"received", pop3_lua_received},
-    {"place", pop3_lua_place},
+    {"where", pop3_lua_where},
     {"takes_files", pop3_lua_takes_files},
     {"misplaced", pop3_lua_misplaced},
     {"set_timeout", pop3_lua_set_timeout},
@@ -60,6 +61,8 @@ static const luaL_Reg functions[] = {
     {"session_export", pop3_lua_session_export},
     {"welcome", pop3_lua_welcome},
     {"is_safe", pop3_lua_is_safe},
+    {"insecure", pop3_lua_insecure},
+    {"is_mechanism", pop3_lua_is_mechanism},
     {"restrict", pop3_lua_restrict},
     {"admit", pop3_lua_admit},
     {"context", pop3_lua_context},

@@ -160,19 +160,10 @@ describe("bin/pop3 fetch --config", function()
       section("d", box))
     local result = fetch(nil, "-q", ...)
     assert.equal(0, result.status, result.err)
-    local open, now, most = {}, 0, 0
-    for number, word in box:log():gmatch("(%d+) (%u+)[^\n]*\n") do
-      if word == "END" then
-        now = now - 1
-      elseif not open[number] then
-        open[number], now = true, now + 1
-        most = math.max(most, now)
-      end
-    end
     for _, name in ipairs { "a", "b", "c", "d" } do
       assert.equal(8, stored(name))
     end
-    return most
+    return box:most_at_a_time()
   end
 
   it("fetches four accounts at once", function()
