@@ -52,7 +52,10 @@ A step is a string or an object with one verb and its options:
                        same). OPTIONS: cert, key (PEM files), min_version,
                        max_version ("1.2"), ciphers, alpn (list), ca (demand a
                        client certificate of this CA), tickets (of TLS 1.3, how
-                       many). Handshakes with equal OPTIONS know each other's
+                       many), names (the only ones that it answers to by SNI;
+                       a client that asks for none of them gets `other`, a
+                       certificate and key of that file, or else an alert).
+                       Handshakes with equal OPTIONS know each other's
                        sessions; forget: true knows none
   {auto: RULES}        a table of replies: a list of [regex, reply]. Each line
                        is answered by the first regex that matches it
@@ -157,9 +160,19 @@ def tls_context(options):
         return CONTEXTS[key]
 
 
-def note_name(tls, name, _):
-    if name is not None:
-        tls.facts["servername"] = name
+def judge_name(options):
+    """What is done about the name that a client asks for, or its lack."""
+    def judge(tls, name, _):
+        if name is not None:
+            tls.facts["servername"] = name
+        if name in options.get("names", [name]):
+            return None
+        if "other" not in options:
+            return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+        tls.context = tls_context({"cert": options["other"],
+                                   "key": options.get("key")})
+        return None
+    return judge
 
 
 def new_tls_context(options):
@@ -180,7 +193,7 @@ def new_tls_context(options):
         context.verify_mode = ssl.CERT_REQUIRED
     if "tickets" in options:
         context.num_tickets = int(options["tickets"])
-    context.sni_callback = note_name
+    context.sni_callback = judge_name(options)
     return context
 
 
