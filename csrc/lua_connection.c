@@ -10,6 +10,7 @@
 #include "lua_carrier.h"
 #include "lua_context.h"
 #include "lua_error.h"
+#include "lua_open.h"
 #include "lua_operation.h"
 #include "lua_options.h"
 #include "lua_secret.h"
@@ -448,22 +449,42 @@ static int read_pipelining(lua_State *L, const char *class) {
   return pipelining;
 }
 
+/* The functions of the face that connect, by what errors call them. */
+typedef struct door {
+  const char *label;
+  bool implicit; /* TLS from the first octet by default */
+  bool always;   /* ... and no other way */
+  bool logs_in;  /* its options are those of a login as well */
+} door;
+
+static const door doors[] = {{"POP3", false, false, false},
+                             {"POP3_SSL", true, true, false},
+                             {"open", true, false, true}};
+
+static const door *find_door(const char *label) {
+  size_t i = sizeof doors / sizeof *doors - 1;
+  while (i > 0 && strcmp(doors[i].label, label) != 0) i--;
+  return &doors[i];
+}
+
 /* Read all options, TLS's too, so that a typo in either is found. [-0, +0, v]
  */
-static pop3_error read_options(lua_State *L, const char *class,
+static pop3_error read_options(lua_State *L, const door *by,
                                connect_options *options, pop3_tls_options *tls,
                                pop3_failure *failure) {
-  bool implicit = strcmp(class, "POP3_SSL") == 0;
-  connect_options_init(options, implicit);
+  pop3_open_options of_login;
+  connect_options_init(options, by->implicit);
   pop3_tls_options_init(tls);
-  pop3_option_set sets[2] = {
+  pop3_option_set sets[3] = {
       {option_rows, sizeof option_rows / sizeof *option_rows, options, false},
       {pop3_tls_option_rows, pop3_tls_option_count, tls, false},
+      {pop3_open_option_rows, pop3_open_option_count, &of_login, false},
   };
-  pop3_error error = pop3_options_read(L, AT_OPTIONS, class, sets, 2, failure);
-  options->pipelining = read_pipelining(L, class);
-  if (implicit && options->tls != POP3_TLS_IMPLICIT)
-    pop3_argument_error(L, class, 3,
+  pop3_error error = pop3_options_read(L, AT_OPTIONS, by->label, sets,
+                                       by->logs_in ? 3 : 2, failure);
+  options->pipelining = read_pipelining(L, by->label);
+  if (by->always && options->tls != POP3_TLS_IMPLICIT)
+    pop3_argument_error(L, by->label, 3,
                         "POP3_SSL is tls = \"implicit\"; use "
                         "POP3 for the others");
   options->tls_given = sets[1].used;
@@ -578,9 +599,15 @@ static pop3_error take_session(lua_State *L, pop3_failure *failure) {
   return error;
 }
 
+/* Which of poplib's classes the connection is. */
+static const char *class_of(const door *by, const connect_options *options) {
+  if (!by->logs_in) return by->label;
+  return options->tls == POP3_TLS_IMPLICIT ? "POP3_SSL" : "POP3";
+}
+
 int pop3_lua_connect(lua_State *L) {
-  bool implicit = strcmp(luaL_checkstring(L, AT_CLASS), "POP3_SSL") == 0;
-  const char *class = implicit ? "POP3_SSL" : "POP3";
+  const door *by = find_door(luaL_checkstring(L, AT_CLASS));
+  const char *class = by->label;
   connect_options options;
   pop3_tls_options tls;
   pop3_conn_options conn_options;
@@ -590,13 +617,13 @@ int pop3_lua_connect(lua_State *L) {
   check_port(L, class);
   if (!lua_istable(L, AT_OPTIONS))
     wrong_argument(L, class, 3, "option table", AT_OPTIONS);
-  pop3_error error = read_options(L, class, &options, &tls, &failure);
+  pop3_error error = read_options(L, by, &options, &tls, &failure);
   conn_options_from(&options, &conn_options);
   conn_options.engine.max_octets =
       pop3_policy_cap(pop3_policy_of(L), options.engine.max_octets);
   choose_carrier(L, class, options.tls_given, &conn_options);
   pop3_connection *u = new_connection(L, &conn_options);
-  u->class = class;
+  u->class = class_of(by, &options);
   take_values(L, u);
   u->carried = conn_options.carried;
   u->streams_only = streams_only(L);

@@ -20,6 +20,7 @@ local call = require "pop3.call"
 local retrieve = require "pop3.retrieve"
 local messages = require "pop3.messages"
 local hosts = require "pop3.host"
+local open = require "pop3.open"
 local start = require "pop3.task"
 
 local VERSION = "poplib 0.1.0"
@@ -235,6 +236,24 @@ local function module(safe)
     port = port or default_port("POP3_SSL", options)
     return opened(core.connect("POP3_SSL", safe, host, port,
       complete(options)))
+  end
+
+  --- Connect and log in: TLS from the first octet, unless told otherwise.
+  --
+  --     local conn, extras = pop3.open("pop3s://joe@mail.example.org/",
+  --       { password = pop3.secret { path = "/run/secrets/mail" },
+  --         listing = true })
+  --
+  -- Whatever fails, the connection is closed.
+  -- @param target a URL (`pop3s:`, `pop3:`, `pop:`), or a table of options
+  -- @tparam[opt] table options beside a URL; see docs/open.md
+  -- @return a connection that is logged in
+  -- @treturn ?table what came with the login, as `login` returns it
+  function M.open(target, options)
+    local plan, problem = open.plan(target, options)
+    if not plan then error(problem, 2) end
+    return plan:log_in(opened(core.connect("open", safe, plan.host, plan.port,
+      complete(plan.options))))
   end
 
   --- Prepare TLS ahead of time: options checked, trust loaded, reusable.

@@ -20,6 +20,7 @@ local pop3 = {}
 ---@field code? string response code without brackets, upper case
 ---@field response? string the server's raw line
 ---@field retryable boolean
+---@field retry_after? integer seconds, with the code LOGIN-DELAY
 ---@field errno? integer
 ---@field message string
 
@@ -116,6 +117,19 @@ function Listing:octets() end
 ---@field wait? fun(conn: pop3.Connection, interests: pop3.Interest[], deadline: number)
 ---@field transport? pop3.Transport
 ---@field tls_engine? "openssl"|"transport" default "openssl"
+
+---@class pop3.OpenOptions: pop3.Options
+---@field host? string
+---@field port? integer 995 with tls = "implicit", else 110
+---@field user? string
+---@field password? pop3.Password
+---@field token? pop3.Password an OAuth token, in place of a password
+---@field auth? string|string[] mechanisms, by default the strongest
+---@field authzid? string
+---@field channel_binding? "prefer"|"require"|"disable"
+---@field stat? boolean
+---@field listing? boolean
+---@field quit? boolean
 
 ---@alias pop3.LoopName "poll"|"cqueues"|"luv"|"copas"|"luasocket"|"nginx"
 
@@ -225,6 +239,13 @@ function pop3.POP3(host, port, timeout, options) end
 ---@overload fun(host: string, port: integer, options: pop3.Options): pop3.Connection
 function pop3.POP3_SSL(host, port, keyfile, certfile, options) end
 
+---@param url string pop3s://user@host[:port], pop3://, pop://
+---@param options? pop3.OpenOptions
+---@return pop3.Connection
+---@return pop3.LoginExtras? extras
+---@overload fun(options: pop3.OpenOptions): pop3.Connection, pop3.LoginExtras?
+function pop3.open(url, options) end
+
 ---@param options? pop3.TlsOptions
 ---@return pop3.Context
 function pop3.context(options) end
@@ -270,11 +291,17 @@ function Connection:user(user) end
 ---@return string status
 function Connection:pass_(password) end
 
+---@class pop3.LoginExtras
+---@field stat? {count: integer, octets: integer}
+---@field listing? pop3.Listing
+---@field quit? string
+---@field errors? table<string, pop3.Error>
+
 ---@param user string
 ---@param password pop3.Password
 ---@param options? {stat?: boolean, listing?: boolean, quit?: boolean}
 ---@return string status
----@return {stat?: {count: integer, octets: integer}, listing?: pop3.Listing, quit?: string, errors?: table<string, pop3.Error>}? extras
+---@return pop3.LoginExtras? extras
 function Connection:login(user, password, options) end
 
 ---@param user string
@@ -387,7 +414,26 @@ function Connection:close() end
 ---@return table<string, string[]>
 function Connection:capa() end
 
----@return table<string, string[]>
+---What CAPA said: words by upper-case names, as capa(), and typed fields.
+---@class pop3.Capabilities: {[string]: string[]}
+---@field top? true
+---@field uidl? true
+---@field user? true
+---@field stls? true
+---@field pipelining? true
+---@field resp_codes? true
+---@field auth_resp_code? true
+---@field lang? true
+---@field utf8? true
+---@field utf8_user? true UTF-8 in names and passwords, too
+---@field sasl? table<string, true> mechanisms by upper-case names
+---@field login_delay? integer seconds between two logins
+---@field login_delay_user? true not the same for all users: the longest one
+---@field expire? integer|"never" days that messages are kept
+---@field expire_user? true not the same for all users: the shortest one
+---@field implementation? string
+
+---@return pop3.Capabilities
 function Connection:capabilities() end
 
 ---@return string status

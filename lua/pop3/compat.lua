@@ -4,6 +4,8 @@
 -- @module pop3.compat
 
 return {
+  --- Can a function yield that pcall has called? (Not in PUC Lua 5.1.)
+  yields_in_pcall = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil,
   --- `table.unpack`, which 5.1 and LuaJIT have as a global.
   unpack = table.unpack or unpack, -- luacheck: ignore
 }
