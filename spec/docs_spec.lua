@@ -20,6 +20,17 @@ local function trusting(options)
   if trusted then options.context = trusted else options.cafile = ca end
   return options
 end
+-- "HOST=PORT" of each stand-in for a provider; they go by their own names.
+local stand_ins = {}
+for host, port in (os.getenv "DOCS_PROVIDERS"):gmatch "(%S+)=(%d+)" do
+  stand_ins[host] = tonumber(port)
+end
+local function stand_in(options)
+  options.servername = options.servername or options.host
+  options.host, options.port = "127.0.0.1", stand_ins[options.host]
+  options.cafile = os.getenv "DOCS_PROVIDERS_CA"
+  return options
+end
 local function redirect(M)
   local POP3, POP3_SSL, context = M.POP3, M.POP3_SSL, M.context
   M.POP3 = function(_, _, options)
@@ -40,6 +51,7 @@ local function redirect(M)
       options = target
     end
     for key, value in pairs(options) do own[key] = value end
+    if stand_ins[own.host] then return open(stand_in(own)) end
     local implicit = own.tls == nil or own.tls == "implicit"
     own.host, own.port = "127.0.0.1", tonumber(implicit and tls or plain)
     return open(trusting(own))
@@ -68,7 +80,10 @@ if has_socket then
 end
 ]]
 
+local certificates = require "spec.support.certificates"
 local files = require "spec.support.files"
+local providers = require "spec.support.providers"
+local server = require "spec.support.server"
 local read_file = files.read
 
 local function documents()
@@ -96,6 +111,21 @@ local function blocks(text)
   return found
 end
 
+--- Start the providers that a block opens, each for the user that it names.
+-- @return what the preamble is told of them
+local function stand_in(text)
+  local started = {}
+  for call in text:gmatch "open (%b{})" do
+    local host = call:match 'host = "([^"]+)"'
+    local user = call:match 'user = "([^"]+)"'
+    if host and providers.has(host) then
+      local s = providers.start(host, user, "secret")
+      started[#started + 1] = host .. "=" .. s.port
+    end
+  end
+  return table.concat(started, " ")
+end
+
 describe("Documentation", function()
   local box, folder
 
@@ -106,7 +136,10 @@ describe("Documentation", function()
   end)
 
   before_each(function() folder = files.make_folder() end)
-  after_each(function() files.remove_folder(folder) end)
+  after_each(function()
+    files.remove_folder(folder)
+    server.stop_all()
+  end)
 
   teardown(mailbox.stop_all)
 
@@ -119,7 +152,9 @@ describe("Documentation", function()
         local result = child.run {
           script = PREAMBLE .. "do\n" .. block.text .. "\nend\n",
           arguments = { box.plain, box.tls, box.ca },
-          env = { DOCS_PASSWORD = "secret", DOCS_FOLDER = folder },
+          env = { DOCS_PASSWORD = "secret", DOCS_FOLDER = folder,
+            DOCS_PROVIDERS = stand_in(block.text),
+            DOCS_PROVIDERS_CA = certificates.cafile },
         }
         assert.equal(0, result.status, result.err)
         for promised in block.text:gmatch("%-%->%s*([^\n]+)") do
