@@ -303,6 +303,7 @@ static const pop3_option option_rows[] = {
     {"wait", POP3_OPTION_FUNCTION, 0, NULL},
     {"connector", POP3_OPTION_ANY, 0, NULL}, /* these by take_values */
     {"transport", POP3_OPTION_ANY, 0, NULL},
+    {"place", POP3_OPTION_ANY, 0, NULL},
     {"cache", POP3_OPTION_TABLE, 0, NULL},
     OPTION(session, OCTETS, NULL),
     POP3_LIMITS(LIMIT_OPTION)};
@@ -576,6 +577,8 @@ static void take_values(lua_State *L, pop3_connection *u) {
   lua_rawseti(L, -2, POP3_SLOT_CONNECTOR);
   lua_getfield(L, AT_OPTIONS, "transport");
   lua_rawseti(L, -2, POP3_SLOT_TRANSPORT);
+  lua_getfield(L, AT_OPTIONS, "place");
+  lua_rawseti(L, -2, POP3_SLOT_PLACE);
   lua_pop(L, 1);
 }
 

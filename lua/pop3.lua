@@ -194,15 +194,16 @@ local function module(safe)
     is_error_proto = is_error_proto,
   }
 
-  -- Defaults of the module for what the caller left open.
+  -- Defaults of the module for what the caller left open; and why he cannot
+  -- connect where he is, as an error object, or nil.
   local function complete(options)
     if options.timeout == nil then
       options.timeout = default_timeout or math.huge
     end
     if options.max_line == nil then options.max_line = M._MAXLINE end
-    local problem = hosts.choose(options)
+    local problem, misplaced = hosts.choose(options)
     if problem then error(problem, 3) end
-    return options
+    return misplaced and core.misplaced(misplaced)
   end
 
   local function opened(conn, err)
@@ -220,7 +221,9 @@ local function module(safe)
   function M.POP3(host, ...)
     local port, options = arguments("POP3", { "timeout" }, ...)
     port = port or default_port("POP3", options)
-    return opened(core.connect("POP3", safe, host, port, complete(options)))
+    local misplaced = complete(options)
+    if misplaced then return call.fail(safe, misplaced) end
+    return opened(core.connect("POP3", safe, host, port, options))
   end
 
   --- Connect by TLS (RFC 8314) and read the greeting.
@@ -234,8 +237,9 @@ local function module(safe)
     local names = { "keyfile", "certfile" }
     local port, options = arguments("POP3_SSL", names, ...)
     port = port or default_port("POP3_SSL", options)
-    return opened(core.connect("POP3_SSL", safe, host, port,
-      complete(options)))
+    local misplaced = complete(options)
+    if misplaced then return call.fail(safe, misplaced) end
+    return opened(core.connect("POP3_SSL", safe, host, port, options))
   end
 
   --- Connect and log in: TLS from the first octet, unless told otherwise.
