@@ -155,12 +155,19 @@ static void admit_doubt(pop3_conn *c) {
   c->failure.system = before.system;
 }
 
+/* By which mechanism? */
+static void name_mechanism(pop3_conn *c) {
+  memcpy(c->failure.mechanism, c->client.mechanism,
+         sizeof c->failure.mechanism);
+}
+
 /* The failure is recorded; the session cannot go on unless it is whole. */
 static pop3_step failed(pop3_conn *c) {
   bool whole = c->phase == PHASE_OPEN && !is_opening(c) &&
                pop3_session_error(c->client.session) == POP3_E_OK;
   pop3_client_stop(&c->client);
   c->establishing = false;
+  name_mechanism(c);
   if (!whole) admit_doubt(c);
   if (whole && pop3_session_is_over(c->client.session)) {
     shut(c); /* QUIT was refused: over all the same */
@@ -363,7 +370,8 @@ pop3_error pop3_conn_open(pop3_conn *c, const char *host, size_t host_size,
   if (error != POP3_E_OK) return error;
   if (port < 1 || port > 65535)
     return pop3_fail(&c->failure, POP3_E_ARGUMENT, "a port is 1 to 65535");
-  c->port = port;
+  c->port = c->client.port = port;
+  c->client.host = c->host;
   error = c->options.carried ? start_carrier(c) : start_lookup(c);
   if (error != POP3_E_OK) return error;
   if (context != NULL) pop3_conn_use_context(c, context);
@@ -660,6 +668,13 @@ static pop3_step read_out(pop3_conn *c) {
   return step;
 }
 
+/* A slice of key derivation; between two of them others may have their turn. */
+static pop3_step work(pop3_conn *c) {
+  pop3_error error = pop3_client_work(&c->client, &c->failure);
+  if (error == POP3_E_AGAIN) return POP3_STEP_AGAIN;
+  return error == POP3_E_OK ? STEP_ON : failed(c);
+}
+
 /* What is here is looked at before anything is sent: replies make room in the
  * window, and one write takes all commands that there is room for. */
 static pop3_step run(pop3_conn *c) {
@@ -668,6 +683,7 @@ static pop3_step run(pop3_conn *c) {
   pop3_step step = digest(c);
   if (step != POP3_STEP_AGAIN) return step;
   if (c->client.handshake) return STEP_ON;
+  if (c->client.working) return work(c);
   return is_refused(c) ? read_out(c) : exchange(c);
 }
 
@@ -734,6 +750,22 @@ static pop3_step read_uninvited(pop3_conn *c) {
   return digest(c);
 }
 
+/* A login may be bound to the TLS channel, where that is ours. */
+static void name_channel(pop3_conn *c) {
+  pop3_client *client = &c->client;
+  client->binding_size = 0;
+  if (c->stream.tls == NULL) return;
+  if (pop3_tls_channel_binding(c->stream.tls, client->binding,
+                               &client->binding_size,
+                               &client->binding_type) != POP3_E_OK)
+    client->binding_size = 0;
+}
+
+pop3_error pop3_conn_answer(pop3_conn *c, const pop3_span *response,
+                            const char *reason) {
+  return pop3_client_answer(&c->client, response, reason, &c->failure);
+}
+
 pop3_error pop3_conn_begin(pop3_conn *c, const pop3_request *request,
                            double now) {
   if (c->broken) return c->failure.error;
@@ -747,6 +779,7 @@ pop3_error pop3_conn_begin(pop3_conn *c, const pop3_request *request,
   c->looking = c->stream.carried && now - c->stream.active >= LOOK_AFTER;
   if (read_uninvited(c) == POP3_STEP_FAILED) return c->failure.error;
   start_clock(c, now, request->operation == POP3_OP_STLS);
+  if (request->operation == POP3_OP_LOGIN) name_channel(c);
   pop3_error error = pop3_client_begin(&c->client, request, &c->failure);
   if (error != POP3_E_OK) failed(c);
   return error;

@@ -95,6 +95,11 @@ pop3_error pop3_conn_open(pop3_conn *conn, const char *host, size_t host_size,
 pop3_error pop3_conn_begin(pop3_conn *conn, const pop3_request *request,
                            double now);
 
+/* As pop3_client_answer, after an event CHALLENGE; then step on. Without an
+ * answer the connection waits for the server, which waits for us. */
+pop3_error pop3_conn_answer(pop3_conn *conn, const pop3_span *response,
+                            const char *reason);
+
 /* The context that POP3_OP_STLS will use; retained. */
 void pop3_conn_use_context(pop3_conn *conn, pop3_tls_context *context);
 

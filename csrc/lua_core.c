@@ -37,6 +37,7 @@ static const luaL_Reg functions[] = {
     {"begin", pop3_lua_begin},
     {"turn", pop3_lua_turn},
     {"deliver", pop3_lua_deliver},
+    {"answer", pop3_lua_answer},
     {"cancel", pop3_lua_cancel},
     {"aborted", pop3_lua_aborted},
     {"save", pop3_lua_save},

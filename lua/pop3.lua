@@ -18,6 +18,7 @@
 local core = require "pop3.core"
 local call = require "pop3.call"
 local retrieve = require "pop3.retrieve"
+local authenticate = require "pop3.authenticate"
 local messages = require "pop3.messages"
 local hosts = require "pop3.host"
 local open = require "pop3.open"
@@ -75,20 +76,35 @@ function methods:apop(user, secret)
     or core.begin(self, "apop", user, reveal(secret)))
 end
 
---- Log in the best way there is (today: `USER` and `PASS`). Refuses to send
--- the password in clear, unless the peer is this host or `allow_cleartext`
+-- The options of login(), its token revealed.
+local function with_token(options)
+  local token = type(options) == "table" and rawget(options, "token")
+  if type(token) ~= "function" then return options end
+  local own = copy(options)
+  own.token = reveal(token)
+  return own
+end
+
+--- Log in the strongest way that the server offers; see docs/login.md. Refuses
+-- to send a secret in clear, unless the peer is this host or `allow_cleartext`
 -- was given (kind `tls`, name `insecure`).
--- @tparam string user
--- @param password string, function called once, or `pop3.secret`
--- @tparam[opt] table options what rides in the same flight, where the server
--- allows it: `stat`, `listing`, `quit`, each true
+-- @tparam ?string user nil only with a token, EXTERNAL or ANONYMOUS
+-- @param password string, function called once, `pop3.secret`, or nil
+-- @tparam[opt] table options `auth` (a mechanism's name, or a list in order of
+-- preference), `token` (of OAuth: string, function called once, or
+-- `pop3.secret`), `authzid`, `channel_binding` ("prefer", "require",
+-- "disable"); and what rides in the same flight, where the server allows it:
+-- `stat`, `listing`, `quit`, each true
 -- @treturn string the status line
 -- @treturn ?table what came of it: `stat` (`count`, `octets`), `listing`,
 -- `quit` (the status line), and `errors`, by the same names
 function methods:login(user, password, options)
   return call.settle(self, call.refusal(self)
-    or core.begin(self, "login", user, reveal(password), options))
+    or core.begin(self, "login", user, reveal(password),
+      with_token(options)))
 end
+
+methods.authenticate = authenticate
 
 --- Start TLS (RFC 2595): CAPA, STLS, handshake.
 -- @function methods:stls

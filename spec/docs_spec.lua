@@ -1,8 +1,10 @@
 -- The code that people copy: every Lua block of README.md and docs/ runs, as it
 -- stands, against the sample mailbox. What a block says that it prints (behind
--- "-->") has to be printed.
+-- "-->") has to be printed. A block that begins with "```lua @dovecot" runs
+-- against Dovecot, where there is one.
 
 local child = require "spec.support.child"
+local dovecot = require "spec.support.dovecot"
 local mailbox = require "spec.support.mailbox"
 
 local root = debug.getinfo(1, "S").source:match("^@(.*/)spec/") or "./"
@@ -10,7 +12,7 @@ local root = debug.getinfo(1, "S").source:match("^@(.*/)spec/") or "./"
 -- The blocks name example hosts and ports; this leads them to the server. What
 -- a block asks for beyond that reaches the module unchanged.
 local PREAMBLE = [[
-local plain, tls, ca = ...
+local plain, tls, ca, certfile, keyfile = ...
 require("lfs").chdir(os.getenv "DOCS_FOLDER") -- what they write stays here
 local pop3 = require "pop3"
 local trusted
@@ -38,6 +40,9 @@ local function redirect(M)
   end
   M.POP3_SSL = function(_, port, options)
     if type(port) == "table" then options = port end
+    if options and options.certfile then
+      options.certfile, options.keyfile = certfile, keyfile
+    end
     return POP3_SSL("127.0.0.1", tonumber(tls), trusting(options))
   end
   M.context = function(options) return context(trusting(options)) end
@@ -68,7 +73,8 @@ local function redirect(M)
   local secret = M.secret
   M.secret = function(source)
     secret(source) -- the source itself is an example
-    return secret { env = "DOCS_PASSWORD" }
+    local token = source.command and source.command:find "token"
+    return secret { env = token and "DOCS_TOKEN" or "DOCS_PASSWORD" }
   end
 end
 redirect(pop3)
@@ -83,7 +89,7 @@ end
 local certificates = require "spec.support.certificates"
 local files = require "spec.support.files"
 local providers = require "spec.support.providers"
-local server = require "spec.support.server"
+local scripted = require "spec.support.server"
 local read_file = files.read
 
 local function documents()
@@ -94,8 +100,8 @@ local function documents()
   return names
 end
 
---- Blocks between ```lua and ```, with the line on which each begins, and the
--- module that it needs, if one is named behind "lua".
+--- Blocks between ```lua and ```, with the line on which each begins, whether it
+-- wants Dovecot, and the module that it needs, if one is named behind "lua".
 local function blocks(text)
   local found, current, line_number = {}, nil, 0
   for line in text:gmatch("([^\n]*)\n") do
@@ -105,7 +111,9 @@ local function blocks(text)
     elseif current then
       current.text = current.text .. line .. "\n"
     elseif line:find "^```lua" then
-      current = { line = line_number, text = "", needs = line:match " (%S+)$" }
+      current = { line = line_number, text = "",
+        dovecot = line:find(" @dovecot", 1, true) ~= nil,
+        needs = line:match " ([^@%s]%S*)$" }
     end
   end
   return found
@@ -138,10 +146,22 @@ describe("Documentation", function()
   before_each(function() folder = files.make_folder() end)
   after_each(function()
     files.remove_folder(folder)
-    server.stop_all()
+    scripted.stop_all()
   end)
 
   teardown(mailbox.stop_all)
+
+  -- The servers' ports, files and secrets, by the block's wish.
+  local server
+  local function sample()
+    return { box.plain, box.tls, box.ca }, "secret"
+  end
+  local function real()
+    server = server or dovecot.start { sasl = true }
+    return { server.plain, server.implicit, server.cafile, server.certfile,
+      server.keyfile }, server.password
+  end
+  teardown(function() if server then server:stop() end end)
 
   for _, name in ipairs(documents()) do
     for _, block in ipairs(blocks(read_file(root .. name))) do
@@ -149,11 +169,15 @@ describe("Documentation", function()
         if block.needs and not pcall(require, block.needs) then
           return pending("there is no " .. block.needs)
         end
+        if block.dovecot and dovecot.missing() then
+          return pending(dovecot.missing())
+        end
+        local places, password = (block.dovecot and real or sample)()
         local result = child.run {
           script = PREAMBLE .. "do\n" .. block.text .. "\nend\n",
-          arguments = { box.plain, box.tls, box.ca },
-          env = { DOCS_PASSWORD = "secret", DOCS_FOLDER = folder,
-            DOCS_PROVIDERS = stand_in(block.text),
+          arguments = places,
+          env = { DOCS_PASSWORD = password, DOCS_TOKEN = "token-of-joe",
+            DOCS_FOLDER = folder, DOCS_PROVIDERS = stand_in(block.text),
             DOCS_PROVIDERS_CA = certificates.cafile },
         }
         assert.equal(0, result.status, result.err)

@@ -13,6 +13,7 @@ local server = require "spec.support.server"
 
 after_each(server.stop_all)
 
+local CAPA_USER = { send = "+OK\r\nUSER\r\n.\r\n" }
 local CAPA_STLS = { send = "+OK\r\nSTLS\r\nUSER\r\n.\r\n" }
 
 local function with(more, base)
@@ -34,8 +35,8 @@ local function tls() return { tls = certificates.server "exact" } end
 --- A server for one connection that lets anybody in.
 local function logging_in(...)
   local steps = { ... }
-  for _, step in ipairs { "C: USER joe", "S: +OK", "C: PASS secret",
-    "S: +OK welcome", { auto = { { "NOOP", "+OK\r\n" } } } } do
+  for _, step in ipairs { "C: CAPA", CAPA_USER, "C: USER joe", "S: +OK",
+    "C: PASS secret", "S: +OK welcome", { auto = { { "NOOP", "+OK\r\n" } } } } do
     steps[#steps + 1] = step
   end
   return server.start { steps }
@@ -255,9 +256,10 @@ end)
 local function left_by(s, use)
   collectgarbage "stop"
   local ok, err = pcall(use)
+  local seen = ok and s:report().connections[1]
   collectgarbage "restart"
   if not ok then error(err, 0) end
-  return s:report().connections[1]
+  return seen
 end
 
 describe("A failure closes the connection, without QUIT:", function()
@@ -280,12 +282,12 @@ describe("A failure closes the connection, without QUIT:", function()
   end
 
   it("a refused password", function()
-    ended({ "C: USER joe", "S: +OK", "C: PASS secret",
+    ended({ "C: CAPA", CAPA_USER, "C: USER joe", "S: +OK", "C: PASS secret",
       "S: -ERR [AUTH] wrong password" }, "auth", "refused")
   end)
 
   it("a refused user", function()
-    ended({ "C: USER joe", "S: -ERR who" }, "auth", "refused")
+    ended({ "C: CAPA", CAPA_USER, "C: USER joe", "S: -ERR who" }, "auth", "refused")
   end)
 
   it("a secret that cannot be read", function()
@@ -296,7 +298,7 @@ describe("A failure closes the connection, without QUIT:", function()
   end)
 
   it("a deadline", function()
-    ended({ "C: USER joe" }, "timeout", "idle", { timeout = 0.3 })
+    ended({ "C: CAPA" }, "timeout", "idle", { timeout = 0.3 })
   end)
 
   it("a function that gives no password", function()
@@ -443,7 +445,8 @@ describe("A secret in clear", function()
     local all = {}
     for i, step in ipairs(servers[steps]) do all[i] = step end
     if steps == "secured" then all[#all + 1] = tls() end
-    all[#all + 1] = { auto = { { "USER joe", "+OK\r\n" },
+    all[#all + 1] = { auto = { { "CAPA", CAPA_USER.send },
+      { "USER joe", "+OK\r\n" },
       { "PASS secret", "+OK\r\n" } } }
     local s = server.start { all }
     local result = child.run { script = script, shim = true, env = env,
@@ -470,14 +473,14 @@ describe("A secret in clear", function()
   it("T24 goes there by explicit choice", function()
     local out, seen = attempt("plain", "none", "yes", "127.0.0.1", FAR)
     assert.truthy(out:find("^true"), out)
-    assert.same({ "USER joe", "PASS secret" }, seen.commands)
+    assert.same({ "CAPA", "USER joe", "PASS secret" }, seen.commands)
   end)
 
   it("T24 goes to this host, whatever its name", function()
     local out, seen = attempt("plain", "none", "no", "far.example",
       { SHIM_NAMES = "127.0.0.1" })
     assert.truthy(out:find("^true"), out)
-    assert.same({ "USER joe", "PASS secret" }, seen.commands)
+    assert.same({ "CAPA", "USER joe", "PASS secret" }, seen.commands)
   end)
 
   it("T24 goes to no other host that is called localhost", function()

@@ -22,6 +22,8 @@ local pop3 = {}
 ---@field retryable boolean
 ---@field retry_after? integer seconds, with the code LOGIN-DELAY
 ---@field errno? integer
+---@field mechanism? string of a login
+---@field detail? string what the server said inside of SASL
 ---@field message string
 
 ---@class pop3.Context: userdata
@@ -118,18 +120,11 @@ function Listing:octets() end
 ---@field transport? pop3.Transport
 ---@field tls_engine? "openssl"|"transport" default "openssl"
 
----@class pop3.OpenOptions: pop3.Options
+---@class pop3.OpenOptions: pop3.Options, pop3.LoginOptions
 ---@field host? string
 ---@field port? integer 995 with tls = "implicit", else 110
 ---@field user? string
 ---@field password? pop3.Password
----@field token? pop3.Password an OAuth token, in place of a password
----@field auth? string|string[] mechanisms, by default the strongest
----@field authzid? string
----@field channel_binding? "prefer"|"require"|"disable"
----@field stat? boolean
----@field listing? boolean
----@field quit? boolean
 
 ---@alias pop3.LoopName "poll"|"cqueues"|"luv"|"copas"|"luasocket"|"nginx"
 
@@ -297,12 +292,27 @@ function Connection:pass_(password) end
 ---@field quit? string
 ---@field errors? table<string, pop3.Error>
 
----@param user string
----@param password pop3.Password
----@param options? {stat?: boolean, listing?: boolean, quit?: boolean}
+---@class pop3.LoginOptions
+---@field auth? string|string[] "SCRAM-SHA-256", "PLAIN", "USER", "APOP" ...
+---@field token? pop3.Password of OAuth, in place of the password
+---@field authzid? string as whom to act
+---@field channel_binding? "prefer"|"require"|"disable" default "prefer"
+---@field stat? boolean
+---@field listing? boolean
+---@field quit? boolean
+
+---@param user? string
+---@param password? pop3.Password
+---@param options? pop3.LoginOptions
 ---@return string status
 ---@return pop3.LoginExtras? extras
 function Connection:login(user, password, options) end
+
+---@param name string the mechanism's
+---@param respond fun(challenge: string): string?, string? a response, or nil and a reason
+---@param initial? string the initial response
+---@return string status
+function Connection:authenticate(name, respond, initial) end
 
 ---@param user string
 ---@param secret pop3.Password

@@ -203,13 +203,6 @@ end
 
 -- ------------------------------------------------------------ secrets
 
--- A function that may yield cannot be called under PUC Lua 5.1's pcall: what it
--- raises there, in a coroutine, leaves the connection to the collector.
-local function try(f)
-  if compat.yields_in_pcall or not coroutine.running() then return pcall(f) end
-  return true, f()
-end
-
 local function give_up(conn, err)
   conn:close()
   return call.fail(core.is_safe(conn), err)
@@ -220,27 +213,15 @@ local function misuse(conn, text)
   error(text, 0)
 end
 
--- What a secret's function returned: the secret, or nothing and an error object
--- for who wanted to give none.
-local function judge(conn, key, secret, reason)
-  if secret == nil then
-    return nil, core.aborted(type(reason) == "string" and reason
-      or ("the function of the option '%s' gave none"):format(key))
-  end
-  local problem = check_secret(key, secret)
-  if type(secret) == "function" then
-    problem = bad(key, "its function returned a function")
-  end
-  if problem then misuse(conn, problem) end
-  return secret
-end
-
--- A function is called once, now that there is somebody to tell.
+-- A function is called once, now that there is somebody to tell. What it gives
+-- is looked at by the login; by nil it gives nothing.
 local function reveal(conn, key, secret)
   if type(secret) ~= "function" then return secret end
-  local ok, value, reason = try(secret)
+  local ok, value, reason = compat.protected(secret)
   if not ok then misuse(conn, value) end
-  return judge(conn, key, value, reason)
+  if value ~= nil then return value end
+  return nil, core.aborted(type(reason) == "string" and reason
+    or ("the function of the option '%s' gave none"):format(key))
 end
 
 -- ------------------------------------------------------------ login
@@ -283,7 +264,7 @@ function Plan:log_in(conn, ...)
   if refusal then return give_up(conn, refusal) end
   self[key] = secret
   self.login.token = self.token
-  local err = begin(conn, self.user or "", self.password, self.login)
+  local err = begin(conn, self.user, self.password, self.login)
   self.password, self.token, self.login.token = nil, nil, nil
   if err then return give_up(conn, err) end
   return logged_in(conn, call.conclude(conn, ON_END, core.turn(conn)))

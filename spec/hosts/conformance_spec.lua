@@ -487,8 +487,9 @@ describe("pop3.open", function()
   for _, door in ipairs(sorted(doors)) do
     claim("logs in, " .. door, function()
       local asked = 0
-      local s, own = through(door, "exact", nil, { "C: USER me", "S: +OK",
-        "C: PASS secret", "S: +OK", "C: STAT", "S: +OK 2 320", { eof = true } })
+      local s, own = through(door, "exact", nil, { "C: CAPA", "S: +OK\r\nUSER\r\n.",
+        "C: USER me", "S: +OK", "C: PASS secret", "S: +OK",
+        "C: STAT", "S: +OK 2 320", { eof = true } })
       local conn, extras = good(host.pop3.open(session_options(s, own, {
         stat = true, pipelining = false,
         password = function() asked = asked + 1 return "secret" end })))
@@ -500,8 +501,9 @@ describe("pop3.open", function()
     end)
 
     claim("closes what is refused, " .. door, function()
-      local s, own = through(door, "exact", nil, { "C: USER me", "S: +OK",
-        "C: PASS secret", "S: -ERR [IN-USE] busy", { eof = true } })
+      local s, own = through(door, "exact", nil, { "C: CAPA", "S: +OK\r\nUSER\r\n.",
+        "C: USER me", "S: +OK", "C: PASS secret", "S: -ERR [IN-USE] busy",
+        { eof = true } })
       local err = fails("auth", "refused", host.pop3.open,
         session_options(s, own))
       assert.same({ "IN-USE", true }, { err.code, err.retryable })
