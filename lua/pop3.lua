@@ -272,8 +272,10 @@ local function module(safe)
   function M.open(target, options)
     local plan, problem = open.plan(target, options)
     if not plan then error(problem, 2) end
+    local misplaced = complete(plan.options)
+    if misplaced then return call.fail(safe, misplaced) end
     return plan:log_in(opened(core.connect("open", safe, plan.host, plan.port,
-      complete(plan.options))))
+      plan.options)))
   end
 
   --- Prepare TLS ahead of time: options checked, trust loaded, reusable.
