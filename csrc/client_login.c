@@ -9,6 +9,13 @@
 /* As much of the server's line as a sentence holds, octets. */
 #define LONGEST_QUOTED 512
 
+/* May commands be in flight? */
+static bool is_flown(const pop3_client *c) {
+  if (c->pipelining != POP3_PIPELINING_AUTO)
+    return c->pipelining == POP3_PIPELINING_ALWAYS;
+  return pop3_caps_has(&c->caps, "PIPELINING");
+}
+
 static void gather(const pop3_client *c, pop3_login_facts *f) {
   const pop3_request *r = &c->request;
   memset(f, 0, sizeof *f);
@@ -20,8 +27,9 @@ static void gather(const pop3_client *c, pop3_login_facts *f) {
   f->bindable = c->binding_size > 0;
   f->token = r->token;
   f->authzid = r->authzid.size > 0;
-  f->flight = r->with != 0 && c->pipelining != POP3_PIPELINING_NEVER &&
-              pop3_caps_has(&c->caps, "PIPELINING");
+  f->blank = r->arguments[0].size > 0 &&
+             memchr(r->arguments[0].data, ' ', r->arguments[0].size) != NULL;
+  f->flight = r->with != 0 && is_flown(c);
   f->binding = r->binding;
   f->failed = c->failed;
 }

@@ -58,6 +58,8 @@ static void shut(pop3_conn *c) {
   c->context = NULL;
   pop3_lookup_release(c->lookup);
   c->lookup = NULL;
+  pop3_tlsa_lookup_release(c->records);
+  c->records = NULL;
 }
 
 void pop3_conn_close(pop3_conn *c) {
@@ -375,6 +377,11 @@ pop3_error pop3_conn_open(pop3_conn *c, const char *host, size_t host_size,
   error = c->options.carried ? start_carrier(c) : start_lookup(c);
   if (error != POP3_E_OK) return error;
   if (context != NULL) pop3_conn_use_context(c, context);
+  /* meanwhile; where TLS comes later, when it does */
+  if (c->options.tls == POP3_TLS_IMPLICIT ||
+      c->options.tls == POP3_TLS_STARTTLS)
+    error = pop3_conn_ask_records(c, &c->failure);
+  if (error != POP3_E_OK) return error;
   start_clock(c, now, true);
   request.operation = opening[c->options.tls];
   return pop3_client_begin(&c->client, &request, &c->failure);
@@ -477,11 +484,15 @@ static pop3_step end_of_stream(pop3_conn *c, pop3_error error, int system) {
 /* ------------------------------------------------------------ TLS */
 
 static pop3_step start_filter(pop3_conn *c) {
-  const pop3_tls_peer peer = {c->host,           strlen(c->host),
-                              c->port,           c->client.welcome != NULL,
-                              c->resumable.data, c->resumable.size};
-  pop3_error error =
-      pop3_tls_new(c->context, &peer, &c->stream.tls, &c->failure);
+  pop3_tls_peer peer = {
+      c->host,           strlen(c->host),   c->port, c->client.welcome != NULL,
+      c->resumable.data, c->resumable.size, NULL};
+  pop3_error error = pop3_conn_take_records(c, &peer.tlsa);
+  c->phase = PHASE_RECORDS;
+  if (error == POP3_E_AGAIN)
+    return wait_for(c, pop3_tlsa_lookup_fd(c->records), true, false);
+  if (error == POP3_E_OK)
+    error = pop3_tls_new(c->context, &peer, &c->stream.tls, &c->failure);
   if (error != POP3_E_OK) {
     pop3_session_poison(c->client.session, error);
     return failed(c);
@@ -703,6 +714,7 @@ static const phase_step phases[PHASE_COUNT] = {
     [PHASE_CLOSED] = rest,           [PHASE_RESOLVING] = resolve,
     [PHASE_CARRIER] = await_carrier, [PHASE_CONNECTING] = connect_on,
     [PHASE_HANDSHAKE] = shake_hands, [PHASE_OPEN] = run,
+    [PHASE_RECORDS] = start_filter,
 };
 
 /* A deadline only counts when there was nothing to do: a slow caller is not

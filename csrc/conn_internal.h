@@ -6,6 +6,7 @@
 
 #include "conn.h"
 #include "resolve.h"
+#include "resolve_tlsa.h"
 #include "stream.h"
 
 #pragma GCC visibility push(hidden)
@@ -15,6 +16,7 @@ typedef enum pop3_phase {
   PHASE_RESOLVING,
   PHASE_CARRIER, /* the host connects */
   PHASE_CONNECTING,
+  PHASE_RECORDS,   /* DANE: what the DNS says of the server's key */
   PHASE_HANDSHAKE, /* ours, or the host's: there is no filter then */
   PHASE_OPEN,
   PHASE_COUNT
@@ -41,6 +43,7 @@ struct pop3_conn {
   char reason[128]; /* of a carrier's failure that is no errno's */
 
   pop3_lookup *lookup;
+  pop3_tlsa_lookup *records;
   const struct addrinfo *next; /* the address to try after this one */
   char host[POP3_HOST_MAX + 1];
   unsigned port;
@@ -63,6 +66,12 @@ struct pop3_conn {
 
 /* End the operation and the connection: an errno, or the above. */
 void pop3_conn_fail_system(pop3_conn *conn, int system);
+
+/* Begin to look up the TLSA records that the context wants, if any
+ * (conn_dane.c); later, what they are: NULL where none are wanted. AGAIN while
+ * it runs. */
+pop3_error pop3_conn_ask_records(pop3_conn *conn, pop3_failure *failure);
+pop3_error pop3_conn_take_records(pop3_conn *conn, const char **records);
 
 /* The stream is there: go on with TLS or the greeting. */
 void pop3_conn_connected(pop3_conn *conn, bool loopback);

@@ -84,12 +84,14 @@ static bool ends_with(pop3_span word, const char *end) {
 
 /*
  * USER and PASS are older than CAPA: a server that announces neither them nor
- * SASL has them all the same, or nothing.
+ * SASL has them all the same, or nothing; and so has any for who asks.
  */
 static bool is_offered(const pop3_login_facts *f, const pop3_way *way) {
+  bool asked = f->asked.size > 0;
   if (way == &pop3_way_apop) return f->timestamp;
-  if (!f->caps->known) return way == &pop3_way_user || f->asked.size > 0;
-  if (pop3_way_is_sasl(way)) return any_offered(f->caps, way->name, is_word);
+  if (pop3_way_is_sasl(way) && f->caps->known)
+    return any_offered(f->caps, way->name, is_word);
+  if (asked || !f->caps->known) return asked || way == &pop3_way_user;
   return pop3_caps_has(f->caps, "USER") || !pop3_caps_has(f->caps, "SASL");
 }
 
@@ -159,6 +161,7 @@ static bool is_fit(const pop3_login_facts *f, const pop3_way *way) {
   bool asked = f->asked.size > 0;
   bool none = (way->flags & POP3_SASL_NO_SECRET) != 0;
   bool weak = (way->flags & POP3_SASL_WEAK) != 0;
+  if (way == &pop3_way_apop && f->blank) return false;
   if (!none && ((way->flags & POP3_SASL_TOKEN) != 0) != f->token) return false;
   if (f->authzid && !takes_authzid(way)) return false;
   return asked || (!none && (!weak || f->secure));

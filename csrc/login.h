@@ -51,6 +51,7 @@ typedef struct pop3_login_facts {
   bool bindable;         /* the TLS channel has a name */
   bool token;            /* the secret is an OAuth token */
   bool authzid;          /* there is one */
+  bool blank;            /* in the user's name: APOP has no way to say it */
   bool flight;           /* more rides behind, and PIPELINING was announced */
   pop3_binding binding;
   const pop3_way *failed; /* the server does not have it, or NULL */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "carrier.h"
+#include "lua_cache.h"
 #include "lua_carrier.h"
 #include "lua_context.h"
 #include "lua_error.h"
@@ -189,7 +190,9 @@ static void set_tls_info(lua_State *L, const pop3_tls_info *tls) {
   set_string(L, "cipher", tls->cipher);
   set_string(L, "group", tls->group);
   set_string(L, "alpn", tls->alpn);
-  set_boolean(L, "verified", tls->verified);
+  if (tls->pinned) set_string(L, "verified", "pinned");
+  else if (tls->dane) set_string(L, "verified", "dane");
+  else set_boolean(L, "verified", tls->verified);
   set_boolean(L, "resumed", tls->resumed);
   lua_setfield(L, -2, "tls");
 }
@@ -451,26 +454,26 @@ static int read_pipelining(lua_State *L, const char *class) {
 }
 
 /* The functions of the face that connect, by what errors call them. */
-typedef struct door {
+typedef struct constructor {
   const char *label;
   bool implicit; /* TLS from the first octet by default */
   bool always;   /* ... and no other way */
   bool logs_in;  /* its options are those of a login as well */
-} door;
+} constructor;
 
-static const door doors[] = {{"POP3", false, false, false},
-                             {"POP3_SSL", true, true, false},
-                             {"open", true, false, true}};
+static const constructor constructors[] = {{"POP3", false, false, false},
+                                           {"POP3_SSL", true, true, false},
+                                           {"open", true, false, true}};
 
-static const door *find_door(const char *label) {
-  size_t i = sizeof doors / sizeof *doors - 1;
-  while (i > 0 && strcmp(doors[i].label, label) != 0) i--;
-  return &doors[i];
+static const constructor *find_constructor(const char *label) {
+  size_t i = sizeof constructors / sizeof *constructors - 1;
+  while (i > 0 && strcmp(constructors[i].label, label) != 0) i--;
+  return &constructors[i];
 }
 
 /* Read all options, TLS's too, so that a typo in either is found. [-0, +0, v]
  */
-static pop3_error read_options(lua_State *L, const door *by,
+static pop3_error read_options(lua_State *L, const constructor *by,
                                connect_options *options, pop3_tls_options *tls,
                                pop3_failure *failure) {
   pop3_open_options of_login;
@@ -602,14 +605,24 @@ static pop3_error take_session(lua_State *L, pop3_failure *failure) {
   return error;
 }
 
+/* Was STLS announced before? What is remembered of TLS has its time later.
+ * [-0, +0, m] */
+static void recall_stls(lua_State *L, pop3_connection *u, pop3_tls_mode tls) {
+  if (tls != POP3_TLS_STARTTLS && tls != POP3_TLS_OPPORTUNISTIC) return;
+  compat_getuservalue(L, AT_CONNECTION);
+  pop3_cache_recall(L, u, lua_gettop(L));
+  lua_pop(L, 1);
+}
+
 /* Which of poplib's classes the connection is. */
-static const char *class_of(const door *by, const connect_options *options) {
+static const char *class_of(const constructor *by,
+                            const connect_options *options) {
   if (!by->logs_in) return by->label;
   return options->tls == POP3_TLS_IMPLICIT ? "POP3_SSL" : "POP3";
 }
 
 int pop3_lua_connect(lua_State *L) {
-  const door *by = find_door(luaL_checkstring(L, AT_CLASS));
+  const constructor *by = find_constructor(luaL_checkstring(L, AT_CLASS));
   const char *class = by->label;
   connect_options options;
   pop3_tls_options tls;
@@ -638,6 +651,7 @@ int pop3_lua_connect(lua_State *L) {
   if (error == POP3_E_OK && options.session.data != NULL)
     error = take_session(L, &failure);
   if (error == POP3_E_OK) error = open_connection(L, class, u, &failure);
+  if (error == POP3_E_OK) recall_stls(L, u, conn_options.tls);
   if (error == POP3_E_ARGUMENT)
     return pop3_argument_error(L, class, 1, "%s", failure.text);
   lua_settop(L, AT_CONNECTION);

@@ -37,7 +37,7 @@ enum pop3_slot {
   POP3_SLOT_CACHE,
   POP3_SLOT_CONNECTOR, /* the host's loop and its stream, or nil */
   POP3_SLOT_TRANSPORT,
-  POP3_SLOT_PLACE, /* the loop that may not be used everywhere, or nil */
+  POP3_SLOT_PLACE,    /* the loop that may not be used everywhere, or nil */
   POP3_SLOT_INCOMING, /* octets that came by it */
   POP3_SLOTS = POP3_SLOT_INCOMING
 };
@@ -107,9 +107,9 @@ pop3_tls_context *pop3_connection_context(lua_State *L,
 void pop3_open_connections(lua_State *L);
 
 /*
- * connect(door, safe, host, port, options) -> connection, or nil and an error
- * object; turn it until the greeting is there. The door is what the face calls
- * itself: POP3, POP3_SSL or open. [-0, +2, v]
+ * connect(constructor, safe, host, port, options) -> connection, or nil and an
+ * error object; turn it until the greeting is there. The constructor is what the
+ * face calls itself: POP3, POP3_SSL or open. [-0, +2, v]
  */
 int pop3_lua_connect(lua_State *L);
 

@@ -60,6 +60,7 @@ static const luaL_Reg functions[] = {
     {"welcome", pop3_lua_welcome},
     {"is_safe", pop3_lua_is_safe},
     {"insecure", pop3_lua_insecure},
+    {"is_mechanism", pop3_lua_is_mechanism},
     {"restrict", pop3_lua_restrict},
     {"admit", pop3_lua_admit},
     {"context", pop3_lua_context},

@@ -3,6 +3,7 @@
  */
 #include "lua_open.h"
 
+#include "login.h"
 #include "lua_connection.h"
 #include "lua_error.h"
 
@@ -32,4 +33,11 @@ int pop3_lua_insecure(lua_State *L) {
             "\"starttls\"; allow_cleartext = true sends it in clear, for "
             "everybody on the way to read");
   return pop3_push_error(L, &failure);
+}
+
+int pop3_lua_is_mechanism(lua_State *L) {
+  pop3_span name;
+  name.data = luaL_checklstring(L, 1, &name.size);
+  lua_pushboolean(L, pop3_way_find(name) != NULL);
+  return 1;
 }

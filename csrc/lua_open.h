@@ -29,6 +29,9 @@ extern const size_t pop3_open_option_count;
  */
 int pop3_lua_insecure(lua_State *L);
 
+/* is_mechanism(name) -> whether login() can be asked for it [-0, +1, v] */
+int pop3_lua_is_mechanism(lua_State *L);
+
 #pragma GCC visibility pop
 
 #endif

@@ -133,7 +133,7 @@ end
 
 --- What the connection is: `host`, `port`, `address` (the peer's), `fd` (nil
 -- where `restrict` refuses it), `secure`, `closed`, `tls` (`version`, `cipher`,
--- `group`, `alpn`, `verified`, `resumed`).
+-- `group`, `alpn`, `verified`: a boolean, "pinned" or "dane", `resumed`).
 -- @treturn table
 function methods:info() return core.info(self) end
 

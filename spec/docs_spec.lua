@@ -157,7 +157,10 @@ describe("Documentation", function()
     return { box.plain, box.tls, box.ca }, "secret"
   end
   local function real()
-    server = server or dovecot.start { sasl = true }
+    if not server then
+      server = dovecot.start { sasl = true }
+      server:deliver("joe", {})
+    end
     return { server.plain, server.implicit, server.cafile, server.certfile,
       server.keyfile }, server.password
   end

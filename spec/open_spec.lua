@@ -138,7 +138,15 @@ describe("What is wrong with the arguments", function()
     { "missing option 'password'", { password = false, auth = "PLAIN" } },
     { "missing option 'password'",
       { password = false, auth = { "EXTERNAL", "PLAIN" } } },
-    { "missing option 'password'", { password = false, auth = {} } },
+    { "bad option 'auth' to 'open' (the list of names is empty)",
+      { auth = {} } },
+    { "bad option 'auth' to 'open' (no mechanism of ours", { auth = "SCRUM" } },
+    { "bad option 'auth' to 'open' (no mechanism of ours",
+      { auth = { "PLAIN", "GSSAPI" } } },
+    { "bad option 'auth'", { auth = 17 } },
+    { "bad option 'auth'", { auth = { "PLAIN", 17 } } },
+    { "bad option 'channel_binding'", { channel_binding = "always" } },
+    { "bad option 'authzid'", { authzid = 17 } },
     { "bad option 'token'", { token = "t" } },
     { "bad option 'host' to 'open' (string expected, got number)",
       { host = 17 } },
@@ -150,6 +158,7 @@ describe("What is wrong with the arguments", function()
     { "bad option 'user' to 'open' (contains CR", { user = "a\r\nQUIT" } },
     { "bad option 'user' to 'open' (contains CR", { user = "a\0b" } },
     { "bad option 'password'", { password = 17 } },
+    { "bad option 'password'", { password = io.stdout } },
     { "ends in a line end", { password = "Hunter2\n" } },
     { "bad option 'password' to 'open' (contains CR",
       { password = "Hunter2\r\nQUIT" } },
@@ -435,7 +444,7 @@ describe("A secret in clear", function()
   local servers = {
     plain = { "S: +OK ready <1.2@example.org>" },
     stripped = { "S: +OK ready <1.2@example.org>", "C: CAPA",
-      { send = "+OK\r\nUSER\r\nSASL PLAIN\r\n.\r\n" } },
+      CAPA_USER },
     refused = { "S: +OK ready", "C: CAPA", CAPA_STLS, "C: STLS",
       "S: -ERR not now" },
     secured = { "S: +OK ready", "C: CAPA", CAPA_STLS, "C: STLS", "S: +OK" },
@@ -548,6 +557,32 @@ describe("A server that is known", function()
     assert.same({ "USER joe", "PASS secret", "STAT", "QUIT" }, seen.commands)
     assert.equal(3, seen.waiting) -- one flight
     assert.equal(0, report.failed)
+  end)
+
+  it("is not asked for STLS either", function()
+    local known = { "S: +OK ready", "C: STLS", "S: +OK", tls(), "C: USER joe",
+      "S: +OK", "C: PASS secret", "S: +OK", { eof = true } }
+    local first = { "S: +OK ready", "C: CAPA", CAPA_STLS, "C: STLS", "S: +OK",
+      tls(), "C: CAPA", CAPA_USER, "C: USER joe", "S: +OK", "C: PASS secret",
+      "S: +OK", { eof = true } }
+    local s, cache = server.start { first, known, known }, {}
+    for _, way in ipairs { "starttls", "starttls", "opportunistic" } do
+      local conn = pop3.open(options(s, { tls = way, cache = cache }))
+      assert.is_true(conn:info().secure)
+      conn:close()
+    end
+    assert.equal(0, s:report().failed)
+  end)
+
+  it("is not asked for its mechanisms, and proves itself by SCRAM", function()
+    local scram = { scram = { password = "secret" } }
+    local capa = { send = "+OK\r\nSASL SCRAM-SHA-256 PLAIN\r\nUSER\r\n.\r\n" }
+    local s = server.start {
+      { tls(), "S: +OK ready", "C: CAPA", capa, scram, { eof = true } },
+      { tls(), "S: +OK ready", scram, { eof = true } } }
+    local cache = {}
+    for _ = 1, 2 do pop3.open(options(s, { cache = cache })):close() end
+    assert.equal(0, s:report().failed)
   end)
 
   it("resumes the TLS session", function()

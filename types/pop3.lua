@@ -94,6 +94,23 @@ function Listing:octets() end
 ---@field security_level? integer 0 to 5, default 2
 ---@field alpn? boolean default true
 ---@field resume? boolean keep sessions and offer them again, default true
+---@field pins? string|string[] "sha256//BASE64"
+---@field dane? string|(string|pop3.TlsaRecord)[] "3 1 1 hex", or "dns"
+---@field dane_domain? string
+---@field dane_config? string unbound.conf, for "dns"
+---@field ocsp? "none"|"request"|"require" default "none"
+---@field crlfile? string
+
+---By place or by name.
+---@class pop3.TlsaRecord
+---@field [1]? integer usage
+---@field [2]? integer selector
+---@field [3]? integer matching type
+---@field [4]? string octets
+---@field usage? integer
+---@field selector? integer
+---@field mtype? integer
+---@field data? string
 
 ---@class pop3.Options: pop3.TlsOptions
 ---@field tls? "none"|"starttls"|"opportunistic"|"implicit"
@@ -469,7 +486,7 @@ function Connection:stls(context) end
 ---@return integer? octets
 function Connection:command(line, multiline) end
 
----@return {class: string, host: string, port: integer, address?: string, fd?: integer, closed: boolean, secure: boolean, tls?: {version: string, cipher: string, group?: string, alpn?: string, verified: boolean, resumed: boolean}}
+---@return {class: string, host: string, port: integer, address?: string, fd?: integer, closed: boolean, secure: boolean, tls?: {version: string, cipher: string, group?: string, alpn?: string, verified: boolean|"pinned"|"dane", resumed: boolean}}
 function Connection:info() end
 
 ---@return string? session nil when there is nothing to resume (yet)

@@ -3,8 +3,8 @@
 --
 -- @module pop3.compat
 
--- PUC 5.1's pcall lets no coroutine yield through it. (Not tried out here: in a
--- request of nginx a coroutine cannot run inside of require.)
+-- PUC 5.1's pcall lets no coroutine yield through it. (Trying that out would be
+-- a yield itself, which nginx does not allow while a file is loaded.)
 local passes = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
 
 return {

@@ -55,14 +55,15 @@ local function proves(auth)
   for _, name in ipairs(auth) do
     if proves(name) then return true end
   end
-  return #auth == 0
+  return false
 end
 
 -- What is wrong with a secret, which is never shown; or nil.
 local function check_secret(key, secret)
-  local kind = type(secret)
-  if kind == "function" or kind == "userdata" then return end
-  if kind ~= "string" then
+  local is_secret = type(secret) == "userdata"
+    and getmetatable(secret) == "pop3.secret"
+  if type(secret) == "function" or is_secret then return end
+  if type(secret) ~= "string" then
     return bad(key, expected("string, function or pop3.secret", secret))
   end
   if secret:find("[\r\n]$") then return bad(key, LINE_END) end
@@ -95,6 +96,37 @@ local function check_user(options)
     return bad("user", expected("string", user))
   end
   if has_controls(user) then return bad("user", CONTROLS) end
+end
+
+local UNKNOWN = "no mechanism of ours: SCRAM-SHA-256, PLAIN, XOAUTH2, "
+  .. "EXTERNAL, APOP, USER and others are"
+
+local function check_auth(options)
+  local auth = options.auth
+  if auth == nil then return end
+  local names = type(auth) == "table" and auth or { auth }
+  if #names == 0 then return bad("auth", "the list of names is empty") end
+  for _, name in ipairs(names) do
+    if type(name) ~= "string" then
+      return bad("auth", expected("a mechanism's name or a list", name))
+    end
+    if not core.is_mechanism(name) then return bad("auth", UNKNOWN) end
+  end
+end
+
+local BINDINGS = { prefer = true, require = true, disable = true }
+
+-- The other options of the login.
+local function check_login(options)
+  local binding, authzid = options.channel_binding, options.authzid
+  if binding ~= nil and not BINDINGS[binding] then
+    return bad("channel_binding",
+      '"prefer" or "require" or "disable" expected')
+  end
+  if authzid ~= nil and type(authzid) ~= "string" then
+    return bad("authzid", expected("string", authzid))
+  end
+  return check_auth(options)
 end
 
 local function is_port(port)
@@ -189,8 +221,8 @@ function open.plan(target, more)
   local options, problem = gather(target, more)
   if not options or problem then return nil, problem end
   if options.port == nil then options.port = default_port(options.tls) end
-  problem = check_server(options) or check_user(options)
-    or check_secrets(options)
+  problem = check_server(options) or check_login(options)
+    or check_user(options) or check_secrets(options)
   if problem then return nil, problem end
   local plan = move(options, { "host", "port", "user", "password", "token" })
   plan.login = move(options, OF_LOGIN)

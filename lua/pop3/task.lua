@@ -44,8 +44,8 @@ local function is_own()
   return coroutine.running() == current.thread
 end
 
--- The loop of connections that a task makes, and of those which have none, while
--- a step runs.
+-- The loop of connections that a task makes, and of those which have none,
+-- while a step runs.
 local steps = {}
 call.steps = steps
 

@@ -23,6 +23,7 @@ static void apply(pop3_login_facts *f, const char *letters) {
   f->token = strchr(letters, 'o') != NULL;
   f->authzid = strchr(letters, 'z') != NULL;
   f->flight = strchr(letters, 'f') != NULL;
+  f->blank = strchr(letters, ' ') != NULL;
   if (strchr(letters, 'R')) f->binding = POP3_BINDING_REQUIRE;
   if (strchr(letters, 'D')) f->binding = POP3_BINDING_DISABLE;
 }
@@ -86,6 +87,7 @@ static void the_strongest_is_taken(void) {
       {"SASL CRAM-MD5 LOGIN\n", "s", NULL, "LOGIN"},
       {"SASL CRAM-MD5\nUSER\n", "st", NULL, "CRAM-MD5"},
       {"USER\n", "st", NULL, "APOP"},
+      {"USER\n", "st ", NULL, "USER"},
       {"USER\n", "s", NULL, "USER"},
       {"SASL PLAIN\nsasl scram-sha-256\n", "s", NULL, "SCRAM-SHA-256"},
       {ALL, "so", NULL, "OAUTHBEARER"},
@@ -103,7 +105,7 @@ static void in_clear_no_secret_is_shown(void) {
       {"SASL PLAIN SCRAM-SHA-1\nUSER\n", "", NULL, "SCRAM-SHA-1"},
       {"SASL XOAUTH2 OAUTHBEARER\n", "o", NULL, "insecure"},
       {"SASL PLAIN\n", "", "PLAIN\n", "insecure"},
-      {"SASL PLAIN\n", "", "USER\n", "unsupported"},
+      {"SASL PLAIN\n", "", "USER\n", "insecure"},
       {NULL, "", "USER\n", "insecure"},
       {"SASL CRAM-MD5\n", "", "CRAM-MD5\n", "CRAM-MD5"},
       {"USER\n", "t", "APOP\n", "APOP"},
@@ -137,6 +139,7 @@ static void who_asks_is_given_what_he_asks_for(void) {
       {"SASL PLAIN\n", "s", "SCRAM-SHA-256\nPLAIN\nLOGIN\n", "PLAIN"},
       {"SASL PLAIN\n", "s", "SCRAM-SHA-256\n", "unsupported"},
       {"SASL PLAINX XPLAIN\n", "s", "PLAIN\n", "unsupported"},
+      {"SASL PLAIN\n", "s", "USER\n", "USER"},
       {ALL, "s", "EXTERNAL\n", "EXTERNAL"},
       {ALL, "s", "ANONYMOUS\n", "ANONYMOUS"},
       {ALL, "s", "APOP\n", "unsupported"},

@@ -56,7 +56,8 @@ A step is a string or an object with one verb and its options:
                        a client that asks for none of them gets `other`, a
                        certificate and key of that file, or else an alert).
                        Handshakes with equal OPTIONS know each other's
-                       sessions; forget: true knows none
+                       sessions; forget: true knows none. staple: a file with
+                       an OCSP response (DER), which is sent to who asks
   {auto: RULES}        a table of replies: a list of [regex, reply]. Each line
                        is answered by the first regex that matches it
                        entirely, without regard to case; a reply is octets or a
@@ -119,6 +120,7 @@ import select
 import signal
 import socket
 import ssl
+import stapling
 import struct
 import sys
 import termios
@@ -198,6 +200,9 @@ def new_tls_context(options):
     if "tickets" in options:
         context.num_tickets = int(options["tickets"])
     context.sni_callback = judge_name(options)
+    if "staple" in options:
+        with open(options["staple"], "rb") as file:
+            stapling.staple(context, file.read())
     return context
 
 

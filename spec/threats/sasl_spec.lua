@@ -139,6 +139,28 @@ describe("T19 a mechanism that somebody took out of the list", function()
         { channel_binding = "disable" }, true))
     end)
 
+  it("is not spoken of where TLS is the host's", function()
+    local said = {}
+    local answers = { "+OK ready\r\n",
+      lines("+OK", "SASL SCRAM-SHA-256 SCRAM-SHA-256-PLUS"),
+      "-ERR [AUTH] no\r\n" }
+    local conn = pop3.POP3_SSL("mail.example.org", 995, {
+      tls_engine = "transport", transport = {
+        send = function(_, octets)
+          said[#said + 1] = octets
+          return #octets
+        end,
+        receive = function() return table.remove(answers, 1), "timeout" end,
+        secure = function() return true end,
+        close = function() end,
+      } })
+    claims.fails("proto", "unsupported", conn.login, conn, "me", "secret",
+      { channel_binding = "require" })
+    claims.fails("auth", "refused", conn.login, conn, "me", "secret")
+    assert.matches("^AUTH SCRAM%-SHA%-256 biws", said[2]) -- "n,,"
+    conn:close()
+  end)
+
   it("is missed where a binding is required", function()
     local script = offering("SCRAM-SHA-256 PLAIN", { { eof = true } })
     table.insert(script[1], 1, { tls = certificates.server "exact" })
