@@ -241,3 +241,78 @@ describe("The table of docs/testing.md", function()
     end
   end)
 end)
+
+-- A guide's word on what is tested: the file is there, and says so.
+describe("docs/security.md", function()
+  local function find(name)
+    for _, folder in ipairs { "spec/", "spec/csrc/" } do
+      local file = io.open(root .. folder .. name)
+      if file then return file:read("*a"), file:close() end
+    end
+  end
+
+  local function complaint(name, ids)
+    local text = find(name)
+    if not text then return "there is no " .. name end
+    for id in ids:gmatch("[RT]%d%d") do
+      if not text:find(id, 1, true) then return id .. " is not in " .. name end
+    end
+  end
+
+  it("names specs that are there, and whose claims they have", function()
+    local complaints, count = {}, 0
+    for name, ids in read_file(root .. "docs/security.md"):gmatch(
+      "`([%w_/]+%.[%w]+)`([%s,RT%d]*)") do
+      if name:find("_spec%.lua$") or name:find("_test%.c$")
+        or name:find("^wire/") then
+        count = count + 1
+        complaints[#complaints + 1] = complaint(name, ids)
+      end
+    end
+    assert.same({}, complaints)
+    assert.is_true(count > 30)
+  end)
+end)
+
+-- As GitHub and LDoc make names of headings.
+local function anchors(text)
+  local found = {}
+  for heading in ("\n" .. text):gmatch("\n#+ ([^\n]*)") do
+    heading = heading:gsub("%[([^%]]*)%]%([^)]*%)", "%1"):lower()
+    found["#" .. heading:gsub("[^%w%- _]", ""):gsub(" ", "-")] = true
+  end
+  return found
+end
+
+-- A page without its code.
+local function prose(name)
+  return ("\n" .. read_file(root .. name)):gsub("\n```.-\n```", "")
+end
+
+describe("A link", function()
+  local function complaint(name, link)
+    local path, anchor = link:match("^([^#]*)(.*)$")
+    local folder = name:match("^docs/") or ""
+    path = path == "" and name or (folder .. path):gsub("[^/]+/%.%./", "")
+    local file = io.open(root .. path)
+    if not file then return ("%s: there is no %s"):format(name, link) end
+    file:close()
+    if anchor ~= "" and not anchors(prose(path))[anchor] then
+      return ("%s: %s has no such heading"):format(name, link)
+    end
+  end
+
+  it("of a page leads somewhere", function()
+    local complaints, count = {}, 0
+    for _, name in ipairs(documents()) do
+      for link in prose(name):gmatch("%]%(([^)%s]+)%)") do
+        if not link:find("^%a+:") then
+          count = count + 1
+          complaints[#complaints + 1] = complaint(name, link)
+        end
+      end
+    end
+    assert.same({}, complaints)
+    assert.is_true(count > 100)
+  end)
+end)
