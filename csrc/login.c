@@ -3,7 +3,6 @@
  */
 #include "login.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* ------------------------------------------------------------ ways */

@@ -46,7 +46,7 @@ static const luaL_Reg functions[] = {
     {"secured", pop3_lua_secured},
     {"sent", pop3_lua_sent},
     {"received", pop3_lua_received},
-    {"place", pop3_lua_place},
+    {"where", pop3_lua_where},
     {"takes_files", pop3_lua_takes_files},
     {"misplaced", pop3_lua_misplaced},
     {"set_timeout", pop3_lua_set_timeout},

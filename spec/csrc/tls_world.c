@@ -87,7 +87,7 @@ identity make(const form *f) {
 
 FILE *create(char path[300], const char *name) {
   (void)snprintf(path, 300, "%s/%s", folder, name);
-  FILE *file = fopen(path, "w");
+  FILE *file = fopen(path, "wb");
   must(file != NULL, path);
   return file;
 }
