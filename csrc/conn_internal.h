@@ -1,5 +1,6 @@
 /*
- * conn_internal.h - what conn.c and carrier.c share: a connection's inside.
+ * conn_internal.h - what conn.c, opening.c and carrier.c share: a connection's
+ * inside.
  */
 #ifndef POP3_CONN_INTERNAL_H
 #define POP3_CONN_INTERNAL_H
@@ -58,11 +59,32 @@ struct pop3_conn {
   alignment session[]; /* the engine's memory */
 };
 
+/* Inside step only: the phase changed, go on with the new one. */
+#define POP3_STEP_ON ((pop3_step)(POP3_STEP_WAIT + 1))
+
+/* End the operation, and the connection with it unless that is whole: for what
+ * `failure` says, or for this error. */
+pop3_step pop3_conn_failed(pop3_conn *conn);
+pop3_step pop3_conn_fail(pop3_conn *conn, pop3_error error);
+
 /* A failure of the carrier's whose text is in `reason`, in place of an errno. */
 #define POP3_CARRIER_ERRNO (-1)
 
 /* End the operation and the connection: an errno, or the above. */
-void pop3_conn_fail_system(pop3_conn *conn, int system);
+pop3_step pop3_conn_fail_system(pop3_conn *conn, int system);
+
+/* Wait for this, too. */
+pop3_step pop3_conn_wait_for(pop3_conn *conn, int fd, bool readable,
+                             bool writable);
+
+/* An operation begins; and when it has to be over, and as which error. */
+void pop3_conn_start_clock(pop3_conn *conn, double now, bool establishing);
+double pop3_conn_limit(const pop3_conn *conn, pop3_error *which);
+
+/* The phases of opening.c. */
+pop3_step pop3_opening_resolve(pop3_conn *conn);
+pop3_step pop3_opening_carried(pop3_conn *conn);
+pop3_step pop3_opening_connect(pop3_conn *conn);
 
 /* The stream is there: go on with TLS or the greeting. */
 void pop3_conn_connected(pop3_conn *conn, bool loopback);

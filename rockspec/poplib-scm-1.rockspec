@@ -104,6 +104,7 @@ build = {
         "csrc/lua_trace.c",
         "csrc/memory.c",
         "csrc/octets.c",
+        "csrc/opening.c",
         "csrc/pile.c",
         "csrc/platform.c",
         "csrc/platform_windows.c",
