@@ -53,6 +53,9 @@ static void shut(pop3_conn *c) {
   pop3_stream_close(&c->stream);
   pop3_tls_context_release(c->context);
   c->context = NULL;
+  pop3_tls_context_release(c->proxy_context);
+  c->proxy_context = NULL;
+  pop3_race_end(&c->race);
   pop3_lookup_release(c->lookup);
   c->lookup = NULL;
 }
@@ -118,6 +121,11 @@ void pop3_conn_describe(const pop3_conn *c, pop3_conn_info *info) {
   info->host = c->host;
   info->port = c->port;
   info->fd = c->stream.fd;
+  info->attempts = c->race.tried;
+  info->path = c->path[0] != '\0' ? c->path : NULL;
+  info->scheme = c->scheme;
+  info->proxy_host = c->proxy_host;
+  info->proxy_port = c->proxy_port;
   pop3_socket_peer(c->stream.fd, info->address, sizeof info->address);
   info->secure =
       c->phase == PHASE_OPEN && pop3_session_is_secure(c->client.session);
@@ -152,8 +160,19 @@ static void admit_doubt(pop3_conn *c) {
   c->failure.system = before.system;
 }
 
+/* Whose fault is it, while only the proxy is known? */
+static void blame_proxy(pop3_conn *c) {
+  pop3_failure before = c->failure;
+  const char *form = strchr(c->proxy_host, ':') != NULL ? "proxy [%s]:%u: %s"
+                                                        : "proxy %s:%u: %s";
+  pop3_fail(&c->failure, before.error, form, c->proxy_host, c->proxy_port,
+            before.text);
+  c->failure.system = before.system;
+}
+
 /* The failure is recorded; the session cannot go on unless it is whole. */
 pop3_step pop3_conn_failed(pop3_conn *c) {
+  if (c->stream.proxy != NULL) blame_proxy(c);
   bool whole = c->phase == PHASE_OPEN && !is_opening(c) &&
                pop3_session_error(c->client.session) == POP3_E_OK;
   pop3_client_stop(&c->client);
@@ -198,6 +217,9 @@ static const advice advices[] = {
     {ECONNRESET, "the server, or something between, broke the connection"},
     {EPIPE, "the server, or something between, broke the connection"},
     {EMFILE, "too many open files: raise the limit or close some"},
+    {ENOENT, "there is no such socket: check unix_socket"},
+    {EADDRNOTAVAIL, "local_address is not one of this host's"},
+    {EAGAIN, "it takes no more connections now: try again later"},
 };
 
 static const char *advise(int system) {
@@ -207,11 +229,30 @@ static const char *advise(int system) {
   return NULL;
 }
 
+/* Where it failed; a proxy is blamed by whoever hears of it. */
+static const char *name_place(const pop3_conn *c, char *place, size_t room) {
+  if (c->stream.proxy != NULL) return "";
+  if (c->path[0] != '\0') (void)snprintf(place, room, "%s: ", c->path);
+  else (void)snprintf(place, room, "%s:%u: ", c->host, c->port);
+  return place;
+}
+
+/* How many addresses failed, where one reason is told for all of them. */
+static const char *count_failed(const pop3_conn *c, char *text, size_t room) {
+  if (c->phase != PHASE_CONNECTING || c->race.failed < 2) return "";
+  (void)snprintf(text, room, " (the first of %u addresses; none answered)",
+                 c->race.failed);
+  return text;
+}
+
 pop3_step pop3_conn_fail_system(pop3_conn *c, int system) {
+  char place[POP3_HOST_MAX + 16], count[64];
   bool told = system == POP3_CARRIER_ERRNO;
   const char *todo = advise(system);
-  pop3_fail(&c->failure, POP3_E_IO, "%s:%u: %s%s%s", c->host, c->port,
-            told ? c->reason : pop3_os_text(system), todo != NULL ? "; " : "",
+  pop3_fail(&c->failure, POP3_E_IO, "%s%s%s%s%s",
+            name_place(c, place, sizeof place),
+            told ? c->reason : pop3_os_text(system),
+            count_failed(c, count, sizeof count), todo != NULL ? "; " : "",
             todo != NULL ? todo : "");
   c->failure.system = told ? 0 : system;
   pop3_session_poison(c->client.session, POP3_E_IO);
@@ -253,8 +294,9 @@ double pop3_conn_deadline(const pop3_conn *c) {
   pop3_error which;
   if (c->looking) return c->now;
   double deadline = pop3_conn_limit(c, &which);
-  bool waiting = c->phase == PHASE_CONNECTING && c->next != NULL;
-  return waiting && c->attempt < deadline ? c->attempt : deadline;
+  if (c->phase != PHASE_CONNECTING) return deadline;
+  double due = pop3_race_due(&c->race);
+  return due < deadline ? due : deadline;
 }
 
 void pop3_conn_start_clock(pop3_conn *c, double now, bool establishing) {
@@ -326,12 +368,9 @@ static pop3_step end_of_stream(pop3_conn *c, pop3_error error, int system) {
 
 /* ------------------------------------------------------------ TLS */
 
-static pop3_step start_filter(pop3_conn *c) {
-  const pop3_tls_peer peer = {c->host,           strlen(c->host),
-                              c->port,           c->client.welcome != NULL,
-                              c->resumable.data, c->resumable.size};
-  pop3_error error =
-      pop3_tls_new(c->context, &peer, &c->stream.tls, &c->failure);
+pop3_step pop3_conn_start_filter(pop3_conn *c, pop3_tls_context *context,
+                                 const pop3_tls_peer *peer) {
+  pop3_error error = pop3_tls_new(context, peer, &c->stream.tls, &c->failure);
   if (error != POP3_E_OK) {
     pop3_session_poison(c->client.session, error);
     return pop3_conn_failed(c);
@@ -340,16 +379,42 @@ static pop3_step start_filter(pop3_conn *c) {
   return POP3_STEP_ON;
 }
 
+/* What came behind a proxy's answer is the server's, and no handshake. */
+static pop3_step filter_server(pop3_conn *c) {
+  const pop3_tls_peer peer = {.host = c->host,
+                              .host_size = strlen(c->host),
+                              .port = c->port,
+                              .door = c->client.welcome != NULL
+                                          ? POP3_TLS_AFTER_STLS
+                                          : POP3_TLS_AT_ONCE,
+                              .session = c->resumable.data,
+                              .session_size = c->resumable.size};
+  pop3_step step = pop3_conn_start_filter(c, c->context, &peer);
+  pop3_span early = pop3_stream_unread(&c->stream);
+  if (step != POP3_STEP_ON || early.size == 0) return step;
+  pop3_stream_consume(&c->stream, early.size);
+  if (pop3_tls_feed(c->stream.tls, early.data, early.size) == POP3_E_OK)
+    return step;
+  return pop3_conn_fail(c, POP3_E_MEMORY);
+}
+
 static pop3_step start_handshake(pop3_conn *c) {
+  bool after_stls = c->client.welcome != NULL;
   c->client.handshake = false;
   /* Handed in behind STLS's answer, and beyond the step's octets. */
-  if (c->stream.incoming.size > 0) return pop3_conn_fail(c, POP3_E_INJECTION);
-  if (!c->options.tls_by_host) return start_filter(c);
+  if (c->stream.incoming.size > 0 && after_stls)
+    return pop3_conn_fail(c, POP3_E_INJECTION);
+  if (!c->options.tls_by_host) return filter_server(c);
   c->phase = PHASE_HANDSHAKE;
   return POP3_STEP_ON;
 }
 
 void pop3_conn_secured(pop3_conn *c) {
+  if (c->stream.proxy != NULL) { /* that far, and no further */
+    pop3_stream_enclose(&c->stream);
+    c->phase = PHASE_PROXY;
+    return;
+  }
   pop3_client_secured(&c->client);
   c->phase = PHASE_OPEN;
 }
@@ -368,15 +433,18 @@ static pop3_step shake_hands(pop3_conn *c) {
   if (c->stream.tls == NULL) return pop3_conn_wait_for(c, -1, false, false);
   for (;;) {
     int system = 0;
+    pop3_failure late;
     pop3_error verdict = pop3_tls_handshake(c->stream.tls, &c->failure);
     /* Also after a failure: the peer deserves its alert. */
     pop3_error error =
-        pop3_stream_transmit(&c->stream, c->client.session, &system);
+        pop3_stream_transmit(&c->stream, c->client.session, &system, &late);
     if (verdict != POP3_E_OK && verdict != POP3_E_AGAIN) {
       pop3_session_poison(c->client.session, verdict);
       return pop3_conn_failed(c);
     }
     if (error == POP3_E_IO) return pop3_conn_fail_system(c, system);
+    if (error != POP3_E_OK && error != POP3_E_AGAIN)
+      return pop3_conn_fail(c, error);
     if (verdict == POP3_E_OK && error == POP3_E_OK) {
       pop3_conn_secured(c);
       return POP3_STEP_AGAIN;
@@ -544,6 +612,7 @@ static const phase_step phases[PHASE_COUNT] = {
     [PHASE_RESOLVING] = pop3_opening_resolve,
     [PHASE_CARRIER] = pop3_opening_carried,
     [PHASE_CONNECTING] = pop3_opening_connect,
+    [PHASE_PROXY] = pop3_opening_proxy,
     [PHASE_HANDSHAKE] = shake_hands,
     [PHASE_OPEN] = run,
 };

@@ -6,6 +6,8 @@
 #define POP3_CONN_INTERNAL_H
 
 #include "conn.h"
+#include "platform.h"
+#include "race.h"
 #include "resolve.h"
 #include "stream.h"
 
@@ -16,7 +18,9 @@ typedef enum pop3_phase {
   PHASE_RESOLVING,
   PHASE_CARRIER, /* the host connects */
   PHASE_CONNECTING,
-  PHASE_HANDSHAKE, /* ours, or the host's: there is no filter then */
+  PHASE_PROXY,     /* which connects to the server */
+  PHASE_HANDSHAKE, /* ours, or the host's: there is no filter then; the proxy's,
+                      as long as there is one (stream.proxy) */
   PHASE_OPEN,
   PHASE_COUNT
 } pop3_phase;
@@ -42,13 +46,18 @@ struct pop3_conn {
   char reason[128]; /* of a carrier's failure that is no errno's */
 
   pop3_lookup *lookup;
-  const struct addrinfo *next; /* the address to try after this one */
+  pop3_race race; /* the attempts to connect */
   char host[POP3_HOST_MAX + 1];
   unsigned port;
+  pop3_way way;
+  const char *scheme;                 /* the proxy's; NULL: none */
+  char proxy_host[POP3_HOST_MAX + 1]; /* "": none */
+  unsigned proxy_port;
+  pop3_tls_context *proxy_context; /* retained; NULL: in clear */
+  char path[POP3_OS_PATH];         /* of a Unix socket; "": none */
 
   double now;        /* of the step that runs */
   double started;    /* the operation */
-  double attempt;    /* when the next address gets its turn */
   bool establishing; /* connect_timeout counts */
 
   size_t budget; /* of the step */
@@ -85,9 +94,19 @@ double pop3_conn_limit(const pop3_conn *conn, pop3_error *which);
 pop3_step pop3_opening_resolve(pop3_conn *conn);
 pop3_step pop3_opening_carried(pop3_conn *conn);
 pop3_step pop3_opening_connect(pop3_conn *conn);
+pop3_step pop3_opening_proxy(pop3_conn *conn);
 
-/* The stream is there: go on with TLS or the greeting. */
+/* Whom the stream goes to: the proxy, where there is one. */
+const char *pop3_conn_peer(const pop3_conn *conn, unsigned *port);
+
+/* The stream is there: go on with the proxy, or else with TLS or the greeting.
+ * Is its peer this host? */
+void pop3_conn_arrived(pop3_conn *conn, bool loopback);
 void pop3_conn_connected(pop3_conn *conn, bool loopback);
+
+/* Begin a handshake; and it is done. */
+pop3_step pop3_conn_start_filter(pop3_conn *conn, pop3_tls_context *context,
+                                 const pop3_tls_peer *peer);
 void pop3_conn_secured(pop3_conn *conn);
 
 #pragma GCC visibility pop

@@ -38,7 +38,8 @@ enum pop3_slot {
   POP3_SLOT_CONNECTOR, /* the host's loop and its stream, or nil */
   POP3_SLOT_TRANSPORT,
   POP3_SLOT_INCOMING, /* octets that came by it */
-  POP3_SLOTS = POP3_SLOT_INCOMING
+  POP3_SLOT_ON_ADDRESS,
+  POP3_SLOTS = POP3_SLOT_ON_ADDRESS
 };
 
 /* The userdata; the connection's memory follows in the same block. */

@@ -146,6 +146,8 @@ static pop3_error prepare(pop3_tls *tls, const pop3_tls_peer *peer,
   ERR_clear_error();
   if (error == POP3_E_OK && !make_ssl(tls))
     error = pop3_fail(failure, POP3_E_MEMORY, NULL);
+  if (error == POP3_E_OK && peer->door == POP3_TLS_TO_PROXY)
+    (void)SSL_set_alpn_protos(tls->ssl, NULL, 0);
   ERR_clear_error();
   if (error == POP3_E_OK) error = pop3_tls_offer_session(tls, peer, failure);
   return error;
@@ -159,7 +161,7 @@ pop3_error pop3_tls_new(pop3_tls_context *context, const pop3_tls_peer *peer,
     return pop3_fail(failure, POP3_E_MEMORY, NULL);
   }
   t->context = pop3_tls_context_retain(context);
-  t->after_stls = peer->after_stls;
+  t->after_stls = peer->door == POP3_TLS_AFTER_STLS;
   pop3_error error = prepare(t, peer, failure);
   if (error != POP3_E_OK) {
     pop3_tls_free(t);

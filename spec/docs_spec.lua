@@ -2,8 +2,11 @@
 -- stands, against the sample mailbox. What a block says that it prints (behind
 -- "-->") has to be printed.
 
+local certificates = require "spec.support.certificates"
 local child = require "spec.support.child"
 local mailbox = require "spec.support.mailbox"
+local proxies = require "spec.support.proxies"
+local server = require "spec.support.server"
 
 local root = debug.getinfo(1, "S").source:match("^@(.*/)spec/") or "./"
 
@@ -20,14 +23,31 @@ local function trusting(options)
   if trusted then options.context = trusted else options.cafile = ca end
   return options
 end
+-- Proxies and Unix sockets are examples, too: ports by the URL's scheme.
+local function lead(options)
+  local proxy = options.proxy
+  if options.unix_socket then options.unix_socket = os.getenv "DOCS_SOCKET" end
+  if not proxy then return options end
+  local url = type(proxy) == "table" and proxy.url or proxy
+  local scheme = url:match "^[%w+]+"
+  url = ("%s://127.0.0.1:%s"):format(scheme,
+    os.getenv("DOCS_PROXY_" .. scheme:gsub("%+", "_")))
+  if type(proxy) == "table" then proxy.url = url else options.proxy = url end
+  if scheme == "https" or scheme:find "tls" then
+    options.proxy_tls = { cafile = os.getenv "DOCS_PROXY_CA",
+      servername = "mail.example.org" }
+  end
+  return options
+end
 local function redirect(M)
   local POP3, POP3_SSL, context = M.POP3, M.POP3_SSL, M.context
   M.POP3 = function(_, _, options)
-    return POP3("127.0.0.1", tonumber(plain), trusting(options))
+    options = lead(trusting(options))
+    return POP3("127.0.0.1", tonumber(plain), options)
   end
   M.POP3_SSL = function(_, port, options)
     if type(port) == "table" then options = port end
-    return POP3_SSL("127.0.0.1", tonumber(tls), trusting(options))
+    return POP3_SSL("127.0.0.1", tonumber(tls), lead(trusting(options)))
   end
   M.context = function(options) return context(trusting(options)) end
   local restrict = M.restrict
@@ -82,19 +102,57 @@ local function blocks(text)
   return found
 end
 
+-- What the blocks need in their environment to find the proxies, or nil and why
+-- there are none.
+local function start_proxies()
+  local ports, reason = {}, nil
+  for scheme, kind in pairs { socks5 = "socks5", http = "http" } do
+    local plain, front
+    plain, reason = proxies.start(kind)
+    if not plain then return nil, reason end
+    front, reason = proxies.start("tls", { to = plain.port,
+      certificate = certificates.file "exact", key = certificates.file "key" })
+    if not front then return nil, reason end
+    ports["DOCS_PROXY_" .. scheme] = tostring(plain.port)
+    ports["DOCS_PROXY_" .. (kind == "http" and "https" or "socks5_tls")] =
+      tostring(front.port)
+  end
+  ports.DOCS_PROXY_CA = certificates.cafile
+  return ports
+end
+
 describe("Documentation", function()
-  local box, folder
+  local box, folder, ways, no_ways
+
+  local function environment()
+    local env = { DOCS_PASSWORD = "secret", DOCS_FOLDER = folder }
+    for key, value in pairs(ways or {}) do env[key] = value end
+    return env
+  end
+
+  -- For a block that names one.
+  local function start_socket()
+    local path = folder .. "/socket"
+    server.start { host = path, connections = { { { mailbox = {
+      messages = {} } } } } }
+    return path
+  end
 
   setup(function()
+    ways, no_ways = start_proxies()
     box = mailbox.start {
       "--sample", "3", "--user", "joe", "--password", "secret",
     }
   end)
 
   before_each(function() folder = files.make_folder() end)
-  after_each(function() files.remove_folder(folder) end)
+  after_each(function()
+    server.stop_all()
+    files.remove_folder(folder)
+  end)
 
   teardown(mailbox.stop_all)
+  teardown(proxies.stop_all)
 
   for _, name in ipairs(documents()) do
     for _, block in ipairs(blocks(read_file(root .. name))) do
@@ -102,10 +160,17 @@ describe("Documentation", function()
         if block.needs and not pcall(require, block.needs) then
           return pending("there is no " .. block.needs)
         end
+        if block.text:find("proxy =", 1, true) and not ways then
+          return pending(no_ways)
+        end
+        local env = environment()
+        if block.text:find "unix_socket =" then
+          env.DOCS_SOCKET = start_socket()
+        end
         local result = child.run {
           script = PREAMBLE .. "do\n" .. block.text .. "\nend\n",
           arguments = { box.plain, box.tls, box.ca },
-          env = { DOCS_PASSWORD = "secret", DOCS_FOLDER = folder },
+          env = env,
         }
         assert.equal(0, result.status, result.err)
         for promised in block.text:gmatch("%-%->%s*([^\n]+)") do
