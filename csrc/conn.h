@@ -88,6 +88,9 @@ typedef struct pop3_way_proxy {
   pop3_proxy_login login;
 } pop3_way_proxy;
 
+/* Octets of a Unix socket's path, its NUL included. Some systems take fewer. */
+#define POP3_WAY_PATH 108
+
 /* The way to the server, where it is not just any. */
 typedef struct pop3_way {
   const pop3_way_proxy *proxy; /* NULL: none */

@@ -6,7 +6,6 @@
 #define POP3_CONN_INTERNAL_H
 
 #include "conn.h"
-#include "platform.h"
 #include "race.h"
 #include "resolve.h"
 #include "stream.h"
@@ -54,7 +53,7 @@ struct pop3_conn {
   char proxy_host[POP3_HOST_MAX + 1]; /* "": none */
   unsigned proxy_port;
   pop3_tls_context *proxy_context; /* retained; NULL: in clear */
-  char path[POP3_OS_PATH];         /* of a Unix socket; "": none */
+  char path[POP3_WAY_PATH];        /* of a Unix socket; "": none */
 
   double now;        /* of the step that runs */
   double started;    /* the operation */

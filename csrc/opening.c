@@ -87,10 +87,10 @@ static pop3_error start_carrier(pop3_conn *c) {
 static pop3_error start_at_path(pop3_conn *c, const char *path) {
   struct sockaddr_storage address;
   socklen_t size = pop3_os_path_address(path, &address);
-  if (size == 0)
+  if (size == 0 || strlen(path) >= sizeof c->path)
     return pop3_fail(&c->failure, POP3_E_ARGUMENT,
                      "the path of a Unix socket has 1 to %d octets",
-                     POP3_OS_PATH - 1);
+                     POP3_WAY_PATH - 1);
   memcpy(c->path, path, strlen(path) + 1);
   pop3_race_begin_at(&c->race, (const struct sockaddr *)&address, (size_t)size);
   c->phase = PHASE_CONNECTING;

@@ -72,7 +72,6 @@ int pop3_os_bind(int fd, const struct sockaddr *address, socklen_t size);
 void pop3_os_keep_alive(int fd, unsigned seconds);
 
 /* The address of a socket in the file system, and its octets. 0, with errno. */
-#define POP3_OS_PATH 108
 socklen_t pop3_os_path_address(const char *path,
                                struct sockaddr_storage *address);
 

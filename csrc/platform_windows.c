@@ -164,7 +164,7 @@ void pop3_os_keep_alive(int fd, unsigned seconds) {
 /* Since Windows 10; afunix.h is not in every mingw-w64. */
 typedef struct path_address {
   ADDRESS_FAMILY family;
-  char path[POP3_OS_PATH];
+  char path[108];
 } path_address;
 
 socklen_t pop3_os_path_address(const char *path,

@@ -105,12 +105,11 @@ end
 -- What the blocks need in their environment to find the proxies, or nil and why
 -- there are none.
 local function start_proxies()
-  local ports, reason = {}, nil
+  local ports = {}
   for scheme, kind in pairs { socks5 = "socks5", http = "http" } do
-    local plain, front
-    plain, reason = proxies.start(kind)
-    if not plain then return nil, reason end
-    front, reason = proxies.start("tls", { to = plain.port,
+    local plain, none = proxies.start(kind)
+    if not plain then return nil, none end
+    local front, reason = proxies.start("tls", { to = plain.port,
       certificate = certificates.file "exact", key = certificates.file "key" })
     if not front then return nil, reason end
     ports["DOCS_PROXY_" .. scheme] = tostring(plain.port)

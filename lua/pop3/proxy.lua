@@ -1,4 +1,4 @@
---- The option `proxy`: a URL, or a table, as the flat table that the core reads.
+--- The option `proxy`: a URL or a table, as the flat table that the core reads.
 --
 --     "socks5://[user[:password]@]host[:port]"       (port 1080)
 --     "socks5+tls://..."                             the same over TLS
