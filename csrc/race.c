@@ -86,7 +86,7 @@ void pop3_race_begin_at(pop3_race *r, const struct sockaddr *address,
   memcpy(&room, address, size);
   only.ai_family = address->sa_family;
   only.ai_addr = (struct sockaddr *)&room;
-  only.ai_addrlen = (socklen_t)size;
+  only.ai_addrlen = (unsigned short)size; /* fits in all systems' types */
   attempt(r, &only, INFINITY);
 }
 

@@ -2,11 +2,12 @@
  * proxy_fuzz.c - libFuzzer target for the exchange with a proxy: what it says,
  * cut in several ways, gives one result.
  *
- * sources: csrc/proxy.c csrc/address.c csrc/escape.c csrc/failure.c csrc/memory.c
- * links: -lcrypto
+ * sources: csrc/proxy.c csrc/address.c csrc/escape.c csrc/failure.c csrc/memory.c csrc/crypto.c
+ * libraries: -lcrypto
  *
  * An input is an octet of configuration, then the proxy's octets.
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,7 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t size) {
   if (size == 0) return 0;
   const char *said = (const char *)octets + 1;
   play(octets[0], said, size - 1, size, &whole);
-  if (strstr(whole.text, "open sesame") != NULL) abort();
+  bool known = (octets[0] & 2) != 0;
+  if (known && strstr(whole.text, "open sesame") != NULL) abort();
   for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
     play(octets[0], said, size - 1, pieces[i], &other);
     if (whole.error == other.error && whole.used == other.used &&

@@ -234,7 +234,9 @@ describe("Behind a proxy", function()
   it("octets before the handshake are no part of it", function()
     local s = server.start { { { read = 3 }, { send = GREETED },
       { read = REQUEST }, { send = CONNECTED .. "+OK in clear\r\n" } } }
-    fails("tls", "handshake", through, s, "socks5", { tls = "implicit" })
+    local err = fails("tls", "handshake", through, s, "socks5",
+      { tls = "implicit" })
+    assert.truthy(tostring(err):find("+OK in clear", 1, true), tostring(err))
   end)
 
   it("T24 the peer is never this host", function()
@@ -334,6 +336,8 @@ describe("TLS to a proxy", function()
     local s = server.start { { "S: +OK I am no proxy" } }
     local err = fails("tls", "handshake", through, s, "https")
     assert.truthy(tostring(err):find("^proxy "), tostring(err))
+    assert.truthy(tostring(err):find('it said "+OK I am no proxy', 1, true))
+    assert.falsy(tostring(err):find("995", 1, true), tostring(err))
   end)
 end)
 

@@ -237,8 +237,8 @@ static void the_first_reason_stays(void) {
   list l = {.count = 0};
   int fd = -1;
   add_closed(&l);
-  add(&l, "255.255.255.255", 9); /* everybody's */
   add_closed(&l);
+  add(&l, "255.255.255.255", 9); /* everybody's */
   begin(&l);
   pop3_error error = step(1000, &fd);
   for (int i = 1; error == POP3_E_AGAIN && i < 9; i++)
