@@ -50,9 +50,10 @@ static const pop3_option proxy_rows[] = {
 
 /* ------------------------------------------------------------ what fits */
 
+/* As keepalive = false, which asks for nothing, is not. */
 static bool is_given(lua_State *L, int index, const char *key) {
   lua_getfield(L, index, key);
-  bool given = !lua_isnil(L, -1);
+  bool given = lua_toboolean(L, -1) != 0;
   lua_pop(L, 1);
   return given;
 }

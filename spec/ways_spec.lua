@@ -622,6 +622,40 @@ describe("Several addresses", function()
       { SHIM_NAMES = "127.0.0.2,127.0.0.3,127.0.0.1,127.0.0.4" }))
   end)
 
+  -- A full queue of connections that nobody accepts swallows the next.
+  local SILENT = [[
+    for _ = 1, 3 do
+      pcall(require("pop3").POP3, "127.0.0.2", tonumber((...)), { timeout = 0.1 })
+    end
+  ]]
+
+  local IN_A_LOOP = [[
+    local port = ...
+    local loop = require("pop3.loop.poll").new()
+    loop:spawn(function()
+      local conn = require("pop3").POP3("mail.example", tonumber(port),
+        { loop = loop })
+      print(conn:info().address, conn:info().attempts)
+      conn:close()
+    end)
+    loop:run()
+  ]]
+
+  for where, script in pairs { ["a script"] = SCRIPT, ["a loop"] = IN_A_LOOP } do
+    it("T28 a silent one costs a moment, in " .. where, function()
+      local s = server.start { { "S: +OK" } }
+      local silent = server.start { host = "127.0.0.2", port = s.port,
+        backlog = 0, accept = false }
+      local took = claims.within(10, function()
+        assert.same({ "127.0.0.1\t2" }, run(SILENT .. script, s.port,
+          { SHIM_NAMES = "127.0.0.2,127.0.0.1,127.0.0.3" }))
+      end)
+      assert.is_true(took >= 0.25)
+      silent:stop()
+      s:report()
+    end)
+  end
+
   it("none of which answers: the first reason, and how many", function()
     local lines = run(SCRIPT, server.closed_port(),
       { SHIM_NAMES = "127.0.0.2,127.0.0.3,127.0.0.4" })

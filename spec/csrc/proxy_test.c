@@ -138,6 +138,25 @@ static void says_connect(void) {
   pop3_proxy_free(p);
 }
 
+static bool freed_with_secrets;
+
+static void *watch(void *state, void *old, size_t before, size_t size) {
+  if (size == 0 && old != NULL) freed_with_secrets = holds("secret");
+  return resize(state, old, before, size);
+}
+
+/* What was not sent is secret as well. */
+static void frees_nothing_that_is_secret(void) {
+  static const pop3_allocator watching = {watch, NULL};
+  pop3_proxy_login l = login(POP3_PROXY_SOCKS5, "joe", "secret");
+  pop3_proxy *p = NULL;
+  CHECK(pop3_proxy_new(&watching, &l, "a.example", 1, &p, &failure) ==
+        POP3_E_OK);
+  freed_with_secrets = true;
+  pop3_proxy_free(p);
+  CHECK(!freed_with_secrets);
+}
+
 /* Octet by octet, each of which is gone then. */
 static void wipes_what_was_sent(void) {
   size_t used;
@@ -437,13 +456,21 @@ static void has_no_memory(void) {
 
 int main(void) {
   static const test tests[] = {
-      TEST(says_socks_names),   TEST(says_socks_addresses),
-      TEST(says_socks_login),   TEST(keeps_the_login_to_itself),
-      TEST(says_connect),       TEST(wipes_what_was_sent),
-      TEST(says_what_is_wrong), TEST(hears_the_same_in_any_pieces),
-      TEST(tells_an_early_end), TEST(limits_lines),
-      TEST(limits_headers),     TEST(limits_all),
-      TEST(refuses_logins),     TEST(refuses_hosts),
+      TEST(says_socks_names),
+      TEST(says_socks_addresses),
+      TEST(says_socks_login),
+      TEST(keeps_the_login_to_itself),
+      TEST(says_connect),
+      TEST(wipes_what_was_sent),
+      TEST(frees_nothing_that_is_secret),
+      TEST(says_what_is_wrong),
+      TEST(hears_the_same_in_any_pieces),
+      TEST(tells_an_early_end),
+      TEST(limits_lines),
+      TEST(limits_headers),
+      TEST(limits_all),
+      TEST(refuses_logins),
+      TEST(refuses_hosts),
       TEST(has_no_memory),
   };
   return RUN(tests);

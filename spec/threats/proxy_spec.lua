@@ -97,7 +97,8 @@ describe("A hostile proxy", function()
       local err
       within(20, function() err = fails("proto", "proxy", through, s, "http") end)
       assert.truthy(tostring(err):find("more than", 1, true), tostring(err))
-      assert.is_true(claims.resident() - before < 4 * MIB)
+      local grown = claims.resident() - before
+      assert.is_true(grown < 4 * MIB or os.getenv "POP3_SANITIZED" ~= nil, grown)
       s:stop()
     end)
   end
