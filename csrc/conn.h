@@ -42,7 +42,8 @@ typedef enum pop3_tls_mode {
 struct sockaddr;
 
 /*
- * May `address`, one of those that `host` stands for, be connected to? Called
+ * May `address`, one of those that `host` (or the proxy) stands for, be
+ * connected to? Called
  * inside of step, for each before its socket exists. OK, or an error and its
  * failure: then the next one has its turn, and if no other was tried, that is
  * why the connection fails. Must not step this connection nor close it.

@@ -8,6 +8,7 @@
 
 #include "lua_context.h"
 #include "lua_secret.h"
+#include "resolve.h"
 
 #define OPTION(key, type, offset) \
   { #key, POP3_OPTION_##type, offset, NULL }
@@ -139,9 +140,11 @@ static pop3_error read_proxy(lua_State *L, const char *method,
   memset(proxy, 0, sizeof *proxy);
   pop3_error error = pop3_options_read(L, at, method, &set, 1, failure);
   if (error != POP3_E_OK) return error;
-  if (options->host == NULL || options->host[0] == '\0' || options->port < 1 ||
+  size_t size = options->host != NULL ? strlen(options->host) : 0;
+  if (size == 0 || size > POP3_HOST_MAX || options->port < 1 ||
       options->port > 65535)
-    pop3_option_error(L, method, "proxy", "a host and a port are needed");
+    pop3_option_error(L, method, "proxy",
+                      "a host of 1 to 255 octets and a port are needed");
   proxy->scheme = schemes[options->kind][options->tls];
   proxy->host = options->host;
   proxy->port = (unsigned)options->port;

@@ -220,25 +220,29 @@ pop3_step pop3_opening_carried(pop3_conn *c) {
 
 /* ------------------------------------------------------------ the proxy */
 
-/* The tunnel stands. What came behind the proxy's answer is the server's; but
- * nobody may speak before our handshake, and a host cannot be given it back. */
-static pop3_step enter_tunnel(pop3_conn *c) {
-  size_t early = pop3_stream_unread(&c->stream).size + c->stream.incoming.size;
-  if (early > 0 && c->options.tls_by_host &&
-      c->options.tls == POP3_TLS_IMPLICIT)
-    return pop3_conn_fail(c, POP3_E_PROXY);
-  pop3_proxy_free(c->stream.proxy);
-  c->stream.proxy = NULL;
-  pop3_conn_connected(c, false);
-  c->stream.asked = early == 0;
-  return POP3_STEP_ON;
-}
-
 static pop3_step proxy_failed(pop3_conn *c, pop3_error error, int system) {
   if (error == POP3_E_IO) return pop3_conn_fail_system(c, system);
   if (error == POP3_E_EOF) error = pop3_proxy_eof(c->stream.proxy, &c->failure);
   pop3_session_poison(c->client.session, error);
   return pop3_conn_failed(c);
+}
+
+/* The tunnel stands. What came behind the proxy's answer is the server's; but
+ * nobody may speak before our handshake, and a host cannot be given it back. */
+static pop3_step enter_tunnel(pop3_conn *c) {
+  size_t early = pop3_stream_unread(&c->stream).size + c->stream.incoming.size;
+  bool theirs = c->options.tls_by_host && c->options.tls == POP3_TLS_IMPLICIT;
+  if (early > 0 && theirs) {
+    pop3_error error =
+        pop3_fail(&c->failure, POP3_E_PROXY,
+                  "octets followed its answer before the handshake");
+    return proxy_failed(c, error, 0);
+  }
+  pop3_proxy_free(c->stream.proxy);
+  c->stream.proxy = NULL;
+  pop3_conn_connected(c, false);
+  c->stream.asked = early == 0;
+  return POP3_STEP_ON;
 }
 
 /* What it has said. AGAIN: there is nothing more. */
@@ -251,30 +255,42 @@ static pop3_error hear_proxy(pop3_conn *c) {
   return error;
 }
 
-/* A proxy that takes nothing more has perhaps said why. */
-pop3_step pop3_opening_proxy(pop3_conn *c) {
+/* All that we have to say, unless it takes nothing more: then it has perhaps
+ * said why. AGAIN: the stream is full. */
+static pop3_error tell_proxy(pop3_conn *c) {
   int system = 0;
+  if (c->deaf != 0) return POP3_E_OK;
+  pop3_error error =
+      pop3_stream_transmit(&c->stream, c->client.session, &system, &c->failure);
+  if (error != POP3_E_IO) return error;
+  c->deaf = system;
+  return POP3_E_OK;
+}
+
+/* It has connected us, perhaps before it was asked in full. */
+static pop3_step leave_proxy(pop3_conn *c, bool full) {
+  if (c->deaf != 0) return pop3_conn_fail_system(c, c->deaf);
+  return full ? pop3_conn_wait_for(c, c->stream.fd, false, true)
+              : enter_tunnel(c);
+}
+
+static pop3_step await_proxy(pop3_conn *c, bool full) {
+  int system = 0;
+  if (c->stream.budget == 0) return POP3_STEP_AGAIN;
+  pop3_error reading = pop3_stream_receive(&c->stream, &system, &c->failure);
+  if (reading == POP3_E_OK) return POP3_STEP_ON;
+  if (reading != POP3_E_AGAIN) return proxy_failed(c, reading, system);
+  if (c->deaf != 0) return pop3_conn_fail_system(c, c->deaf);
+  return pop3_conn_wait_for(c, c->stream.fd, true, full);
+}
+
+pop3_step pop3_opening_proxy(pop3_conn *c) {
   pop3_error answer = hear_proxy(c);
   if (answer != POP3_E_OK && answer != POP3_E_AGAIN)
     return proxy_failed(c, answer, 0);
-  pop3_error writing = c->deaf != 0
-                           ? POP3_E_OK
-                           : pop3_stream_transmit(&c->stream, c->client.session,
-                                                  &system, &c->failure);
-  if (writing == POP3_E_IO) c->deaf = system;
-  else if (writing != POP3_E_OK && writing != POP3_E_AGAIN)
+  pop3_error writing = tell_proxy(c);
+  if (writing != POP3_E_OK && writing != POP3_E_AGAIN)
     return proxy_failed(c, writing, 0);
   bool full = writing == POP3_E_AGAIN;
-  if (answer == POP3_E_OK && c->deaf != 0)
-    return pop3_conn_fail_system(c, c->deaf);
-  if (answer == POP3_E_OK && !full) return enter_tunnel(c);
-  if (c->stream.budget == 0) return POP3_STEP_AGAIN;
-  if (answer == POP3_E_OK)
-    return pop3_conn_wait_for(c, c->stream.fd, false, true);
-  pop3_error reading = pop3_stream_receive(&c->stream, &system, &c->failure);
-  if (reading == POP3_E_OK) return POP3_STEP_ON;
-  if (reading == POP3_E_AGAIN && c->deaf == 0)
-    return pop3_conn_wait_for(c, c->stream.fd, true, full);
-  if (reading == POP3_E_AGAIN) return pop3_conn_fail_system(c, c->deaf);
-  return proxy_failed(c, reading, system);
+  return answer == POP3_E_OK ? leave_proxy(c, full) : await_proxy(c, full);
 }

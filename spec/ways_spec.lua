@@ -444,6 +444,7 @@ describe("The option proxy", function()
     ["number from 1 to 65535   "] = "socks5://joe:" .. SECRET .. "@host:x",
     ["two hexadecimal digits"] = "socks5://joe:" .. SECRET .. "%2@host",
     ["has no user"] = "socks5://:" .. SECRET .. "@host",
+    ["1 to 255 octets  "] = "http://" .. ("a"):rep(256),
     ["unknown key"] = { url = "socks5://host", usr = "joe" },
     ["port is a number"] = { type = "http", host = "host", port = "1" },
     ["the host is missing"] = { type = "http" },
