@@ -735,6 +735,24 @@ describe("A proxy", function()
     assert.falsy(clear(s):find("secret", 1, true))
   end, "connect")
 
+  claim("is reached by TLS, with the server's within", function()
+    local tls = { tls = certificates.server "exact" }
+    local s = scripted(tls, { tunnel = true }, { expect = true },
+      { expect = true }, { expect = "" }, "S: HTTP/1.1 200 OK\r\n\r\n", tls,
+      { mailbox = { messages = mails } })
+    local trust = { cafile = certificates.cafile,
+      servername = certificates.name }
+    local conn = host.connect(s, { tls = "implicit", proxy_tls = trust,
+      proxy = ("https://%s:%d"):format(s.host, s.port),
+      cafile = trust.cafile, servername = trust.servername })
+    good(conn:login("me", "secret"))
+    for n = 1, #mails do
+      assert.equal(mails[n], good(conn:retr_string(n)))
+    end
+    good(conn:quit())
+    assert.falsy(clear(s):find("secret", 1, true))
+  end, "connect")
+
   claim("keeps the server's first words, whatever they come with", function()
     local s = scripted({ read = 3 }, { send = "\5\0" }, { read = 10 },
       { send = "\5\0\0\1\0\0\0\0\0\0+OK at once\r\n" }, { eof = true })

@@ -96,7 +96,7 @@ The report:
   cut          "SIGTERM" or "deadline" where one of them ended it
   connections  list, in the order of the accepts:
     peer       the client's address
-    clear      octets received outside TLS
+    clear      octets received outside TLS, in a tunnel outside the tunnel's
     secure     octets received inside TLS
     received   both together
     commands   received, as lines without their ends
