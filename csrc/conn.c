@@ -64,6 +64,10 @@ void pop3_conn_close(pop3_conn *c) {
   shut(c);
   c->broken = false;
   pop3_client_free(&c->client);
+  if (c->elsewhere != NULL)
+    pop3_release(&c->allocator, c->elsewhere, strlen(c->elsewhere) + 1);
+  c->elsewhere = NULL;
+  c->scheme = NULL;
   /* A command that never left may hold a secret. */
   pop3_session_wipe(c->client.session);
   pop3_session_init(c->session, &c->options.engine);
@@ -122,9 +126,9 @@ void pop3_conn_describe(const pop3_conn *c, pop3_conn_info *info) {
   info->port = c->port;
   info->fd = c->stream.fd;
   info->attempts = c->race.tried;
-  info->path = c->path[0] != '\0' ? c->path : NULL;
+  info->path = pop3_conn_path(c);
   info->scheme = c->scheme;
-  info->proxy_host = c->proxy_host;
+  info->proxy_host = c->scheme != NULL ? c->elsewhere : NULL;
   info->proxy_port = c->proxy_port;
   pop3_socket_peer(c->stream.fd, info->address, sizeof info->address);
   info->secure =
@@ -163,9 +167,9 @@ static void admit_doubt(pop3_conn *c) {
 /* Whose fault is it, while only the proxy is known? */
 static void blame_proxy(pop3_conn *c) {
   pop3_failure before = c->failure;
-  const char *form = strchr(c->proxy_host, ':') != NULL ? "proxy [%s]:%u: %s"
-                                                        : "proxy %s:%u: %s";
-  pop3_fail(&c->failure, before.error, form, c->proxy_host, c->proxy_port,
+  const char *form = strchr(c->elsewhere, ':') != NULL ? "proxy [%s]:%u: %s"
+                                                       : "proxy %s:%u: %s";
+  pop3_fail(&c->failure, before.error, form, c->elsewhere, c->proxy_port,
             before.text);
   c->failure.system = before.system;
 }
@@ -232,7 +236,8 @@ static const char *advise(int system) {
 /* Where it failed; a proxy is blamed by whoever hears of it. */
 static const char *name_place(const pop3_conn *c, char *place, size_t room) {
   if (c->stream.proxy != NULL) return "";
-  if (c->path[0] != '\0') (void)snprintf(place, room, "%s: ", c->path);
+  const char *path = pop3_conn_path(c);
+  if (path != NULL) (void)snprintf(place, room, "%s: ", path);
   else (void)snprintf(place, room, "%s:%u: ", c->host, c->port);
   return place;
 }

@@ -49,11 +49,11 @@ struct pop3_conn {
   char host[POP3_HOST_MAX + 1];
   unsigned port;
   pop3_way way;
-  const char *scheme;                 /* the proxy's; NULL: none */
-  char proxy_host[POP3_HOST_MAX + 1]; /* "": none */
+  const char *scheme; /* the proxy's; NULL: none */
+  char *elsewhere;    /* the proxy's host, or else a Unix socket's path; owned;
+                         NULL: neither */
   unsigned proxy_port;
   pop3_tls_context *proxy_context; /* retained; NULL: in clear */
-  char path[POP3_WAY_PATH];        /* of a Unix socket; "": none */
 
   double now;        /* of the step that runs */
   double started;    /* the operation */
@@ -94,6 +94,9 @@ pop3_step pop3_opening_resolve(pop3_conn *conn);
 pop3_step pop3_opening_carried(pop3_conn *conn);
 pop3_step pop3_opening_connect(pop3_conn *conn);
 pop3_step pop3_opening_proxy(pop3_conn *conn);
+
+/* A Unix socket's path, or NULL. */
+const char *pop3_conn_path(const pop3_conn *conn);
 
 /* Whom the stream goes to: the proxy, where there is one. */
 const char *pop3_conn_peer(const pop3_conn *conn, unsigned *port);

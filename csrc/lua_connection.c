@@ -601,6 +601,11 @@ static pop3_error take_session(lua_State *L, pop3_failure *failure) {
   return error;
 }
 
+/* Who connects again and again and holds nothing leaves more to be finalised than
+ * an incremental collector (the default in C programs) gets to at its own pace:
+ * a step of it for each connection. Finalisers may run. [-0, +0, m] */
+static void collect_others(lua_State *L) { lua_gc(L, LUA_GCSTEP, 0); }
+
 int pop3_lua_connect(lua_State *L) {
   bool implicit = strcmp(luaL_checkstring(L, AT_CLASS), "POP3_SSL") == 0;
   const char *class = implicit ? "POP3_SSL" : "POP3";
@@ -618,6 +623,7 @@ int pop3_lua_connect(lua_State *L) {
   conn_options.engine.max_octets =
       pop3_policy_cap(pop3_policy_of(L), options.engine.max_octets);
   choose_carrier(L, class, options.tls_given, &conn_options);
+  collect_others(L);
   pop3_connection *u = new_connection(L, &conn_options);
   u->class = class;
   take_values(L, u);

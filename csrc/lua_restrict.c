@@ -369,7 +369,19 @@ pop3_error pop3_admit_target(lua_State *L, const char *host, size_t size,
   return judge(L, policy, host, &address, port, failure);
 }
 
+/* Does it have a function, perhaps one of who was at its place before? */
+static bool has_hook(lua_State *L, const void *connection) {
+  push_hook(L, connection);
+  bool has = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return has;
+}
+
 void pop3_hook_addresses(lua_State *L, const void *connection) {
+  if (lua_isnil(L, -1) && !has_hook(L, connection)) {
+    lua_pop(L, 1); /* mostly: nothing is written */
+    return;
+  }
   lua_pushlightuserdata(L, (void *)(size_t)&hooks_key);
   lua_rawget(L, LUA_REGISTRYINDEX);
   lua_insert(L, -2);

@@ -23,8 +23,7 @@ static const pop3_operation opening[] = {
 /* ------------------------------------------------------------ whom */
 
 /* "[::1]" is an address's form in URLs; the resolver wants it bare. */
-static pop3_error take_host(pop3_conn *c, const char *host, size_t size,
-                            char name[POP3_HOST_MAX + 1]) {
+static pop3_error take_host(pop3_conn *c, const char *host, size_t size) {
   if (size >= 2 && host[0] == '[' && host[size - 1] == ']') {
     host++;
     size -= 2;
@@ -33,14 +32,14 @@ static pop3_error take_host(pop3_conn *c, const char *host, size_t size,
     return pop3_fail(&c->failure, POP3_E_ARGUMENT,
                      "a host name has 1 to %d octets and no NUL",
                      POP3_HOST_MAX);
-  memcpy(name, host, size);
-  name[size] = '\0';
+  memcpy(c->host, host, size);
+  c->host[size] = '\0';
   return POP3_E_OK;
 }
 
 static pop3_error take_server(pop3_conn *c, const char *host, size_t size,
                               unsigned port) {
-  pop3_error error = take_host(c, host, size, c->host);
+  pop3_error error = take_host(c, host, size);
   if (error != POP3_E_OK) return error;
   if (port < 1 || port > 65535)
     return pop3_fail(&c->failure, POP3_E_ARGUMENT, "a port is 1 to 65535");
@@ -48,20 +47,32 @@ static pop3_error take_server(pop3_conn *c, const char *host, size_t size,
   return POP3_E_OK;
 }
 
+static pop3_error take_elsewhere(pop3_conn *c, const char *text) {
+  size_t size = strlen(text) + 1;
+  c->elsewhere = pop3_allocate(&c->allocator, size);
+  if (c->elsewhere == NULL) return pop3_fail(&c->failure, POP3_E_MEMORY, NULL);
+  memcpy(c->elsewhere, text, size);
+  return POP3_E_OK;
+}
+
 /* The exchange is composed now, while the secrets are there. */
 static pop3_error take_proxy(pop3_conn *c, const pop3_way_proxy *proxy) {
-  pop3_error error =
-      take_host(c, proxy->host, strlen(proxy->host), c->proxy_host);
+  pop3_error error = take_elsewhere(c, proxy->host);
   if (error != POP3_E_OK) return error;
+  c->scheme = proxy->scheme;
   c->proxy_port = proxy->port;
   return pop3_proxy_new(&c->allocator, &proxy->login, c->host, c->port,
                         &c->stream.proxy, &c->failure);
 }
 
 const char *pop3_conn_peer(const pop3_conn *c, unsigned *port) {
-  bool proxied = c->proxy_host[0] != '\0';
+  bool proxied = c->scheme != NULL;
   *port = proxied ? c->proxy_port : c->port;
-  return proxied ? c->proxy_host : c->host;
+  return proxied ? c->elsewhere : c->host;
+}
+
+const char *pop3_conn_path(const pop3_conn *c) {
+  return c->scheme == NULL ? c->elsewhere : NULL;
 }
 
 /* ------------------------------------------------------------ beginning */
@@ -87,11 +98,12 @@ static pop3_error start_carrier(pop3_conn *c) {
 static pop3_error start_at_path(pop3_conn *c, const char *path) {
   struct sockaddr_storage address;
   socklen_t size = pop3_os_path_address(path, &address);
-  if (size == 0 || strlen(path) >= sizeof c->path)
+  if (size == 0 || strlen(path) >= POP3_WAY_PATH)
     return pop3_fail(&c->failure, POP3_E_ARGUMENT,
                      "the path of a Unix socket has 1 to %d octets",
                      POP3_WAY_PATH - 1);
-  memcpy(c->path, path, strlen(path) + 1);
+  pop3_error error = take_elsewhere(c, path);
+  if (error != POP3_E_OK) return error;
   pop3_race_begin_at(&c->race, (const struct sockaddr *)&address, (size_t)size);
   c->phase = PHASE_CONNECTING;
   return POP3_E_OK;
@@ -118,7 +130,6 @@ pop3_error pop3_conn_open(pop3_conn *c, const char *host, size_t host_size,
   pop3_request request = {0};
   pop3_error error = take_server(c, host, host_size, port);
   if (error == POP3_E_OK) error = start(c);
-  if (c->way.proxy != NULL) c->scheme = c->way.proxy->scheme;
   c->way.proxy = NULL;
   c->way.path = NULL;
   if (error != POP3_E_OK) return error;
@@ -157,8 +168,8 @@ static pop3_step start_proxy(pop3_conn *c) {
   c->stream.active = c->now;
   c->phase = PHASE_PROXY;
   if (c->proxy_context == NULL) return POP3_STEP_ON;
-  const pop3_tls_peer peer = {.host = c->proxy_host,
-                              .host_size = strlen(c->proxy_host),
+  const pop3_tls_peer peer = {.host = c->elsewhere,
+                              .host_size = strlen(c->elsewhere),
                               .port = c->proxy_port,
                               .door = POP3_TLS_TO_PROXY};
   return pop3_conn_start_filter(c, c->proxy_context, &peer);
@@ -194,7 +205,7 @@ pop3_step pop3_opening_connect(pop3_conn *c) {
   if (error == POP3_E_OK) {
     if (c->way.keeps_alive)
       pop3_socket_keep_alive(c->stream.fd, c->way.keep_alive);
-    pop3_conn_arrived(c, loopback || c->path[0] != '\0');
+    pop3_conn_arrived(c, loopback || pop3_conn_path(c) != NULL);
     return POP3_STEP_ON;
   }
   for (size_t i = 0; i < race->count; i++)
