@@ -6,7 +6,6 @@ set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS ON) # POSIX and Linux calls; the engine does without
 set(CMAKE_C_VISIBILITY_PRESET hidden)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
-set(CMAKE_C_FLAGS_RELEASE "-O2" CACHE STRING "") # assertions stay
 
 function(pop3_compile_options target)
   if(CMAKE_C_COMPILER_ID MATCHES "GNU|Clang")

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "client_internal.h"
 #include "crypto.h"
 
 void pop3_client_init(pop3_client *c, pop3_session *session,
@@ -14,6 +15,7 @@ void pop3_client_init(pop3_client *c, pop3_session *session,
   c->allocator = *allocator;
   pop3_caps_init(&c->caps, allocator);
   pop3_caps_init(&c->before, allocator);
+  pop3_octets_init(&c->auth.challenge, allocator);
 }
 
 void pop3_client_free(pop3_client *c) {
@@ -27,6 +29,7 @@ void pop3_client_free(pop3_client *c) {
 
 void pop3_client_stop(pop3_client *c) {
   pop3_wipe(c->digest, sizeof c->digest);
+  pop3_auth_clear(c);
   c->running = false;
   c->ending = POP3_E_OK;
 }
@@ -50,7 +53,8 @@ static const struct {
     [POP3_OP_CAPABILITIES] = {false, {POP3_CAPA, POP3_OTHER}},
     [POP3_OP_STLS] = {false, {POP3_CAPA, POP3_STLS, POP3_OTHER}},
     [POP3_OP_APOP] = {false, {POP3_APOP, POP3_OTHER}},
-    [POP3_OP_LOGIN] = {true, {POP3_USER, POP3_PASS, POP3_OTHER}},
+    [POP3_OP_LOGIN] = {true, {POP3_OTHER}},
+    [POP3_OP_AUTHENTICATE] = {false, {POP3_AUTH, POP3_OTHER}},
     [POP3_OP_LISTING] = {true, {POP3_LIST, POP3_UIDL, POP3_OTHER}},
     [POP3_OP_MANY] = {true, {POP3_OTHER}},
 };
@@ -66,27 +70,34 @@ static bool is_empty(const pop3_request *r) {
 
 /* One command only, and nothing behind it? Then there is nothing to gain. */
 static bool is_lonely(const pop3_request *r) {
-  if (r->operation == POP3_OP_LOGIN) return r->with == 0 && !r->remembered;
+  if (r->operation == POP3_OP_LOGIN)
+    return r->with == 0 && !r->remembered && !pop3_login_needs_caps(r->auth);
   if (is_empty(r)) return true;
   if (r->operation != POP3_OP_MANY || r->with != 0) return false;
   const char *end = memchr(r->tokens.data, '\n', r->tokens.size);
   return end == r->tokens.data + r->tokens.size - 1;
 }
 
-/* Capabilities decide about pipelining, and are not known. */
+/* Capabilities decide about pipelining, or about the way in, and are not
+ * known. */
 static bool must_ask(const pop3_client *c) {
-  return plans[c->request.operation].in_flight && !is_lonely(&c->request) &&
-         c->pipelining == POP3_PIPELINING_AUTO && !c->caps.known &&
+  const pop3_request *r = &c->request;
+  bool login = r->operation == POP3_OP_LOGIN && pop3_login_needs_caps(r->auth);
+  return plans[r->operation].in_flight && !is_lonely(r) &&
+         (login || c->pipelining == POP3_PIPELINING_AUTO) && !c->caps.known &&
          !c->capa_refused;
 }
 
-static void make_plan(pop3_client *c) {
+static void plan_way(pop3_client *c) {
+  if (pop3_way_is_sasl(c->way)) plan(c, POP3_AUTH);
+  if (c->way == &pop3_way_apop) plan(c, POP3_APOP);
+  if (c->way != &pop3_way_user) return;
+  plan(c, POP3_USER);
+  plan(c, POP3_PASS);
+}
+
+static void plan_riders(pop3_client *c) {
   const pop3_request *r = &c->request;
-  const pop3_command *row = plans[r->operation].commands;
-  c->plan_size = c->step = c->token = c->outstanding = 0;
-  if (must_ask(c)) plan(c, POP3_CAPA);
-  if (*row == POP3_OTHER && !is_empty(r)) plan(c, r->command);
-  for (; *row != POP3_OTHER; row++) plan(c, *row);
   if (r->learning && c->pipelining == POP3_PIPELINING_AUTO) plan(c, POP3_CAPA);
   if (r->with & POP3_WITH_STAT) plan(c, POP3_STAT);
   if (r->with & POP3_WITH_LISTING) {
@@ -94,6 +105,29 @@ static void make_plan(pop3_client *c) {
     plan(c, POP3_UIDL);
   }
   if (r->with & POP3_WITH_QUIT) plan(c, POP3_QUIT);
+}
+
+/* A login whose way in is not known before CAPA's answer is here. */
+static pop3_error plan_login(pop3_client *c, pop3_failure *failure) {
+  pop3_error error = pop3_client_choose(c, failure);
+  if (error != POP3_E_OK) return error;
+  plan_way(c);
+  plan_riders(c);
+  c->planned = true;
+  return POP3_E_OK;
+}
+
+static pop3_error make_plan(pop3_client *c, pop3_failure *failure) {
+  const pop3_request *r = &c->request;
+  const pop3_command *row = plans[r->operation].commands;
+  c->plan_size = c->step = c->token = c->outstanding = 0;
+  c->planned = r->operation != POP3_OP_LOGIN;
+  if (must_ask(c)) plan(c, POP3_CAPA);
+  if (!c->planned) return c->plan_size > 0 ? POP3_E_OK : plan_login(c, failure);
+  if (*row == POP3_OTHER && !is_empty(r)) plan(c, r->command);
+  for (; *row != POP3_OTHER; row++) plan(c, *row);
+  plan_riders(c);
+  return POP3_E_OK;
 }
 
 /* ------------------------------------------------------------ commands */
@@ -114,9 +148,9 @@ static pop3_error explain(pop3_client *c, pop3_error error,
   return pop3_fail(failure, error, NULL);
 }
 
-static pop3_error send(pop3_client *c, pop3_command command,
-                       const pop3_span *arguments, size_t count,
-                       pop3_failure *failure) {
+pop3_error pop3_client_send(pop3_client *c, pop3_command command,
+                            const pop3_span *arguments, size_t count,
+                            pop3_failure *failure) {
   pop3_error error = pop3_session_command(c->session, command, arguments, count,
                                           c->request.flags, NULL);
   if (error == POP3_E_AGAIN) return error;
@@ -148,7 +182,7 @@ static pop3_error send_token(pop3_client *c, pop3_failure *failure) {
   const char *end = memchr(at, '\n', r->tokens.size - c->token);
   pop3_span arguments[2] = {{at, (size_t)(end - at)}, r->arguments[0]};
   size_t count = r->command == POP3_TOP ? 2 : 1;
-  pop3_error error = send(c, r->command, arguments, count, failure);
+  pop3_error error = pop3_client_send(c, r->command, arguments, count, failure);
   if (error == POP3_E_OK) c->token += arguments[0].size + 1;
   return error;
 }
@@ -161,23 +195,30 @@ static pop3_error send_step(pop3_client *c, pop3_failure *failure) {
   if (r->operation == POP3_OP_LINE) return send_line(c, failure);
   if (command == POP3_GREETING) return POP3_E_OK;
   if (r->operation == POP3_OP_COMMAND)
-    return send(c, command, r->arguments, r->count, failure);
+    return pop3_client_send(c, command, r->arguments, r->count, failure);
   if (r->operation == POP3_OP_MANY && command == r->command)
     return send_token(c, failure);
-  if (command == POP3_USER) return send(c, command, r->arguments, 1, failure);
+  if (command == POP3_AUTH) return pop3_auth_send(c, failure);
+  if (command == POP3_USER)
+    return pop3_client_send(c, command, r->arguments, 1, failure);
   if (command == POP3_PASS)
-    return send(c, command, r->arguments + 1, 1, failure);
-  if (command == POP3_APOP) return send(c, command, digest, 2, failure);
-  return send(c, command, NULL, 0, failure);
+    return pop3_client_send(c, command, r->arguments + 1, 1, failure);
+  if (command == POP3_APOP)
+    return pop3_client_send(c, command, digest, 2, failure);
+  return pop3_client_send(c, command, NULL, 0, failure);
 }
 
 /* ------------------------------------------------------------ windows */
 
+/* PIPELINING does not differ before and behind a login (RFC 2449 6.6): what
+ * rides behind AUTH need not ask again. */
 static bool is_pipelined(const pop3_client *c) {
+  bool login = c->request.operation == POP3_OP_LOGIN && c->authenticated;
+  const pop3_caps *caps = login && !c->caps.known ? &c->before : &c->caps;
   if (!plans[c->request.operation].in_flight) return false;
   if (c->pipelining == POP3_PIPELINING_ALWAYS) return true;
-  return c->pipelining == POP3_PIPELINING_AUTO && c->caps.known &&
-         pop3_caps_has(&c->caps, "PIPELINING");
+  return c->pipelining == POP3_PIPELINING_AUTO && caps->known &&
+         pop3_caps_has(caps, "PIPELINING");
 }
 
 /* The current step has nothing more to queue. */
@@ -205,9 +246,10 @@ static bool is_afterthought(const pop3_client *c) {
   return c->request.learning && c->step > 0 && c->plan[c->step] == POP3_CAPA;
 }
 
-/* Nothing is in flight that it could ride with. */
+/* Nothing is in flight that it could ride with, nor will be. */
 static void skip_afterthoughts(pop3_client *c) {
-  while (is_planned(c) && is_afterthought(c)) c->step++;
+  bool alone = !is_pipelined(c) || c->step + 1 == c->plan_size;
+  while (alone && is_planned(c) && is_afterthought(c)) c->step++;
 }
 
 static pop3_error push(pop3_client *c, pop3_failure *failure) {
@@ -231,15 +273,24 @@ pop3_error pop3_client_push(pop3_client *c, pop3_failure *failure) {
 
 void pop3_client_curtail(pop3_client *c) {
   c->step = c->plan_size;
+  c->planned = true;
   if (c->outstanding == 0) pop3_client_stop(c);
 }
 
 /* ------------------------------------------------------------ begin */
 
-static pop3_error prepare_apop(pop3_client *c, pop3_failure *failure) {
-  pop3_span secret = c->request.arguments[1];
+static pop3_span find_timestamp(const pop3_client *c) {
   pop3_span greeting = {c->welcome, c->timestamp_trusted ? c->welcome_size : 0};
-  pop3_span timestamp = pop3_find_timestamp(greeting);
+  return pop3_find_timestamp(greeting);
+}
+
+bool pop3_client_has_timestamp(const pop3_client *c) {
+  return find_timestamp(c).size > 0;
+}
+
+pop3_error pop3_client_digest(pop3_client *c, pop3_failure *failure) {
+  pop3_span secret = c->request.arguments[1];
+  pop3_span timestamp = find_timestamp(c);
   if (timestamp.size == 0)
     return pop3_fail(failure, POP3_E_UNSUPPORTED,
                      "-ERR APOP not supported by server");
@@ -251,13 +302,26 @@ static pop3_error prepare_apop(pop3_client *c, pop3_failure *failure) {
   return POP3_E_OK;
 }
 
-static pop3_error check_login(const pop3_client *c, pop3_failure *failure) {
-  if (pop3_session_is_secure(c->session) || c->cleartext_allowed)
+/* What a mechanism that we do not know shows, nobody knows. */
+static pop3_error check_by_hand(const pop3_client *c, pop3_failure *failure) {
+  const pop3_way *known = pop3_sasl_find(c->request.arguments[0]);
+  bool harmless = known != NULL && !(known->flags & POP3_SASL_REVEALS);
+  if (pop3_session_is_secure(c->session) || c->cleartext_allowed || harmless)
     return POP3_E_OK;
   return pop3_fail(failure, POP3_E_INSECURE,
-                   "refused to send the password without TLS: use POP3_SSL, "
-                   "stls() or tls = \"starttls\"; allow_cleartext = true sends "
-                   "it in clear");
+                   "refused to authenticate without TLS by a mechanism that "
+                   "may show the secret: use POP3_SSL, stls() or tls = "
+                   "\"starttls\"; allow_cleartext = true does it in clear");
+}
+
+static pop3_error begin_by_hand(pop3_client *c, pop3_failure *failure) {
+  pop3_span name = c->request.arguments[0];
+  size_t size = name.size;
+  if (size > sizeof c->mechanism - 1) size = sizeof c->mechanism - 1;
+  memcpy(c->mechanism, name.data, size);
+  c->mechanism[size] = '\0';
+  pop3_error error = check_by_hand(c, failure);
+  return error == POP3_E_OK ? pop3_auth_begin(c, failure) : error;
 }
 
 /* A QUIT that is not waited for could lose what it commits. */
@@ -287,9 +351,9 @@ static pop3_error prepare(pop3_client *c, pop3_failure *failure) {
         return pop3_fail(failure, POP3_E_SECURED, NULL);
       return POP3_E_OK;
     case POP3_OP_APOP:
-      return prepare_apop(c, failure);
-    case POP3_OP_LOGIN:
-      return check_login(c, failure);
+      return pop3_client_digest(c, failure);
+    case POP3_OP_AUTHENTICATE:
+      return begin_by_hand(c, failure);
     default:
       return POP3_E_OK;
   }
@@ -307,8 +371,10 @@ pop3_error pop3_client_begin(pop3_client *c, const pop3_request *request,
   if (is_idle(c, request)) return POP3_E_OK;
   c->request = *request;
   c->handshake = false;
-  make_plan(c);
+  c->way = c->failed = NULL;
+  c->mechanism[0] = '\0';
   pop3_error error = check_arguments(c, failure);
+  if (error == POP3_E_OK) error = make_plan(c, failure);
   if (error == POP3_E_OK) error = prepare(c, failure);
   if (error == POP3_E_OK) error = check_quit(c, failure);
   if (error == POP3_E_OK) error = push(c, failure);
@@ -319,9 +385,12 @@ pop3_error pop3_client_begin(pop3_client *c, const pop3_request *request,
 
 /* ------------------------------------------------------------ replies */
 
-static pop3_error refused(const pop3_event *event, pop3_failure *failure) {
+static pop3_error refused(pop3_client *c, const pop3_event *event,
+                          pop3_failure *failure) {
   unsigned flags = pop3_command_get(event->command)->flags;
   pop3_error error = flags & POP3_F_LOGIN ? POP3_E_DENIED : POP3_E_REFUSED;
+  if (error == POP3_E_DENIED && c->way != NULL)
+    return pop3_client_denied(c, event->text, failure);
   return pop3_fail_response(failure, error, event->text.data, event->text.size);
 }
 
@@ -349,14 +418,26 @@ static bool tolerates_clear(const pop3_client *c) {
   return c->request.operation == POP3_OP_OPEN_EITHER;
 }
 
+/* The way in is chosen once CAPA's answer is here. */
+static pop3_error complete_plan(pop3_client *c, pop3_failure *failure) {
+  bool due = !c->planned && c->step == c->plan_size && c->ending == POP3_E_OK;
+  pop3_error error = due ? plan_login(c, failure) : POP3_E_OK;
+  if (error != POP3_E_OK) pop3_client_stop(c);
+  return error;
+}
+
 /* A reply is complete: the plan's end, or on with it. */
 static pop3_error advance(pop3_client *c, pop3_failure *failure) {
   if (c->outstanding > 0) c->outstanding--; /* a challenge's line is not */
   if (c->outstanding > 0) return POP3_E_OK;
+  pop3_error error = complete_plan(c, failure);
+  if (error != POP3_E_OK) return error;
   skip_afterthoughts(c);
   if (!is_planned(c)) {
     pop3_error ended = c->ending;
     pop3_client_stop(c);
+    /* A challenge that was cancelled; such a server is left. */
+    if (ended == POP3_E_MALFORMED) pop3_session_poison(c->session, ended);
     return ended;
   }
   bool securing = c->plan[c->step] == POP3_STLS;
@@ -391,7 +472,7 @@ static bool is_minor(const pop3_client *c, const pop3_event *event) {
     case POP3_OP_OPEN_EITHER:
       return command == POP3_CAPA || command == POP3_STLS;
     case POP3_OP_LOGIN:
-      return command != POP3_USER && command != POP3_PASS;
+      return !(pop3_command_get(command)->flags & POP3_F_LOGIN);
     case POP3_OP_LISTING:
       return command != POP3_LIST;
     case POP3_OP_MANY:
@@ -409,19 +490,33 @@ static pop3_error take_minor(pop3_client *c, const pop3_event *event,
   return advance(c, failure);
 }
 
+/* Another way in: what was planned behind the first one comes behind it. */
+static pop3_error turn(pop3_client *c, pop3_failure *failure) {
+  pop3_auth_clear(c);
+  c->planned = false;
+  c->step = c->plan_size = 0;
+  return advance(c, failure);
+}
+
 /* A refusal ends the operation; what is in flight is read out first. */
 static pop3_error take_refusal(pop3_client *c, const pop3_event *event,
                                pop3_failure *failure) {
   if (c->ending != POP3_E_OK || is_minor(c, event))
     return take_minor(c, event, failure);
+  if (event->command == POP3_AUTH && pop3_client_may_turn(c, event->text))
+    return turn(c, failure);
   c->ending = event->command == POP3_CAPA
                   ? capa_failed(POP3_E_UNSUPPORTED, event, failure)
-                  : refused(event, failure);
+                  : refused(c, event, failure);
   return advance(c, failure);
 }
 
 static pop3_error take_status(pop3_client *c, const pop3_event *event,
                               pop3_failure *failure) {
+  if (event->command == POP3_AUTH && event->ok) {
+    pop3_error error = pop3_auth_finish(c, failure);
+    if (error != POP3_E_OK) return error;
+  }
   observe(c, event);
   if (!event->ok) return take_refusal(c, event, failure);
   if (event->command == POP3_GREETING) {
@@ -459,9 +554,11 @@ static pop3_error take_line(pop3_client *c, const pop3_event *event,
   return pop3_fail(failure, error, "malformed CAPA reply");
 }
 
-static pop3_error take_event(pop3_client *c, const pop3_event *event,
+static pop3_error take_event(pop3_client *c, pop3_event *event,
                              pop3_failure *failure) {
   switch (event->type) {
+    case POP3_EVENT_CHALLENGE:
+      return pop3_auth_take(c, event, failure);
     case POP3_EVENT_STATUS:
       return take_status(c, event, failure);
     case POP3_EVENT_LINE:
@@ -480,7 +577,9 @@ static pop3_error take_event(pop3_client *c, const pop3_event *event,
  * CAPA by hand is a listing like any other. */
 static bool concerns_caller(const pop3_client *c, const pop3_event *event) {
   if (c->ending != POP3_E_OK) return false;
+  if (event->type == POP3_EVENT_CHALLENGE) return c->asking;
   if (event->command == POP3_CAPA) return c->request.operation == POP3_OP_LINE;
+  if (event->command == POP3_AUTH && !event->ok) return false; /* turned */
   return event->command != POP3_GREETING && event->type != POP3_EVENT_SECURE;
 }
 
@@ -511,7 +610,8 @@ pop3_error pop3_client_next(pop3_client *c, const char **octets, size_t *size,
     }
     if (error != POP3_E_OK) pop3_client_stop(c);
     if (error != POP3_E_OK || event->type == POP3_EVENT_NONE) return error;
-  } while (!concerns_caller(c, event) && c->running && !c->handshake);
+  } while (!concerns_caller(c, event) && c->running && !c->handshake &&
+           !c->working);
   if (!concerns_caller(c, event)) event->type = POP3_EVENT_NONE;
   return POP3_E_OK;
 }

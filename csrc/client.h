@@ -12,8 +12,10 @@
 
 #include "caps.h"
 #include "failure.h"
+#include "login.h"
 #include "memory.h"
 #include "pop3.h"
+#include "sasl.h"
 #include "status.h"
 #include "trace.h"
 
@@ -29,7 +31,8 @@ typedef enum pop3_operation {
   POP3_OP_CAPABILITIES, /* CAPA, unless what it said still holds */
   POP3_OP_STLS,         /* CAPA, STLS, handshake */
   POP3_OP_APOP,         /* APOP with the digest of greeting and secret */
-  POP3_OP_LOGIN,        /* USER, PASS; in clear only if that is allowed */
+  POP3_OP_LOGIN,        /* CAPA, then the best way in that there is */
+  POP3_OP_AUTHENTICATE, /* AUTH, whose responses are the caller's */
   POP3_OP_LISTING,      /* LIST and UIDL */
   POP3_OP_MANY          /* one command for each of many messages */
 } pop3_operation;
@@ -61,12 +64,36 @@ typedef struct pop3_request {
   bool learning;        /* OP_LOGIN: ask again after the login, in its flight */
   size_t count;
   pop3_span arguments[2]; /* OP_LINE: the line; OP_APOP, OP_LOGIN: user,
-                             secret; OP_MANY with TOP: the lines of the body */
+                             secret; OP_MANY with TOP: the lines of the body;
+                             OP_AUTHENTICATE: the mechanism */
   pop3_span tokens;       /* OP_MANY: the numbers, an LF behind each */
+
+  /* OP_LOGIN */
+  pop3_span auth;       /* pop3_login_facts.asked */
+  pop3_span authzid;    /* as whom to act, if not as the user */
+  bool token;           /* the secret is an OAuth token */
+  pop3_binding binding; /* of TLS's channel */
+
+  pop3_span initial; /* OP_AUTHENTICATE: any octets; data NULL: none */
 } pop3_request;
 
 /* CAPA, USER, PASS, CAPA, STAT, LIST, UIDL, QUIT */
 #define POP3_PLAN_STEPS 8
+
+/* The exchange of an AUTH (client_auth.c). */
+typedef struct pop3_auth {
+  pop3_sasl *sasl;       /* NULL: the caller makes the responses */
+  pop3_octets challenge; /* base64, as far as it has come */
+  char *decoded;
+  size_t decoded_size;
+  size_t decoded_room;
+  char *answer; /* base64, wiped as soon as it has left */
+  size_t answer_size;
+  size_t answer_room;
+  bool delayed;  /* it waits for the server to say go ahead */
+  bool answered; /* one has been sent */
+  bool revealed; /* the server was shown a secret, or perhaps was */
+} pop3_auth;
 
 typedef struct pop3_client {
   pop3_session *session; /* owned by the caller, like its memory */
@@ -75,6 +102,12 @@ typedef struct pop3_client {
   pop3_caps caps;
   pop3_caps before;       /* what they were before the login */
   bool cleartext_allowed; /* OP_LOGIN may send a secret in clear */
+
+  const char *host; /* as it was asked for, the caller's; OAUTHBEARER's */
+  unsigned port;
+  unsigned char binding[64]; /* what TLS's channel is called, if it is */
+  size_t binding_size;
+  const char *binding_type;
 
   char *welcome; /* the greeting, owned; it holds APOP's timestamp */
   size_t welcome_size;
@@ -93,8 +126,17 @@ typedef struct pop3_client {
   size_t outstanding; /* commands queued whose replies are not complete */
   bool running;
   bool handshake;    /* the caller has to secure the stream now */
+  bool working;      /* the caller has to call pop3_client_work */
+  bool asking;       /* the caller has to call pop3_client_answer */
+  bool planned;      /* the plan is complete: OP_LOGIN's may wait for CAPA */
   pop3_error ending; /* the operation failed; its replies are read out */
   char digest[33];   /* APOP's, wiped when the operation ends */
+
+  const pop3_way *way;    /* OP_LOGIN's, once it is chosen */
+  const pop3_way *failed; /* one before it, which the server does not have */
+  bool stripped;          /* no -PLUS was offered, though we could */
+  pop3_auth auth;
+  char mechanism[POP3_FAILURE_MECHANISM]; /* of the last login, for errors */
 } pop3_client;
 
 /* `session` is initialised; nothing is sent before the first operation, which
@@ -109,7 +151,8 @@ void pop3_client_free(pop3_client *client);
  * Start an operation. On success its first command is queued, or
  * client->running is false because the answer is known already.
  * Errors: those of pop3_session_command; SECURED, UNSUPPORTED (APOP without a
- * timestamp), INSECURE, BUSY. `failure` is filled in on every error.
+ * timestamp; no way in), INSECURE, BUSY, those of pop3_sasl_new. `failure` is
+ * filled in on every error.
  */
 pop3_error pop3_client_begin(pop3_client *client, const pop3_request *request,
                              pop3_failure *failure);
@@ -131,15 +174,33 @@ void pop3_client_curtail(pop3_client *client);
  * DATA or END of the operation's own command), or the operation has ended
  * (client->running is false), or a handshake is due (client->handshake is
  * true), or more input is needed (event NONE). An event and the end may come
- * together. A refusal of one of OP_MANY's commands, or of what rides behind a
+ * together. It returns, too, when there is work to do (client->working), and
+ * with an event CHALLENGE of OP_AUTHENTICATE, decoded and whole, that the caller
+ * has to answer. A refusal of one of OP_MANY's commands, or of what rides behind a
  * login, is an event with `ok` false; a refusal of the operation itself is an
  * error once all replies to what was in flight are read. Errors: those of
  * pop3_session_feed (sticky), and REFUSED, DENIED, UNSUPPORTED, MALFORMED, after
- * which the session may be used.
+ * which the session may be used; by SASL also those of pop3_sasl_step, of which
+ * MALFORMED, UNPROVEN and MEMORY end the session.
  */
 pop3_error pop3_client_next(pop3_client *client, const char **octets,
                             size_t *size, pop3_event *event,
                             pop3_failure *failure);
+
+/*
+ * While client->working: one slice of key derivation, a quarter of a
+ * millisecond or less. AGAIN: there is more. Other errors end the operation.
+ */
+pop3_error pop3_client_work(pop3_client *client, pop3_failure *failure);
+
+/*
+ * While client->asking: the response to the challenge, any octets; NULL cancels
+ * the exchange ("*"), and the operation ends as ABORTED, with `reason` or a text
+ * of ours, once the server has answered that. STATE when nothing is asked;
+ * MEMORY.
+ */
+pop3_error pop3_client_answer(pop3_client *client, const pop3_span *response,
+                              const char *reason, pop3_failure *failure);
 
 /* The stream is secure: forget what was learnt in clear and go on. */
 void pop3_client_secured(pop3_client *client);

@@ -174,6 +174,12 @@ static void blame_proxy(pop3_conn *c) {
   c->failure.system = before.system;
 }
 
+/* By which mechanism? */
+static void name_mechanism(pop3_conn *c) {
+  memcpy(c->failure.mechanism, c->client.mechanism,
+         sizeof c->failure.mechanism);
+}
+
 /* The failure is recorded; the session cannot go on unless it is whole. */
 pop3_step pop3_conn_failed(pop3_conn *c) {
   if (c->stream.proxy != NULL) blame_proxy(c);
@@ -181,6 +187,7 @@ pop3_step pop3_conn_failed(pop3_conn *c) {
                pop3_session_error(c->client.session) == POP3_E_OK;
   pop3_client_stop(&c->client);
   c->establishing = false;
+  name_mechanism(c);
   if (!whole) admit_doubt(c);
   if (whole && pop3_session_is_over(c->client.session)) {
     shut(c); /* QUIT was refused: over all the same */
@@ -594,6 +601,13 @@ static pop3_step read_out(pop3_conn *c) {
   return step;
 }
 
+/* A slice of key derivation; between two of them others may have their turn. */
+static pop3_step work(pop3_conn *c) {
+  pop3_error error = pop3_client_work(&c->client, &c->failure);
+  if (error == POP3_E_AGAIN) return POP3_STEP_AGAIN;
+  return error == POP3_E_OK ? POP3_STEP_ON : pop3_conn_failed(c);
+}
+
 /* What is here is looked at before anything is sent: replies make room in the
  * window, and one write takes all commands that there is room for. */
 static pop3_step run(pop3_conn *c) {
@@ -602,6 +616,7 @@ static pop3_step run(pop3_conn *c) {
   pop3_step step = digest(c);
   if (step != POP3_STEP_AGAIN) return step;
   if (c->client.handshake) return POP3_STEP_ON;
+  if (c->client.working) return work(c);
   return is_refused(c) ? read_out(c) : exchange(c);
 }
 
@@ -667,6 +682,22 @@ static pop3_step read_uninvited(pop3_conn *c) {
   return digest(c);
 }
 
+/* A login may be bound to the TLS channel, where that is ours. */
+static void name_channel(pop3_conn *c) {
+  pop3_client *client = &c->client;
+  client->binding_size = 0;
+  if (c->stream.tls == NULL) return;
+  if (pop3_tls_channel_binding(c->stream.tls, client->binding,
+                               &client->binding_size,
+                               &client->binding_type) != POP3_E_OK)
+    client->binding_size = 0;
+}
+
+pop3_error pop3_conn_answer(pop3_conn *c, const pop3_span *response,
+                            const char *reason) {
+  return pop3_client_answer(&c->client, response, reason, &c->failure);
+}
+
 pop3_error pop3_conn_begin(pop3_conn *c, const pop3_request *request,
                            double now) {
   if (c->broken) return c->failure.error;
@@ -680,6 +711,7 @@ pop3_error pop3_conn_begin(pop3_conn *c, const pop3_request *request,
   c->looking = c->stream.carried && now - c->stream.active >= LOOK_AFTER;
   if (read_uninvited(c) == POP3_STEP_FAILED) return c->failure.error;
   pop3_conn_start_clock(c, now, request->operation == POP3_OP_STLS);
+  if (request->operation == POP3_OP_LOGIN) name_channel(c);
   pop3_error error = pop3_client_begin(&c->client, request, &c->failure);
   if (error != POP3_E_OK) pop3_conn_failed(c);
   return error;

@@ -81,30 +81,30 @@ pop3_conn *pop3_conn_init(void *memory, const pop3_conn_options *options,
                           const pop3_allocator *allocator);
 
 /* A proxy, and how it is reached. */
-typedef struct pop3_way_proxy {
+typedef struct pop3_route_proxy {
   const char *scheme; /* for people, static: "socks5+tls" */
   const char *host;
   unsigned port;
   pop3_tls_context *context; /* of TLS to the proxy; retained; NULL: in clear */
   pop3_proxy_login login;
-} pop3_way_proxy;
+} pop3_route_proxy;
 
 /* Octets of a Unix socket's path, its NUL included. Some systems take fewer. */
-#define POP3_WAY_PATH 108
+#define POP3_ROUTE_PATH 108
 
 /* The way to the server, where it is not just any. */
-typedef struct pop3_way {
-  const pop3_way_proxy *proxy; /* NULL: none */
-  const char *path;            /* of a Unix socket to connect to; NULL: none */
-  pop3_address local;          /* to connect from; no bits: any */
+typedef struct pop3_route {
+  const pop3_route_proxy *proxy; /* NULL: none */
+  const char *path;   /* of a Unix socket to connect to; NULL: none */
+  pop3_address local; /* to connect from; no bits: any */
   bool keeps_alive;
   unsigned keep_alive; /* seconds; 0: as the system likes */
-} pop3_way;
+} pop3_route;
 
-/* Before pop3_conn_open; what `way` points to is needed until that has
+/* Before pop3_conn_open; what `route` points to is needed until that has
  * returned. At most one of a proxy and a path; a carried connection has neither
  * path, local address nor keep-alive. */
-void pop3_conn_use_way(pop3_conn *conn, const pop3_way *way);
+void pop3_conn_use_route(pop3_conn *conn, const pop3_route *route);
 
 /*
  * Begin to connect and to read the greeting (and STLS, by options->tls).
@@ -124,6 +124,11 @@ pop3_error pop3_conn_open(pop3_conn *conn, const char *host, size_t host_size,
  */
 pop3_error pop3_conn_begin(pop3_conn *conn, const pop3_request *request,
                            double now);
+
+/* As pop3_client_answer, after an event CHALLENGE; then step on. Without an
+ * answer the connection waits for the server, which waits for us. */
+pop3_error pop3_conn_answer(pop3_conn *conn, const pop3_span *response,
+                            const char *reason);
 
 /* The context that POP3_OP_STLS will use; retained. */
 void pop3_conn_use_context(pop3_conn *conn, pop3_tls_context *context);

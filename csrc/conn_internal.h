@@ -48,7 +48,7 @@ struct pop3_conn {
   pop3_race race; /* the attempts to connect */
   char host[POP3_HOST_MAX + 1];
   unsigned port;
-  pop3_way way;
+  pop3_route route;
   const char *scheme; /* the proxy's; NULL: none */
   char *elsewhere;    /* the proxy's host, or else a Unix socket's path; owned;
                          NULL: neither */

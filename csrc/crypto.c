@@ -5,6 +5,7 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 #include <string.h>
 
@@ -25,11 +26,12 @@ static bool digest_two(EVP_MD_CTX *context, const EVP_MD *md, const char *a,
          EVP_DigestFinal_ex(context, out, NULL) == 1;
 }
 
-static void write_hex(const unsigned char *octets, size_t size, char *out) {
+void pop3_hex(const void *octets, size_t size, char *out) {
   static const char digits[] = "0123456789abcdef";
+  const unsigned char *in = octets;
   for (size_t i = 0; i < size; i++) {
-    *out++ = digits[octets[i] >> 4];
-    *out++ = digits[octets[i] & 15];
+    *out++ = digits[in[i] >> 4];
+    *out++ = digits[in[i] & 15];
   }
   *out = '\0';
 }
@@ -42,7 +44,7 @@ pop3_error pop3_apop_digest(const char *timestamp, size_t timestamp_size,
   EVP_MD_CTX *context = md ? EVP_MD_CTX_new() : NULL;
   bool made = context && digest_two(context, md, timestamp, timestamp_size,
                                     secret, secret_size, octets);
-  if (made) write_hex(octets, sizeof octets, digest);
+  if (made) pop3_hex(octets, sizeof octets, digest);
   pop3_wipe(octets, sizeof octets);
   EVP_MD_CTX_free(context);
   EVP_MD_free(md);
@@ -97,12 +99,52 @@ pop3_error pop3_digest_finish(pop3_digest *digest, char hex[POP3_DIGEST_HEX],
     ERR_clear_error();
     return POP3_E_MEMORY;
   }
-  write_hex(octets, size, hex);
+  pop3_hex(octets, size, hex);
   *length = (size_t)size * 2;
   return POP3_E_OK;
 }
 
 void pop3_digest_free(pop3_digest *digest) { EVP_MD_CTX_free(digest); }
+
+bool pop3_hash_is_known(const char *name) {
+  EVP_MD *md = EVP_MD_fetch(NULL, name, NULL);
+  bool known = md && has_length(md);
+  EVP_MD_free(md);
+  ERR_clear_error();
+  return known;
+}
+
+static pop3_error verdict(const EVP_MD *md, bool made) {
+  ERR_clear_error();
+  if (!md) return POP3_E_UNSUPPORTED;
+  return made ? POP3_E_OK : POP3_E_MEMORY;
+}
+
+pop3_error pop3_hash(const char *name, const void *octets, size_t size,
+                     unsigned char hash[POP3_HASH_MAX], size_t *length) {
+  unsigned got = 0;
+  EVP_MD *md = EVP_MD_fetch(NULL, name, NULL);
+  bool made = md && EVP_Digest(octets, size, hash, &got, md, NULL) == 1;
+  pop3_error error = verdict(md, made);
+  EVP_MD_free(md);
+  if (!error) *length = got;
+  return error;
+}
+
+pop3_error pop3_hmac(const char *name, const void *key, size_t key_size,
+                     const void *octets, size_t size,
+                     unsigned char hash[POP3_HASH_MAX], size_t *length) {
+  unsigned got = 0;
+  EVP_MD *md = EVP_MD_fetch(NULL, name, NULL);
+  /* OpenSSL takes no key at all for "the one of before" */
+  bool made = md && key_size <= INT_MAX &&
+              HMAC(md, key_size > 0 ? key : "", (int)key_size, octets, size,
+                   hash, &got) != NULL;
+  pop3_error error = verdict(md, made);
+  EVP_MD_free(md);
+  if (!error) *length = got;
+  return error;
+}
 
 bool pop3_equal(const void *a, const void *b, size_t size) {
   return CRYPTO_memcmp(a, b, size) == 0;

@@ -45,6 +45,23 @@ pop3_error pop3_digest_finish(pop3_digest *digest, char hex[POP3_DIGEST_HEX],
 /* At any moment; NULL is allowed. */
 void pop3_digest_free(pop3_digest *digest);
 
+/* Octets of the longest digest, SHA-512's. */
+#define POP3_HASH_MAX 64
+
+/* Does OpenSSL offer this digest here? MD5 is barred in FIPS. */
+bool pop3_hash_is_known(const char *name);
+
+/* The digest of `octets`, and their HMAC (RFC 2104). UNSUPPORTED: none of that
+ * name here; MEMORY. */
+pop3_error pop3_hash(const char *name, const void *octets, size_t size,
+                     unsigned char hash[POP3_HASH_MAX], size_t *length);
+pop3_error pop3_hmac(const char *name, const void *key, size_t key_size,
+                     const void *octets, size_t size,
+                     unsigned char hash[POP3_HASH_MAX], size_t *length);
+
+/* Lower-case hex of `size` octets, and a NUL. */
+void pop3_hex(const void *octets, size_t size, char *out);
+
 /* Constant-time comparison of `size` octets. */
 bool pop3_equal(const void *a, const void *b, size_t size);
 

@@ -24,6 +24,10 @@
   /* the server said so */                                                   \
   X(REFUSED, "proto", "refused", 1, "the server refused")                    \
   X(DENIED, "auth", "refused", 1, "the server refused the login")            \
+  X(UNPROVEN, "auth", "unproven", 0,                                         \
+    "the server did not prove that it knows the password")                   \
+  X(WEAK_ITERATIONS, "auth", "iterations", 0,                                \
+    "the server stores the password with too few iterations")                \
   X(MALFORMED, "proto", "malformed", 1, "malformed reply")                   \
   X(UNSOLICITED, "proto", "unsolicited", 1,                                  \
     "the server sent a reply that nobody asked for")                         \
@@ -39,6 +43,7 @@
   X(CAPABILITIES, "limit", "capabilities", 0, "too many capabilities")       \
   X(CHALLENGE, "limit", "challenge", 0, "the SASL challenge is too long")    \
   X(ROUNDS, "limit", "rounds", 0, "too many SASL challenges")                \
+  X(ITERATIONS, "limit", "iterations", 0, "too many iterations for a login") \
   /* TLS */                                                                  \
   X(INJECTION, "tls", "injection", 1,                                        \
     "octets followed the server's reply to STLS before the handshake")       \

@@ -10,6 +10,8 @@ static void reset(pop3_failure *failure, pop3_error error) {
   failure->system = 0;
   failure->text[0] = '\0';
   failure->response_size = 0;
+  failure->mechanism[0] = '\0';
+  failure->detail_size = 0;
 }
 
 pop3_error pop3_fail(pop3_failure *failure, pop3_error error,
@@ -34,6 +36,13 @@ void pop3_failure_quote(pop3_failure *failure, const char *line, size_t size) {
   if (size > sizeof failure->response) size = sizeof failure->response;
   if (size > 0) memmove(failure->response, line, size);
   failure->response_size = size;
+}
+
+void pop3_failure_explain(pop3_failure *failure, const char *octets,
+                          size_t size) {
+  if (size > sizeof failure->detail) size = sizeof failure->detail;
+  if (size > 0) memmove(failure->detail, octets, size);
+  failure->detail_size = size;
 }
 
 pop3_error pop3_fail_response(pop3_failure *failure, pop3_error error,

@@ -14,13 +14,18 @@
 
 #define POP3_FAILURE_TEXT 1024     /* one or two sentences */
 #define POP3_FAILURE_RESPONSE 2048 /* the longest status line by default */
+#define POP3_FAILURE_MECHANISM 24  /* RFC 4422 3.1: 20, and a NUL */
+#define POP3_FAILURE_DETAIL 512    /* OAuth's JSON has some 100 octets */
 
 typedef struct pop3_failure {
   pop3_error error;
   int system;                   /* errno, or 0 */
   char text[POP3_FAILURE_TEXT]; /* a sentence for people, "" if none */
   size_t response_size;
-  char response[POP3_FAILURE_RESPONSE]; /* the server's raw line, if any */
+  char response[POP3_FAILURE_RESPONSE];   /* the server's raw line, if any */
+  char mechanism[POP3_FAILURE_MECHANISM]; /* of a login, "" if none */
+  size_t detail_size;
+  char detail[POP3_FAILURE_DETAIL]; /* what a server said by SASL, raw */
 } pop3_failure;
 
 /*
@@ -40,6 +45,10 @@ pop3_error pop3_fail_response(pop3_failure *failure, pop3_error error,
 
 /* Add the server's line to a failure that has a text of its own. */
 void pop3_failure_quote(pop3_failure *failure, const char *line, size_t size);
+
+/* Add what the server said inside of SASL; cut at POP3_FAILURE_DETAIL. */
+void pop3_failure_explain(pop3_failure *failure, const char *octets,
+                          size_t size);
 
 #pragma GCC visibility pop
 

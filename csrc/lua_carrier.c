@@ -195,11 +195,11 @@ int pop3_lua_received(lua_State *L) {
 
 /* ------------------------------------------------------------ whose it is */
 
-int pop3_lua_transport(lua_State *L) {
+int pop3_lua_place(lua_State *L) {
   pop3_connection *u = pop3_connection_test(L, 1);
-  if (u == NULL || !u->carried || pop3_conn_is_closed(u->conn)) return 0;
+  if (u == NULL || pop3_conn_is_closed(u->conn)) return 0;
   compat_getuservalue(L, 1);
-  lua_rawgeti(L, -1, POP3_SLOT_TRANSPORT);
+  lua_rawgeti(L, -1, u->carried ? POP3_SLOT_TRANSPORT : POP3_SLOT_PLACE);
   return 1;
 }
 

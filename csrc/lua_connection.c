@@ -305,6 +305,7 @@ static const pop3_option option_rows[] = {
     {"wait", POP3_OPTION_FUNCTION, 0, NULL},
     {"connector", POP3_OPTION_ANY, 0, NULL}, /* these by take_values */
     {"transport", POP3_OPTION_ANY, 0, NULL},
+    {"place", POP3_OPTION_ANY, 0, NULL},
     {"cache", POP3_OPTION_TABLE, 0, NULL},
     OPTION(session, OCTETS, NULL),
     POP3_LIMITS(LIMIT_OPTION)};
@@ -514,7 +515,7 @@ static void choose_carrier(lua_State *L, const char *class, bool tls_given,
  * nobody knows: its host is only a name. Of a proxy's server a name is all that
  * is known, too. */
 static pop3_error permit(lua_State *L, const pop3_connection *u,
-                         const pop3_way_proxy *proxy, const char *host,
+                         const pop3_route_proxy *proxy, const char *host,
                          size_t size, unsigned port, pop3_failure *failure) {
   bool named = is_given(L, "transport");
   if (u->carried) {
@@ -544,9 +545,9 @@ static pop3_error open_connection(lua_State *L, const char *class,
   pop3_error error =
       pop3_ways_read(L, AT_OPTIONS, class, u, options, &ways, failure);
   if (error == POP3_E_OK)
-    error = permit(L, u, ways.way.proxy, host, size, port, failure);
+    error = permit(L, u, ways.route.proxy, host, size, port, failure);
   if (error != POP3_E_OK) return error;
-  pop3_conn_use_way(u->conn, &ways.way);
+  pop3_conn_use_route(u->conn, &ways.route);
   error = pop3_conn_open(u->conn, host, size, port, u->context, pop3_now());
   pop3_connection_drop_secret(u);
   if (error != POP3_E_OK) *failure = *pop3_conn_failure(u->conn);
@@ -574,6 +575,8 @@ static void take_values(lua_State *L, pop3_connection *u) {
   lua_rawseti(L, -2, POP3_SLOT_CONNECTOR);
   lua_getfield(L, AT_OPTIONS, "transport");
   lua_rawseti(L, -2, POP3_SLOT_TRANSPORT);
+  lua_getfield(L, AT_OPTIONS, "place");
+  lua_rawseti(L, -2, POP3_SLOT_PLACE);
   lua_getfield(L, AT_OPTIONS, "on_address");
   lua_pushvalue(L, -1);
   lua_rawseti(L, -3, POP3_SLOT_ON_ADDRESS);

@@ -37,6 +37,7 @@ enum pop3_slot {
   POP3_SLOT_CACHE,
   POP3_SLOT_CONNECTOR, /* the host's loop and its stream, or nil */
   POP3_SLOT_TRANSPORT,
+  POP3_SLOT_PLACE,    /* the loop that may not be used everywhere, or nil */
   POP3_SLOT_INCOMING, /* octets that came by it */
   POP3_SLOT_ON_ADDRESS,
   POP3_SLOTS = POP3_SLOT_ON_ADDRESS

@@ -152,6 +152,11 @@ static void set_reply(lua_State *L, const pop3_failure *f) {
     lua_setfield(L, -2, "response");
     if (take_code(f, code, sizeof code) > 0) set_string(L, "code", code);
   }
+  if (f->mechanism[0] != '\0') set_string(L, "mechanism", f->mechanism);
+  if (f->detail_size > 0) {
+    lua_pushlstring(L, f->detail, f->detail_size);
+    lua_setfield(L, -2, "detail");
+  }
   lua_pushboolean(L, is_retryable(f, code));
   lua_setfield(L, -2, "retryable");
 }

@@ -207,16 +207,16 @@ static int take_status(lua_State *L, pop3_connection *u,
                        const pop3_event *event) {
   pop3_operation operation = u->method->operation;
   bool login = operation == POP3_OP_LOGIN;
+  bool way = login && (pop3_command_get(event->command)->flags & POP3_F_LOGIN);
   if (operation == POP3_OP_MANY) return take_one_status(L, u, event);
-  if (login && event->command != POP3_USER && event->command != POP3_PASS)
-    take_extra(L, event);
+  if (login && !way) take_extra(L, event);
   if ((login || operation == POP3_OP_LISTING) && event->more) {
     start_listing(L, u, event);
     return 0;
   }
-  if (login && event->command == POP3_USER) /* QUIT may close before the end */
+  if (way) /* QUIT may close before the end */
     pop3_cache_remember(L, u, POP3_AT_ANCHORS);
-  if (login && event->command != POP3_PASS) return 0;
+  if (login && (!way || event->command == POP3_USER)) return 0;
   lua_pushlstring(L, event->text.data, event->text.size);
   lua_rawseti(L, POP3_AT_ANCHORS, POP3_SLOT_STATUS);
   return event->more ? start_body(L, u, event) : 0;
@@ -406,6 +406,15 @@ static int take_end(lua_State *L, pop3_connection *u, const pop3_event *event) {
   return complete_message(L, u);
 }
 
+/* "challenge", string [-0, +n, m] */
+static int take_challenge(lua_State *L, pop3_connection *u,
+                          const pop3_event *event) {
+  (void)u;
+  lua_pushliteral(L, "challenge");
+  lua_pushlstring(L, event->text.data, event->text.size);
+  return 2;
+}
+
 /* ------------------------------------------------------------ files */
 
 /* AGAIN: the file takes no more now. */
@@ -465,9 +474,12 @@ typedef int (*event_taker)(lua_State *, pop3_connection *, const pop3_event *);
 
 int pop3_take_event(lua_State *L, pop3_connection *u) {
   static const event_taker takers[] = {
-      [POP3_EVENT_STATUS] = take_status, [POP3_EVENT_LINE] = take_line,
-      [POP3_EVENT_DATA] = take_data,     [POP3_EVENT_END] = take_end,
+      [POP3_EVENT_STATUS] = take_status,
+      [POP3_EVENT_LINE] = take_line,
+      [POP3_EVENT_DATA] = take_data,
+      [POP3_EVENT_END] = take_end,
       [POP3_EVENT_SECURE] = NULL,
+      [POP3_EVENT_CHALLENGE] = take_challenge,
   };
   const pop3_event *event = pop3_conn_event(u->conn);
   if (u->verdict != NULL) return drain(u, event);

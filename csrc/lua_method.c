@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "lua_error.h"
+#include "lua_login.h"
 #include "lua_options.h"
-#include "lua_secret.h"
 
 /* ------------------------------------------------------------ rows */
 
@@ -49,8 +49,9 @@ static const pop3_method methods[] = {
     SIMPLE("stls", STLS, STLS, "c?", STATUS),
     SIMPLE("command", LINE, OTHER, "tb?", LISTING),
     SIMPLE("listing", LISTING, LIST, "", ROWS),
-    {"login", "login", POP3_OP_LOGIN, POP3_PASS, "tso?", POP3_RESULT_LOGIN,
+    {"login", "login", POP3_OP_LOGIN, POP3_PASS, "upo?", POP3_RESULT_LOGIN,
      POP3_TO_TABLE, TAKES_LOGIN},
+    SIMPLE("authenticate", AUTHENTICATE, AUTH, "mfi?", STATUS),
     {"quit", "quit", POP3_OP_COMMAND, POP3_QUIT, "o?", POP3_RESULT_STATUS,
      POP3_TO_TABLE, TAKES_WAIT},
     {"retr", "retr", POP3_OP_COMMAND, POP3_RETR, "no?", POP3_RESULT_LISTING,
@@ -102,6 +103,7 @@ typedef struct call {
   const pop3_method *method;
   pop3_request *request;
   int anchors;
+  pop3_login_given given;
 } call;
 
 /* Lua sees (connection, name, arguments ...). */
@@ -146,28 +148,65 @@ static void take_text(lua_State *L, call *c, int argument) {
 
 /* [-0, +0, v] */
 static void take_secret(lua_State *L, call *c, int argument) {
-  pop3_connection *u = c->connection;
-  pop3_failure failure = {0};
   pop3_span octets;
-  if (!pop3_test_secret(L, index_of(argument))) {
-    if (lua_type(L, index_of(argument)) != LUA_TSTRING)
-      wrong_type(L, c, argument, "string, function or pop3.secret");
-    octets.data = lua_tolstring(L, index_of(argument), &octets.size);
-    check_octets(L, c, argument, octets, 's');
-    add_argument(c, octets);
-    return;
-  }
-  pop3_connection_drop_secret(u);
-  pop3_error error =
-      pop3_secret_read(L, index_of(argument), &u->allocator, &u->secret,
-                       &octets.size, &u->secret_room, &failure);
-  if (error != POP3_E_OK) {
-    pop3_push_error(L, &failure);
-    lua_error(L);
-  }
-  octets.data = u->secret;
+  if (!pop3_take_secret(L, c->connection, index_of(argument), &octets))
+    wrong_type(L, c, argument, "string, function or pop3.secret");
   check_octets(L, c, argument, octets, 's');
   add_argument(c, octets);
+}
+
+/* ------------------------------------------------------------ logins */
+
+static bool is_nil(lua_State *L, int argument) {
+  return lua_isnoneornil(L, index_of(argument));
+}
+
+/* Whether there has to be one depends on the options. [-0, +0, v] */
+static void take_user(lua_State *L, call *c, int argument) {
+  pop3_span none = {NULL, 0};
+  c->given.user = !is_nil(L, argument);
+  if (c->given.user) take_text(L, c, argument);
+  else add_argument(c, none);
+}
+
+/* [-0, +0, v] */
+static void take_password(lua_State *L, call *c, int argument) {
+  pop3_span none = {NULL, 0};
+  c->given.secret = !is_nil(L, argument);
+  if (c->given.secret) take_secret(L, c, argument);
+  else add_argument(c, none);
+}
+
+/* RFC 4422 3.1: 20 octets; some are longer, none by much. */
+#define LONGEST_MECHANISM 40
+
+/* [-0, +0, v] */
+static void take_mechanism(lua_State *L, call *c, int argument) {
+  pop3_span name;
+  if (lua_type(L, index_of(argument)) != LUA_TSTRING)
+    wrong_type(L, c, argument, "a mechanism's name");
+  name.data = lua_tolstring(L, index_of(argument), &name.size);
+  if (pop3_check_octets(name, true) != POP3_E_OK ||
+      name.size > LONGEST_MECHANISM)
+    pop3_argument_error(L, c->method->label, argument,
+                        "a mechanism's name has 1 to %d printable octets and "
+                        "no blanks",
+                        LONGEST_MECHANISM);
+  add_argument(c, name);
+}
+
+/* The face calls it. [-0, +0, v] */
+static void take_function(lua_State *L, call *c, int argument) {
+  if (lua_type(L, index_of(argument)) != LUA_TFUNCTION)
+    wrong_type(L, c, argument, "function");
+}
+
+/* Any octets: they leave as base64. [-0, +0, v] */
+static void take_initial(lua_State *L, call *c, int argument) {
+  pop3_span *initial = &c->request->initial;
+  if (lua_type(L, index_of(argument)) != LUA_TSTRING)
+    wrong_type(L, c, argument, "string");
+  initial->data = lua_tolstring(L, index_of(argument), &initial->size);
 }
 
 /* Of half a million numbers; printf takes five times as long. */
@@ -293,9 +332,15 @@ typedef struct call_options {
   int eol;
   const char *hash;
   bool quit, stat, listing, wait;
+  pop3_span authzid;
+  int channel_binding;
 } call_options;
 
 static const char *const eol_words[] = {"crlf", "lf", NULL};
+
+/* In the order of pop3_binding. */
+static const char *const binding_words[] = {"prefer", "require", "disable",
+                                            NULL};
 
 #define OPTION(key, type, words) \
   { #key, POP3_OPTION_##type, offsetof(call_options, key), words }
@@ -314,6 +359,10 @@ static const pop3_option login_rows[] = {
     OPTION(stat, BOOLEAN, NULL),
     OPTION(listing, BOOLEAN, NULL),
     OPTION(quit, BOOLEAN, NULL),
+    {"auth", POP3_OPTION_ANY, 0, NULL}, /* these by lua_login.c */
+    {"token", POP3_OPTION_ANY, 0, NULL},
+    OPTION(authzid, OCTETS, NULL),
+    OPTION(channel_binding, WORD, binding_words),
 };
 static const pop3_option wait_rows[] = {OPTION(wait, BOOLEAN, NULL)};
 
@@ -401,6 +450,8 @@ static void take_options(lua_State *L, call *c, int argument) {
   read_options(L, c, index, &options);
   c->request->with = with_what(&options);
   c->request->unanswered = !options.wait;
+  c->request->authzid = options.authzid;
+  c->request->binding = (pop3_binding)options.channel_binding;
   c->connection->delivery.lf = options.eol == 1;
   c->connection->delivery.limit =
       pop3_policy_cap(pop3_policy_of(L), options.max_octets);
@@ -439,7 +490,9 @@ static const struct {
     {'n', false, take_number},   {'l', false, take_numbers},
     {'b', true, take_multiline}, {'c', true, take_context},
     {'k', false, take_sink},     {'o', false, take_options},
-    {'-', true, take_nothing},
+    {'-', true, take_nothing},   {'u', true, take_user},
+    {'p', true, take_password},  {'m', false, take_mechanism},
+    {'f', false, take_function}, {'i', false, take_initial},
 };
 
 static size_t find_taker(char letter) {
@@ -475,7 +528,7 @@ static uint64_t usual_limit(lua_State *L, const pop3_connection *u,
 void pop3_take_arguments(lua_State *L, pop3_connection *u,
                          const pop3_method *method, pop3_request *request,
                          int anchors) {
-  call c = {u, method, request, anchors};
+  call c = {u, method, request, anchors, {false, false}};
   int argument = 1;
   pop3_delivery_reset(&u->delivery, method->mode, usual_limit(L, u, method));
   u->delivery.streams_only = u->streams_only;
@@ -491,5 +544,7 @@ void pop3_take_arguments(lua_State *L, pop3_connection *u,
     argument++;
     if (optional) letter++;
   }
+  if (method->options & TAKES_LOGIN)
+    pop3_take_login(L, u, is_nil(L, 3) ? 0 : index_of(3), c.given, request);
   anchor_arguments(L, anchors);
 }

@@ -26,7 +26,9 @@ typedef enum pop3_result {
 /*
  * Arguments, a letter each; ? marks the one before as optional:
  *   t text, s secret, n message number, l list of message numbers, b boolean,
- *   c TLS context, k sink, o options of `options`, - something of the face's
+ *   c TLS context, k sink, o options of `options`, - something of the face's,
+ *   u login's user, p login's secret (nil: none), m a mechanism's name,
+ *   f function of the face's, i initial response
  */
 struct pop3_method {
   const char *name;

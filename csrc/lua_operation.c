@@ -169,6 +169,7 @@ int pop3_lua_begin(lua_State *L) {
   if (u->busy || u->turning) return refuse_busy(L, u, method->label);
   lua_settop(L, AT_TABLE - 1);
   int status = protect(L, u, begin_method, false);
+  if (status != 0) pop3_connection_drop_secret(u);
   if (status != 0 && !pop3_test_error(L, -1)) return lua_error(L);
   return lua_gettop(L);
 }
@@ -210,6 +211,19 @@ static int deliver(lua_State *L) {
                       luaL_typename(L, 2));
   if (pop3_delivery_open(L, u, 3, &failure) != POP3_E_OK)
     pop3_condemn(u, &failure);
+  return 0;
+}
+
+int pop3_lua_answer(lua_State *L) {
+  pop3_connection *u = pop3_connection_check(L, 1, "answer");
+  pop3_span response = {NULL, 0};
+  bool given = lua_type(L, 2) == LUA_TSTRING;
+  bool asked = u->busy && !u->turning && !pop3_conn_is_closed(u->conn);
+  if (!asked) return 0; /* who was asked has closed it */
+  if (given) response.data = lua_tolstring(L, 2, &response.size);
+  (void)pop3_conn_answer(
+      u->conn, given ? &response : NULL,
+      lua_type(L, 3) == LUA_TSTRING ? lua_tostring(L, 3) : NULL);
   return 0;
 }
 

@@ -34,6 +34,7 @@ int pop3_lua_begin(lua_State *L);
  *   "open": a message begins; of many, deliver() says where it goes
  *   "item", value, digest or nil: one of many is complete
  *   "refused", error object: one of many was refused
+ *   "challenge", string: of SASL, decoded; answer() it
  * Call it again until it says "done" or "failed". [-0, +n, v]
  */
 int pop3_lua_turn(lua_State *L);
@@ -41,6 +42,11 @@ int pop3_lua_turn(lua_State *L);
 /* deliver(connection, sink): where this one of many goes; nil: nowhere.
  * [-0, +0, v] */
 int pop3_lua_deliver(lua_State *L);
+
+/* answer(connection, response, reason): to the challenge that a turn handed
+ * out; nil cancels the exchange, for that reason. The next turn says what comes
+ * of it. [-0, +0, v] */
+int pop3_lua_answer(lua_State *L);
 
 /*
  * cancel(connection, reason or nil): end the running call as "aborted". What is

@@ -115,7 +115,7 @@ static pop3_error take_password(lua_State *L, int index, const char *method,
 /* The option proxy_tls, or the defaults; never the server's: a certificate of
  * the client's is for who asked for it. [-0, +n, v] */
 static pop3_error take_context(lua_State *L, int index, const char *method,
-                               pop3_connection *u, pop3_way_proxy *proxy,
+                               pop3_connection *u, pop3_route_proxy *proxy,
                                pop3_failure *failure) {
   pop3_tls_options defaults;
   lua_getfield(L, index, "proxy_tls");
@@ -132,7 +132,7 @@ static pop3_error take_context(lua_State *L, int index, const char *method,
 /* The table on top. [-0, +n, v] */
 static pop3_error read_proxy(lua_State *L, const char *method,
                              pop3_connection *u, proxy_options *options,
-                             pop3_way_proxy *proxy, pop3_failure *failure) {
+                             pop3_route_proxy *proxy, pop3_failure *failure) {
   int at = lua_gettop(L);
   pop3_option_set set = {proxy_rows, sizeof proxy_rows / sizeof *proxy_rows,
                          options, false};
@@ -174,7 +174,7 @@ static pop3_error take_proxy(lua_State *L, int index, const char *method,
   if (error != POP3_E_OK) return error;
   error = pop3_proxy_check_login(&ways->proxy.login, failure);
   if (error != POP3_E_OK) pop3_option_error(L, method, "proxy", failure->text);
-  ways->way.proxy = &ways->proxy;
+  ways->route.proxy = &ways->proxy;
   if (options.tls && is_hosts_tls(L, index))
     pop3_option_error(L, method, "proxy",
                       "tls_engine = \"transport\" knows no TLS within TLS");
@@ -189,9 +189,9 @@ static pop3_error take_proxy(lua_State *L, int index, const char *method,
 
 /* [-0, +0, v] */
 static pop3_error take_local(lua_State *L, const char *method, const char *text,
-                             pop3_way *way, pop3_failure *failure) {
+                             pop3_route *route, pop3_failure *failure) {
   if (text == NULL) return POP3_E_OK;
-  if (!pop3_address_parse(text, strlen(text), &way->local))
+  if (!pop3_address_parse(text, strlen(text), &route->local))
     pop3_option_error(L, method, "local_address",
                       "a numeric address expected, as \"192.0.2.1\"");
   return pop3_permit(L, POP3_RIGHT_WAYS, "local_address", failure);
@@ -202,17 +202,17 @@ static pop3_error take_local(lua_State *L, const char *method, const char *text,
 
 /* true, or seconds. [-0, +0, v] */
 static void take_keepalive(lua_State *L, int index, const char *method,
-                           pop3_way *way) {
+                           pop3_route *route) {
   lua_getfield(L, index, "keepalive");
   if (lua_type(L, -1) == LUA_TNUMBER) {
     lua_Number n = lua_tonumber(L, -1);
     if (!(n >= 1 && n <= LONGEST_KEEPALIVE))
       pop3_option_error(L, method, "keepalive",
                         "seconds, 1 to 32767, expected");
-    way->keeps_alive = true;
-    way->keep_alive = (unsigned)n;
+    route->keeps_alive = true;
+    route->keep_alive = (unsigned)n;
   } else if (lua_isboolean(L, -1)) {
-    way->keeps_alive = lua_toboolean(L, -1) != 0;
+    route->keeps_alive = lua_toboolean(L, -1) != 0;
   } else if (!lua_isnil(L, -1)) {
     pop3_option_error(L, method, "keepalive", "true or seconds expected");
   }
@@ -225,10 +225,10 @@ pop3_error pop3_ways_read(lua_State *L, int index, const char *method,
   memset(ways, 0, sizeof *ways);
   luaL_checkstack(L, LUA_MINSTACK, method);
   check_together(L, index, method);
-  take_keepalive(L, index, method, &ways->way);
-  ways->way.path = options->unix_socket;
+  take_keepalive(L, index, method, &ways->route);
+  ways->route.path = options->unix_socket;
   pop3_error error =
-      take_local(L, method, options->local_address, &ways->way, failure);
+      take_local(L, method, options->local_address, &ways->route, failure);
   if (error == POP3_E_OK && is_given(L, index, "proxy"))
     return take_proxy(L, index, method, u, ways, failure);
   if (error == POP3_E_OK && is_given(L, index, "proxy_tls"))

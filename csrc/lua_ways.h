@@ -19,8 +19,8 @@ extern const pop3_option pop3_ways_option_rows[];
 extern const size_t pop3_ways_option_count;
 
 typedef struct pop3_ways {
-  pop3_way way;
-  pop3_way_proxy proxy;
+  pop3_route route;
+  pop3_route_proxy proxy;
 } pop3_ways;
 
 /*

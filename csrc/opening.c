@@ -43,7 +43,8 @@ static pop3_error take_server(pop3_conn *c, const char *host, size_t size,
   if (error != POP3_E_OK) return error;
   if (port < 1 || port > 65535)
     return pop3_fail(&c->failure, POP3_E_ARGUMENT, "a port is 1 to 65535");
-  c->port = port;
+  c->port = c->client.port = port;
+  c->client.host = c->host;
   return POP3_E_OK;
 }
 
@@ -56,7 +57,7 @@ static pop3_error take_elsewhere(pop3_conn *c, const char *text) {
 }
 
 /* The exchange is composed now, while the secrets are there. */
-static pop3_error take_proxy(pop3_conn *c, const pop3_way_proxy *proxy) {
+static pop3_error take_proxy(pop3_conn *c, const pop3_route_proxy *proxy) {
   pop3_error error = take_elsewhere(c, proxy->host);
   if (error != POP3_E_OK) return error;
   c->scheme = proxy->scheme;
@@ -98,10 +99,10 @@ static pop3_error start_carrier(pop3_conn *c) {
 static pop3_error start_at_path(pop3_conn *c, const char *path) {
   struct sockaddr_storage address;
   socklen_t size = pop3_os_path_address(path, &address);
-  if (size == 0 || strlen(path) >= POP3_WAY_PATH)
+  if (size == 0 || strlen(path) >= POP3_ROUTE_PATH)
     return pop3_fail(&c->failure, POP3_E_ARGUMENT,
                      "the path of a Unix socket has 1 to %d octets",
-                     POP3_WAY_PATH - 1);
+                     POP3_ROUTE_PATH - 1);
   pop3_error error = take_elsewhere(c, path);
   if (error != POP3_E_OK) return error;
   pop3_race_begin_at(&c->race, (const struct sockaddr *)&address, (size_t)size);
@@ -110,18 +111,19 @@ static pop3_error start_at_path(pop3_conn *c, const char *path) {
 }
 
 static pop3_error start(pop3_conn *c) {
-  const pop3_way *way = &c->way;
-  pop3_error error = way->proxy != NULL ? take_proxy(c, way->proxy) : POP3_E_OK;
+  const pop3_route *route = &c->route;
+  pop3_error error =
+      route->proxy != NULL ? take_proxy(c, route->proxy) : POP3_E_OK;
   if (error != POP3_E_OK) return error;
-  c->race.local = way->local;
+  c->race.local = route->local;
   if (c->options.carried) return start_carrier(c);
-  return way->path != NULL ? start_at_path(c, way->path) : start_lookup(c);
+  return route->path != NULL ? start_at_path(c, route->path) : start_lookup(c);
 }
 
-void pop3_conn_use_way(pop3_conn *c, const pop3_way *way) {
-  c->way = *way;
-  if (way->proxy == NULL || way->proxy->context == NULL) return;
-  c->proxy_context = pop3_tls_context_retain(way->proxy->context);
+void pop3_conn_use_route(pop3_conn *c, const pop3_route *route) {
+  c->route = *route;
+  if (route->proxy == NULL || route->proxy->context == NULL) return;
+  c->proxy_context = pop3_tls_context_retain(route->proxy->context);
 }
 
 pop3_error pop3_conn_open(pop3_conn *c, const char *host, size_t host_size,
@@ -130,8 +132,8 @@ pop3_error pop3_conn_open(pop3_conn *c, const char *host, size_t host_size,
   pop3_request request = {0};
   pop3_error error = take_server(c, host, host_size, port);
   if (error == POP3_E_OK) error = start(c);
-  c->way.proxy = NULL;
-  c->way.path = NULL;
+  c->route.proxy = NULL;
+  c->route.path = NULL;
   if (error != POP3_E_OK) return error;
   if (context != NULL) pop3_conn_use_context(c, context);
   pop3_conn_start_clock(c, now, true);
@@ -203,8 +205,8 @@ pop3_step pop3_opening_connect(pop3_conn *c) {
                                     may_connect, c, &c->stream.fd, &loopback);
   if (error == POP3_E_IO) return unconnected(c);
   if (error == POP3_E_OK) {
-    if (c->way.keeps_alive)
-      pop3_socket_keep_alive(c->stream.fd, c->way.keep_alive);
+    if (c->route.keeps_alive)
+      pop3_socket_keep_alive(c->stream.fd, c->route.keep_alive);
     pop3_conn_arrived(c, loopback || pop3_conn_path(c) != NULL);
     return POP3_STEP_ON;
   }

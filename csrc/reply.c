@@ -64,6 +64,12 @@ static void finish_challenge(pop3_session *s, pop3_event *event,
   s->challenged = true;
 }
 
+/* "+OK" where nothing but a challenge can be: old Exchange servers write so. It
+ * is an empty one, whatever follows. */
+static bool is_go_ahead(const pop3_session *s, const pop3_flight *f) {
+  return (f->flags & FLIGHT_BARE) && s->rounds == 0;
+}
+
 static pop3_error count_round(pop3_session *s) {
   return exceeds(++s->rounds, s->config.max_rounds) ? POP3_E_ROUNDS : POP3_E_OK;
 }
@@ -73,7 +79,12 @@ static pop3_error take_status(pop3_session *s, pop3_span line,
                               pop3_event *event) {
   pop3_flight *f = pop3_flight_front(s);
   bool ok = line.size > 0 && line.data[0] == '+';
-  if (f->reply == POP3_REPLY_SASL && ok && !begins_with_ok(line)) {
+  bool challenge = f->reply == POP3_REPLY_SASL && ok;
+  if (challenge && begins_with_ok(line)) {
+    challenge = is_go_ahead(s, f);
+    if (challenge) line.size = 1;
+  }
+  if (challenge) {
     finish_challenge(s, event, line);
     return count_round(s);
   }

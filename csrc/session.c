@@ -310,6 +310,8 @@ pop3_error pop3_session_command(pop3_session *s, pop3_command command,
   if (error != POP3_E_OK) return error;
   queue_line(s, parts, used);
   enlist(s, command, resolve_reply(row->reply, count), flags & DELIVERY, tag);
+  if (row->reply == POP3_REPLY_SASL && count == 1)
+    pop3_flight_front(s)->flags |= FLIGHT_BARE; /* it is alone */
   return POP3_E_OK;
 }
 

@@ -20,6 +20,10 @@
 /* Flags of a command that say how its message is delivered. */
 #define DELIVERY (POP3_AS_LINES | POP3_IN_PLACE | POP3_UNLIMITED)
 
+/* Of a flight: AUTH without an initial response, which cannot have succeeded
+ * before anything was answered. Beside the row's flags. */
+#define FLIGHT_BARE (1 << 7)
+
 /* AUTH's and the others' longest form: name, blank, two arguments, CRLF. */
 #define LINE_PARTS 6
 

@@ -184,6 +184,25 @@ typedef struct pop3_tls_info {
 } pop3_tls_info;
 void pop3_tls_describe(const pop3_tls *tls, pop3_tls_info *info);
 
+/* The longest digest of a certificate is SHA-512's. */
+#define POP3_TLS_BINDING 64
+
+/*
+ * What a SASL mechanism binds a login to, so that nobody in between can pass
+ * it on: *size octets, and *type, a static string:
+ *   "tls-exporter" (RFC 9266) for TLS 1.3;
+ *   "tls-unique" (RFC 5929 3) for TLS 1.2 and older: the one that every server
+ *   with channel binding has to know there (RFC 5802 6.1), but only with an
+ *   extended master secret (RFC 7627): without one, two connections can be made
+ *   to have the same;
+ *   "tls-server-end-point" (RFC 5929 4) there otherwise. It binds to the
+ *   server's certificate, not to the connection.
+ * Only after the handshake. UNSUPPORTED: none of them is to be had; MEMORY.
+ */
+pop3_error pop3_tls_channel_binding(pop3_tls *tls,
+                                    unsigned char octets[POP3_TLS_BINDING],
+                                    size_t *size, const char **type);
+
 #pragma GCC visibility pop
 
 #endif

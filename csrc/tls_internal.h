@@ -2,7 +2,8 @@
  * tls_internal.h - what the files of tls.h share: tls_context.c (options made
  * ready), tls.c (the filter), tls_verify.c (whom we talk to, and why not),
  * tls_input.c (ciphertext that arrives),
- * tls_binding.c (what a session is good for), tls_session.c (sessions kept).
+ * tls_binding.c (what a session is good for), tls_session.c (sessions kept),
+ * tls_channel.c (what a login is bound to).
  */
 #ifndef POP3_TLS_INTERNAL_H
 #define POP3_TLS_INTERNAL_H

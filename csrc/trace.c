@@ -21,10 +21,12 @@ static pop3_span span(const char *string) {
   return s;
 }
 
-/* Secrets of a row: all arguments, but for APOP's user, which is none. */
+/* Secrets of a row: all arguments, but for APOP's user and AUTH's mechanism,
+ * which are none. */
 static pop3_span visible(pop3_command command, pop3_span argument, size_t i) {
   bool secret = (pop3_command_get(command)->flags & POP3_F_SECRET) != 0;
-  if (!secret || (command == POP3_APOP && i == 0)) return argument;
+  bool first = i == 0 && (command == POP3_APOP || command == POP3_AUTH);
+  if (!secret || first) return argument;
   return span("***");
 }
 

@@ -18,6 +18,7 @@
 local core = require "pop3.core"
 local call = require "pop3.call"
 local retrieve = require "pop3.retrieve"
+local authenticate = require "pop3.authenticate"
 local messages = require "pop3.messages"
 local hosts = require "pop3.host"
 local proxies = require "pop3.proxy"
@@ -75,20 +76,35 @@ function methods:apop(user, secret)
     or core.begin(self, "apop", user, reveal(secret)))
 end
 
---- Log in the best way there is (today: `USER` and `PASS`). Refuses to send
--- the password in clear, unless the peer is this host or `allow_cleartext`
+-- The options of login(), its token revealed.
+local function with_token(options)
+  local token = type(options) == "table" and rawget(options, "token")
+  if type(token) ~= "function" then return options end
+  local own = copy(options)
+  own.token = reveal(token)
+  return own
+end
+
+--- Log in the strongest way that the server offers; see docs/login.md. Refuses
+-- to send a secret in clear, unless the peer is this host or `allow_cleartext`
 -- was given (kind `tls`, name `insecure`).
--- @tparam string user
--- @param password string, function called once, or `pop3.secret`
--- @tparam[opt] table options what rides in the same flight, where the server
--- allows it: `stat`, `listing`, `quit`, each true
+-- @tparam ?string user nil only with a token, EXTERNAL or ANONYMOUS
+-- @param password string, function called once, `pop3.secret`, or nil
+-- @tparam[opt] table options `auth` (a mechanism's name, or a list in order of
+-- preference), `token` (of OAuth: string, function called once, or
+-- `pop3.secret`), `authzid`, `channel_binding` ("prefer", "require",
+-- "disable"); and what rides in the same flight, where the server allows it:
+-- `stat`, `listing`, `quit`, each true
 -- @treturn string the status line
 -- @treturn ?table what came of it: `stat` (`count`, `octets`), `listing`,
 -- `quit` (the status line), and `errors`, by the same names
 function methods:login(user, password, options)
   return call.settle(self, call.refusal(self)
-    or core.begin(self, "login", user, reveal(password), options))
+    or core.begin(self, "login", user, reveal(password),
+      with_token(options)))
 end
+
+methods.authenticate = authenticate
 
 --- Start TLS (RFC 2595): CAPA, STLS, handshake.
 -- @function methods:stls
@@ -195,15 +211,17 @@ local function module(safe)
     is_error_proto = is_error_proto,
   }
 
-  -- Defaults of the module for what the caller left open.
+  -- Defaults of the module for what the caller left open; and why he cannot
+  -- connect where he is, as an error object, or nil.
   local function complete(options)
     if options.timeout == nil then
       options.timeout = default_timeout or math.huge
     end
     if options.max_line == nil then options.max_line = M._MAXLINE end
-    local problem = hosts.choose(options) or proxies.choose(options)
+    local problem, misplaced = hosts.choose(options)
+    problem = problem or proxies.choose(options)
     if problem then error(problem, 3) end
-    return options
+    return misplaced and core.misplaced(misplaced)
   end
 
   local function opened(conn, err)
@@ -221,7 +239,9 @@ local function module(safe)
   function M.POP3(host, ...)
     local port, options = arguments("POP3", { "timeout" }, ...)
     port = port or default_port("POP3", options)
-    return opened(core.connect("POP3", safe, host, port, complete(options)))
+    local misplaced = complete(options)
+    if misplaced then return call.fail(safe, misplaced) end
+    return opened(core.connect("POP3", safe, host, port, options))
   end
 
   --- Connect by TLS (RFC 8314) and read the greeting.
@@ -235,8 +255,9 @@ local function module(safe)
     local names = { "keyfile", "certfile" }
     local port, options = arguments("POP3_SSL", names, ...)
     port = port or default_port("POP3_SSL", options)
-    return opened(core.connect("POP3_SSL", safe, host, port,
-      complete(options)))
+    local misplaced = complete(options)
+    if misplaced then return call.fail(safe, misplaced) end
+    return opened(core.connect("POP3_SSL", safe, host, port, options))
   end
 
   --- Prepare TLS ahead of time: options checked, trust loaded, reusable.

@@ -1,19 +1,21 @@
 -- The code that people copy: every Lua block of README.md and docs/ runs, as it
 -- stands, against the sample mailbox. What a block says that it prints (behind
--- "-->") has to be printed.
+-- "-->") has to be printed. A block that begins with "```lua @dovecot" runs
+-- against Dovecot, where there is one.
 
 local certificates = require "spec.support.certificates"
 local child = require "spec.support.child"
+local dovecot = require "spec.support.dovecot"
 local mailbox = require "spec.support.mailbox"
 local proxies = require "spec.support.proxies"
-local server = require "spec.support.server"
+local scripted = require "spec.support.server"
 
 local root = debug.getinfo(1, "S").source:match("^@(.*/)spec/") or "./"
 
 -- The blocks name example hosts and ports; this leads them to the server. What
 -- a block asks for beyond that reaches the module unchanged.
 local PREAMBLE = [[
-local plain, tls, ca = ...
+local plain, tls, ca, certfile, keyfile = ...
 require("lfs").chdir(os.getenv "DOCS_FOLDER") -- what they write stays here
 local pop3 = require "pop3"
 local trusted
@@ -47,6 +49,9 @@ local function redirect(M)
   end
   M.POP3_SSL = function(_, port, options)
     if type(port) == "table" then options = port end
+    if options and options.certfile then
+      options.certfile, options.keyfile = certfile, keyfile
+    end
     return POP3_SSL("127.0.0.1", tonumber(tls), lead(trusting(options)))
   end
   M.context = function(options) return context(trusting(options)) end
@@ -62,7 +67,8 @@ local function redirect(M)
   local secret = M.secret
   M.secret = function(source)
     secret(source) -- the source itself is an example
-    return secret { env = "DOCS_PASSWORD" }
+    local token = source.command and source.command:find "token"
+    return secret { env = token and "DOCS_TOKEN" or "DOCS_PASSWORD" }
   end
 end
 redirect(pop3)
@@ -85,8 +91,8 @@ local function documents()
   return names
 end
 
---- Blocks between ```lua and ```, with the line on which each begins, and the
--- module that it needs, if one is named behind "lua".
+--- Blocks between ```lua and ```, with the line on which each begins, whether it
+-- wants Dovecot, and the module that it needs, if one is named behind "lua".
 local function blocks(text)
   local found, current, line_number = {}, nil, 0
   for line in text:gmatch("([^\n]*)\n") do
@@ -96,7 +102,9 @@ local function blocks(text)
     elseif current then
       current.text = current.text .. line .. "\n"
     elseif line:find "^```lua" then
-      current = { line = line_number, text = "", needs = line:match " (%S+)$" }
+      current = { line = line_number, text = "",
+        dovecot = line:find(" @dovecot", 1, true) ~= nil,
+        needs = line:match " ([^@%s]%S*)$" }
     end
   end
   return found
@@ -123,18 +131,20 @@ end
 describe("Documentation", function()
   local box, folder, ways, no_ways
 
-  local function environment()
-    local env = { DOCS_PASSWORD = "secret", DOCS_FOLDER = folder }
-    for key, value in pairs(ways or {}) do env[key] = value end
-    return env
-  end
-
   -- For a block that names one.
   local function start_socket()
     local path = folder .. "/socket"
-    server.start { host = path, connections = { { { mailbox = {
+    scripted.start { host = path, connections = { { { mailbox = {
       messages = {} } } } } }
     return path
+  end
+
+  local function environment(block, password)
+    local env = { DOCS_PASSWORD = password, DOCS_TOKEN = "token-of-joe",
+      DOCS_FOLDER = folder }
+    for key, value in pairs(ways or {}) do env[key] = value end
+    if block.text:find "unix_socket =" then env.DOCS_SOCKET = start_socket() end
+    return env
   end
 
   setup(function()
@@ -146,12 +156,27 @@ describe("Documentation", function()
 
   before_each(function() folder = files.make_folder() end)
   after_each(function()
-    server.stop_all()
+    scripted.stop_all()
     files.remove_folder(folder)
   end)
 
   teardown(mailbox.stop_all)
   teardown(proxies.stop_all)
+
+  -- The servers' ports, files and secrets, by the block's wish.
+  local server
+  local function sample()
+    return { box.plain, box.tls, box.ca }, "secret"
+  end
+  local function real()
+    if not server then
+      server = dovecot.start { sasl = true }
+      server:deliver("joe", {})
+    end
+    return { server.plain, server.implicit, server.cafile, server.certfile,
+      server.keyfile }, server.password
+  end
+  teardown(function() if server then server:stop() end end)
 
   for _, name in ipairs(documents()) do
     for _, block in ipairs(blocks(read_file(root .. name))) do
@@ -159,17 +184,17 @@ describe("Documentation", function()
         if block.needs and not pcall(require, block.needs) then
           return pending("there is no " .. block.needs)
         end
+        if block.dovecot and dovecot.missing() then
+          return pending(dovecot.missing())
+        end
         if block.text:find("proxy =", 1, true) and not ways then
           return pending(no_ways)
         end
-        local env = environment()
-        if block.text:find "unix_socket =" then
-          env.DOCS_SOCKET = start_socket()
-        end
+        local places, password = (block.dovecot and real or sample)()
         local result = child.run {
           script = PREAMBLE .. "do\n" .. block.text .. "\nend\n",
-          arguments = { box.plain, box.tls, box.ca },
-          env = env,
+          arguments = places,
+          env = environment(block, password),
         }
         assert.equal(0, result.status, result.err)
         for promised in block.text:gmatch("%-%->%s*([^\n]+)") do

@@ -28,16 +28,23 @@ local conn = connect("127.0.0.1", tonumber(port), options)
 
 local trace = {}
 conn:set_debuglevel(2, function(line) trace[#trace + 1] = line end)
-conn:user("alice")
+if not plant:find "^by " then conn:user("alice") end
 local reply, err
 if plant == "refused" then
   reply, err = pcall(conn.pass_, conn, secret)
 elseif plant == "apop" then
   reply, err = pcall(conn.apop, conn, "alice", secret)
 elseif plant == "login" then
-  reply, err = pcall(conn.login, conn, "alice", secret)
+  reply, err = pcall(conn.login, conn, "alice", secret, { auth = "USER" })
+elseif plant:find "^by " then
+  local name = plant:match "^by (.*)$"
+  local token = name:find "AUTH" ~= nil
+  reply, err = pcall(conn.login, conn, "alice", not token and secret or nil,
+    { auth = name, token = token and secret or nil })
+  assert(reply, err)
 elseif plant == "flight" then
-  reply, err = conn:login("alice", secret, { stat = true, listing = true })
+  reply, err = conn:login("alice", secret,
+    { auth = "USER", stat = true, listing = true })
   assert(err.stat.count == 0, "STAT was not answered")
 else
   reply, err = conn:pass_(secret)
@@ -75,9 +82,33 @@ local REFUSAL = {
   auto = { { "USER .*", "+OK\r\n" }, { "PASS .*", "-ERR [AUTH] no\r\n" } },
 }
 
+--- Of a login by `name`, whose wire hides the secret in base64.
+local function sasl_session(name)
+  local steps = { "C: CAPA", { send = "+OK\r\nSASL " .. name .. "\r\n.\r\n" } }
+  local function add(...)
+    for _, step in ipairs { ... } do steps[#steps + 1] = step end
+  end
+  if name:find "SCRAM" then
+    add { scram = { password = SECRET } }
+  elseif name == "PLAIN" then
+    add({ match = "AUTH PLAIN .+" }, "S: +OK")
+  elseif name == "LOGIN" then
+    add("C: AUTH LOGIN", "S: +", { match = ".+" }, "S: +", { match = ".+" },
+      "S: +OK")
+  else
+    add("C: AUTH " .. name, "S: +", { match = ".+" }, "S: +OK")
+  end
+  return steps
+end
+
 local function steps(how, session)
   local tls = { tls = certificates.server("exact") }
   local greeting = "S: +OK ready <1.2@example.org>"
+  if session[1] then
+    table.insert(session, 1, tls)
+    table.insert(session, 2, greeting)
+    return session
+  end
   if how == "none" then return { greeting, session } end
   if how == "implicit" then return { tls, greeting, session } end
   return { greeting, "C: CAPA", { send = "+OK\r\nSTLS\r\n.\r\n" },
@@ -86,8 +117,10 @@ end
 
 --- Run the child and search it; memory.py's answer.
 local function search(how, plant)
+  local name = (plant or ""):match "^by (.*)$"
   local s = server.start {
-    steps(how, plant == "refused" and REFUSAL or SESSION),
+    steps(how, name and sasl_session(name)
+      or plant == "refused" and REFUSAL or SESSION),
   }
   local path = write_file(SECRET)
   local script = write_file(
@@ -106,7 +139,8 @@ local function search(how, plant)
   assert.equal(0, answer.status)
   assert(answer.octets > 1e6, "the search saw too little")
   local report = s:report().connections[1]
-  if plant ~= "apop" then
+  assert.same({}, report.errors)
+  if plant ~= "apop" and not name then
     assert(report.received:find(SECRET, 1, true), "the secret was not sent")
   end
   return answer.found
@@ -132,6 +166,13 @@ describe("T22 a secret that was sent", function()
   for plant, name in pairs(ways) do
     it("is nowhere in the process: " .. name, function()
       assert.same({}, search("implicit", plant))
+    end)
+  end
+
+  for _, name in ipairs { "PLAIN", "LOGIN", "SCRAM-SHA-256", "XOAUTH2",
+    "OAUTHBEARER" } do
+    it("is nowhere in the process: after a login by " .. name, function()
+      assert.same({}, search("implicit", "by " .. name))
     end)
   end
 

@@ -19,7 +19,7 @@ describe("Threads", function()
     shell.succeed("cc " .. FLAGS .. " $(pkg-config --cflags lua5.4) -o %s "
       .. "spec/embedding/threads.c -L" .. LIBRARY .. " -lpop3_lua "
       .. "-lpop3_client -lpop3 $(pkg-config --libs lua5.4) -lssl -lcrypto "
-      .. "-lpthread -ldl", program)
+      .. "-lpthread -ldl $(cat " .. LIBRARY .. "/optional-libs)", program)
     box = mailbox.start {
       "--sample", "6", "--user", "joe", "--password", "secret",
     }

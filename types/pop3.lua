@@ -21,6 +21,8 @@ local pop3 = {}
 ---@field response? string the server's raw line
 ---@field retryable boolean
 ---@field errno? integer
+---@field mechanism? string of a login
+---@field detail? string what the server said inside of SASL
 ---@field message string
 
 ---@class pop3.Context: userdata
@@ -285,12 +287,27 @@ function Connection:user(user) end
 ---@return string status
 function Connection:pass_(password) end
 
----@param user string
----@param password pop3.Password
----@param options? {stat?: boolean, listing?: boolean, quit?: boolean}
+---@class pop3.LoginOptions
+---@field auth? string|string[] "SCRAM-SHA-256", "PLAIN", "USER", "APOP" ...
+---@field token? pop3.Password of OAuth, in place of the password
+---@field authzid? string as whom to act
+---@field channel_binding? "prefer"|"require"|"disable" default "prefer"
+---@field stat? boolean
+---@field listing? boolean
+---@field quit? boolean
+
+---@param user? string
+---@param password? pop3.Password
+---@param options? pop3.LoginOptions
 ---@return string status
 ---@return {stat?: {count: integer, octets: integer}, listing?: pop3.Listing, quit?: string, errors?: table<string, pop3.Error>}? extras
 function Connection:login(user, password, options) end
+
+---@param name string the mechanism's
+---@param respond fun(challenge: string): string?, string? a response, or nil and a reason
+---@param initial? string the initial response
+---@return string status
+function Connection:authenticate(name, respond, initial) end
 
 ---@param user string
 ---@param secret pop3.Password

@@ -47,8 +47,12 @@ function hosts.copas()
     options = { loop = "copas" },
     run = function(fn)
       local copas = require "copas"
-      copas.addthread(fn)
-      copas.loop()
+      local over = false
+      copas.addthread(function()
+        fn()
+        over = true
+      end)
+      repeat copas.step() until over -- loop() of 1.1.7 has no end
     end,
   }
 end

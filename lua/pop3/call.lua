@@ -38,7 +38,8 @@ end
 
 -- A connection that blocks has no waiter; a task's step lets it give way.
 local function wait(conn, waiter, interests, deadline)
-  (waiter or call.give_way)(conn, interests, deadline)
+  if waiter then return waiter(conn, interests, deadline) end
+  return call.steps:wait(interests, deadline, conn)
 end
 
 --- What is done for every operation.
@@ -82,11 +83,12 @@ end
 function always.hangup(_, transport) transport:close() end
 
 --- Why the connection's host does not let the caller use it here: an error
--- object, or nil. A stream may have the method `unusable`, which says so.
+-- object, or nil. A stream or a loop may have the method `unusable`, which says
+-- so, before an octet is sent.
 function call.refusal(conn)
-  local transport = core.transport(conn)
-  local ask = transport and transport.unusable
-  local reason = ask and ask(transport)
+  local place = core.place(conn) or call.steps
+  local ask = place.unusable
+  local reason = ask and ask(place)
   return reason and core.misplaced(reason)
 end
 

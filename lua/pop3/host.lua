@@ -17,15 +17,14 @@ local NAMES = {
   nginx = true,
 }
 
--- Functions that know whether we run inside their host: the loop, or nil.
+-- Functions that know whether we run inside their host: its loop, or nil.
 local finders = {}
 
 -- Functions that want to know of each connection that is made.
 local adopters = {}
 
 --- Let a host be found by itself.
--- @tparam function find returns the loop that runs the caller; or nil, and
--- perhaps why the caller cannot wait where it is
+-- @tparam function find returns the loop that runs the caller, or nil
 -- @tparam[opt] function adopt is given each connection that is made
 function host.add_finder(find, adopt)
   finders[#finders + 1], adopters[#adopters + 1] = find, adopt
@@ -47,8 +46,8 @@ end
 
 local function current()
   for _, find in ipairs(finders) do
-    local loop, problem = find()
-    if loop or problem then return loop, problem end
+    local loop = find()
+    if loop then return loop end
   end
 end
 
@@ -114,21 +113,30 @@ local function use_loop(options, loop)
     return loop:wait(interests, deadline, conn)
   end
   if has(loop, "connect") then options.connector = loop end
+  if has(loop, "unusable") then options.place = loop end
 end
 
---- Turn a constructor's options into the core's: `wait`, `connector` and
--- `transport`.
+-- The place of connections that wait in their own way, whoever uses them.
+local anywhere = {}
+
+--- Turn a constructor's options into the core's: `wait`, `connector`,
+-- `transport` and `place`, who knows where the connection may be used.
 -- @tparam table options `loop` (an object, a name, or false: none, even where
 -- one would be found), `wait`, `transport`; changed in place
 -- @treturn ?string what is wrong with them
+-- @treturn ?string why the caller cannot wait where it is
 function host.choose(options)
   local loop, problem = options.loop, check(options)
   if problem then return problem end
   local open = loop == nil and not options.wait and not options.transport
-  if open then loop, problem = current() end
+  if open then loop = current() end
   options.loop, options.connector = nil, nil
-  if loop then use_loop(options, loop) end
-  return problem
+  options.place = options.wait and anywhere
+  if not loop then return nil end
+  options.place = anywhere
+  use_loop(options, loop)
+  local ask = options.place.unusable
+  return nil, ask and ask(loop)
 end
 
 return host

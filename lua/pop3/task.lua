@@ -44,35 +44,33 @@ local function is_own()
   return coroutine.running() == current.thread
 end
 
+-- The loop of connections that a task makes, and of those which have none,
+-- while a step runs.
+local steps = {}
+call.steps = steps
+
+-- Why the coroutine that runs cannot wait, or nil.
+function steps.unusable()
+  if current and not is_own() then return FOREIGN end
+end
+
 -- What every connection does that has to wait while a step runs; after the last
 -- step it simply blocks.
-local function wait(conn, interests, deadline)
+function steps.wait(_, interests, deadline, conn)
   local task = current
   if not task then
     core.regrant() -- one that somebody made by hand would never end
     core.poll(interests, deadline - core.now())
     return
   end
-  if not is_own() then error(FOREIGN, 0) end
+  -- In the midst of a call, a sink's or an iterator's.
+  if not is_own() then error(core.misplaced(FOREIGN), 0) end
   task.connections[conn] = true
   task.interests, task.deadline = interests, deadline
   coroutine.yield()
 end
 
--- Who has no wait of its own is asked to give way only while a step runs.
-call.give_way = wait
-
-local loop = {}
-
-function loop.wait(_, interests, deadline, conn)
-  return wait(conn, interests, deadline)
-end
-
-host.add_finder(function()
-  if not current then return nil end
-  if not is_own() then return nil, FOREIGN end
-  return loop
-end, function(conn)
+host.add_finder(function() return current and steps end, function(conn)
   if current then current.connections[conn] = true end
 end)
 

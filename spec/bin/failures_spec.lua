@@ -63,7 +63,7 @@ describe("bin/pop3 fails", function()
         "$SERVER" } },
     { "for TLS where there is none", 76, "STLS on port 110",
       { "ls", "--cafile", "$CA", "pop3s://otto@127.0.0.1:$PLAIN" } },
-    { "for a wrong user", 77, "check the user name and the password",
+    { "for a wrong user", 77, "check user and password",
       { "ls", "--cafile", "$CA", "pop3s://eve@127.0.0.1:$TLS" } },
     { "for a CA file that is none", 78, "check the TLS options",
       { "ls", "--cafile", "/dev/null", "$SERVER" } },

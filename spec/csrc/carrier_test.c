@@ -226,6 +226,8 @@ static bool may_log_in(const char *host, bool addressed) {
   hand_in("+OK ready\r\n");
   CHECK(is_done());
   request.operation = POP3_OP_LOGIN;
+  request.auth.data = "USER\n";
+  request.auth.size = 5;
   request.count = 2;
   request.arguments[0].data = request.arguments[1].data = "joe";
   request.arguments[0].size = request.arguments[1].size = 3;

@@ -161,6 +161,7 @@ static const pop3_request login = {
     .with = POP3_WITH_STAT | POP3_WITH_LISTING,
     .count = 2,
     .arguments = {{"me", 2}, {"secret", 6}},
+    .auth = {"USER\n", 5}, /* the way in is client_auth_test.c's */
 };
 
 static const pop3_request listing = {.operation = POP3_OP_LISTING};

@@ -669,6 +669,60 @@ describe("A server that goes away", function()
   end)
 end)
 
+describe("A login", function()
+  local function offering(mechanism, ...)
+    return scripted("S: +OK ready", "C: CAPA",
+      { send = "+OK\r\nSASL " .. mechanism .. "\r\n.\r\n" }, ...)
+  end
+
+  claim("derives SCRAM's keys in slices", function()
+    local s = offering("SCRAM-SHA-256",
+      { scram = { password = "secret", iterations = 50000 } }, "C: NOOP",
+      "S: +OK")
+    local conn = host.connect(s)
+    assert.equal("+OK in", (good(conn:login("me", "secret"))))
+    good(conn:noop())
+    conn:close()
+  end)
+
+  claim("by a server that proves nothing is none", function()
+    local s = offering("SCRAM-SHA-256",
+      { scram = { password = "secret", fault = "no-signature" } })
+    local conn = host.connect(s)
+    fails("auth", "unproven", conn.login, conn, "me", "secret")
+    assert.is_true(conn:info().closed)
+  end)
+
+  -- A function that answers challenges may wait, for another connection, say.
+  claim("asks a function, which may wait", function()
+    local other = host.connect(scripted("S: +OK", "C: NOOP", "S: +OK echo"))
+    local s = scripted("S: +OK ready", "C: AUTH X-ECHO aGk=", "S: + Zm9v",
+      "C: K09LIGVjaG86Zm9v", "S: +OK in")
+    local conn = host.connect(s)
+    assert.equal("+OK in", (good(conn:authenticate("X-ECHO", function(asked)
+      if host.driver.pause then host.driver.pause() end
+      return good(other:noop()) .. ":" .. asked
+    end, "hi"))))
+    other:close()
+    conn:close()
+    assert.equal(0, s:report().failed)
+  end)
+
+  claim("goes on after its function broke off", function()
+    if not host.catches then return end
+    local s = scripted("S: +OK ready", "C: AUTH X-ECHO", "S: + Zm9v", "C: *",
+      "S: -ERR cancelled", "C: NOOP", "S: +OK")
+    local conn = host.connect(s)
+    local ok, err = pcall(conn.authenticate, conn, "X-ECHO", function()
+      if host.driver.pause then host.driver.pause() end
+      error("no card", 0)
+    end)
+    assert.same({ false, "no card" }, { ok, err })
+    good(conn:noop())
+    conn:close()
+  end)
+end)
+
 describe("An answer", function()
   claim("that refuses a login is of kind auth", function()
     local s = mail_server { password = "another" }
@@ -950,8 +1004,8 @@ describe("pop3.safe", function()
     local s = mail_server { password = "another" }
     local conn = good(pop3.safe.POP3(s.host, s.port, host.options(s)))
     local ok, message, err = conn:login("me", "x")
-    assert.same({ nil, "-ERR [AUTH] wrong user or password", "auth" },
-      { ok, message, err.kind })
+    assert.same({ nil, err.message, "auth", "-ERR [AUTH] wrong user or password" },
+      { ok, message, err.kind, err.response })
     conn:close()
     ok, message, err = conn:noop()
     assert.same({ nil, "closed", "state" }, { ok, message, err.kind })

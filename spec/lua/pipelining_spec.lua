@@ -422,8 +422,8 @@ describe("login in one flight", function()
       "S: -ERR [AUTH] wrong", "S: -ERR first log in", "S: -ERR first log in",
       "S: -ERR first log in", "C: NOOP", "S: +OK" }), function(conn)
       local err = claims.fails("auth", "refused", conn.login, conn, "me", "x",
-        { stat = true, listing = true })
-      assert.same({ "AUTH", "-ERR [AUTH] wrong" }, { err.code, tostring(err) })
+        { auth = "USER", stat = true, listing = true })
+      assert.same({ "AUTH", "-ERR [AUTH] wrong" }, { err.code, err.response })
       conn:noop()
     end, { pipelining = true })
   end)
@@ -431,8 +431,9 @@ describe("login in one flight", function()
   it("refused at USER says why", function()
     server.talk(script({ "C: USER me", "C: PASS x", "C: STAT", "S: -ERR unknown",
       "S: -ERR no user", "S: -ERR log in", "C: NOOP", "S: +OK" }), function(conn)
-      local err = claims.fails("auth", "refused", conn.login, conn, "me", "x", { stat = true })
-      assert.equal("-ERR unknown", tostring(err))
+      local err = claims.fails("auth", "refused", conn.login, conn, "me", "x",
+        { auth = "USER", stat = true })
+      assert.equal("-ERR unknown", err.response)
       conn:noop()
     end, { pipelining = true })
   end)
@@ -451,7 +452,7 @@ describe("login in one flight", function()
         end
         server.talk({ complaints = true, connections = steps }, function(conn)
           local err = claims.fails("auth", "refused", conn.login, conn, "me", "x",
-            { stat = true, listing = true })
+            { auth = "USER", stat = true, listing = true })
           assert.equal("AUTH", err.code)
           assert.is_true(conn:info().closed)
           claims.failure(conn.noop, conn)

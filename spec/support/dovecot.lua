@@ -109,6 +109,12 @@ function Server:log()
   return self:ask{op = "log"}.log
 end
 
+--- By which mechanism the next login went of which nobody has asked yet.
+function Server:login()
+  self.logins = (self.logins or 0) + 1
+  return self:ask{op = "login", number = self.logins}.method
+end
+
 --- End Dovecot and wait for that. May be called again.
 function Server:stop()
   if not self.input then return end
@@ -126,14 +132,17 @@ function dovecot.missing()
 end
 
 --- Start a server; returns when it listens.
-function dovecot.start()
+-- @tparam[opt] table options see dovecot.py
+function dovecot.start(options)
   local fifo = make_fifo()
-  local input = assert(io.popen(("exec %s %s > %s"):format(
-    quote(python), quote(here .. "dovecot.py"), quote(fifo)), "w"))
+  local words = { python, here .. "dovecot.py", json.encode(options or {}) }
+  for i, word in ipairs(words) do words[i] = quote(word) end
+  local input = assert(io.popen(("exec %s > %s"):format(
+    table.concat(words, " "), quote(fifo)), "w"))
   local output = assert(io.open(fifo, "r"))
   os.remove(fifo)
   local self = setmetatable({
-    input = input, output = output, folders = {}, host = "127.0.0.1",
+    input = input, output = output, folders = {},
   }, Server)
   for key, value in pairs(self:answer()) do self[key] = value end
   self.plain, self.implicit = math.floor(self.plain), math.floor(self.implicit)

@@ -1,10 +1,20 @@
 #!/usr/bin/env python3
 """A Dovecot of our own, for specs: own configuration, ports and folders.
 
-Started by dovecot.lua, which writes one JSON request a line to standard input
-and reads one JSON answer a line from standard output. The first answer comes
+Started by dovecot.lua, with options in JSON as its argument, which writes one
+JSON request a line to standard input and reads one JSON answer a line from standard output. The first answer comes
 unasked when the server listens: ports, password, CA file. When standard input
 ends, however that came about, Dovecot is stopped and its folder is removed.
+
+Options:
+    "sasl": true         every mechanism that it has, instead of PLAIN and APOP:
+                         EXTERNAL for who shows a certificate of our CA (client
+                         .pem and .key are joe's), OAUTHBEARER and XOAUTH2 by
+                         introspection at an endpoint of ours, which knows
+                         tokens such as "token-of-joe"
+    "mechanisms": WORDS  these instead
+    "only_tls": true     disable_plaintext_auth, and an address that is not the
+                         client's: the same one counts as secure
 
 Requests:
     {"op": "deliver", "user": U, "mails": "HEX;HEX;"}  fill a new mailbox
@@ -12,13 +22,17 @@ Requests:
     {"op": "kick", "user": U}                          end U's sessions
     {"op": "poplib", "user": U, "numbers": [N, ...]}   what Python retrieves
     {"op": "log"}                                      what Dovecot logged
+    {"op": "login", "number": N}                       by what it went, when it
+                                                       is in the log
 """
 
+import http.server
 import json
 import os
 import poplib
 import pwd
 import random
+import re
 import select
 import shutil
 import signal
@@ -26,7 +40,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import urllib.parse
 
 PASSWORD = "correct-horse"
 START_SECONDS = 20
@@ -54,9 +70,10 @@ mailbox_list_index = no
 ssl = yes
 ssl_cert = <{root}/server.pem
 ssl_key = <{root}/server.key
-disable_plaintext_auth = no
-auth_mechanisms = plain apop
+disable_plaintext_auth = {only_tls}
+auth_mechanisms = {mechanisms}
 auth_failure_delay = 0
+{others}
 passdb {{
   driver = static
   args = password={password}
@@ -72,11 +89,11 @@ pop3_lock_session = no
 
 service pop3-login {{
   inet_listener pop3 {{
-    address = 127.0.0.1
+    address = {address}
     port = {plain}
   }}
   inet_listener pop3s {{
-    address = 127.0.0.1
+    address = {address}
     port = {implicit}
     ssl = yes
   }}
@@ -100,6 +117,38 @@ service stats {{
     mode = 0666
   }}
 }}
+"""
+
+MECHANISMS = ("plain login apop cram-md5 digest-md5 scram-sha-1 scram-sha-256 "
+              "anonymous external oauthbearer xoauth2")
+
+# Users by certificate and by token, before those with a password.
+OTHERS = """
+auth_anonymous_username = nobody
+ssl_ca = <{root}/ca.pem
+ssl_verify_client_cert = yes
+ssl_require_crl = no
+# Who shows certificates cannot resume: "session id context uninitialized".
+ssl_options = no_ticket
+auth_ssl_username_from_cert = yes
+passdb {{
+  driver = static
+  mechanisms = external
+  args = nopassword=y
+}}
+passdb {{
+  driver = oauth2
+  mechanisms = oauthbearer xoauth2
+  args = {root}/oauth2.conf
+}}
+"""
+
+OAUTH2 = """
+introspection_mode = post
+introspection_url = http://127.0.0.1:{port}/introspect
+username_attribute = username
+active_attribute = active
+active_value = true
 """
 
 # Without root there is nothing to change to, and no chroot.
@@ -137,6 +186,45 @@ def make_certificates(root):
         "-extfile", "server.ext", "-out", "server.pem", folder=root)
 
 
+def make_client_certificate(root, user):
+    run("openssl", "req", "-newkey", "ec", "-pkeyopt",
+        "ec_paramgen_curve:P-256", "-nodes", "-keyout", "client.key", "-out",
+        "client.csr", "-subj", f"/CN={user}", folder=root)
+    with open(f"{root}/client.ext", "w") as out:
+        out.write("extendedKeyUsage=clientAuth\n")
+    run("openssl", "x509", "-req", "-in", "client.csr", "-CA", "ca.pem",
+        "-CAkey", "ca.key", "-CAcreateserial", "-days", "30",
+        "-extfile", "client.ext", "-out", "client.pem", folder=root)
+
+
+class Introspection(http.server.BaseHTTPRequestHandler):
+    """RFC 7662: whose is a token?"""
+
+    def do_POST(self):
+        size = int(self.headers.get("Content-Length", 0))
+        form = urllib.parse.parse_qs(self.rfile.read(size).decode())
+        token = form.get("token", [""])[0]
+        answer = {"active": token.startswith("token-of-")}
+        if answer["active"]:
+            answer["username"] = token[len("token-of-"):].split(".")[0]
+        octets = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(octets)))
+        self.end_headers()
+        self.wfile.write(octets)
+
+    def log_message(self, *_):
+        pass
+
+
+def start_introspection():
+    """Its port; it ends with this process."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Introspection)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_address[1]
+
+
 def free_ports(count):
     sockets = [socket.socket() for _ in range(count)]
     for each in sockets:
@@ -172,7 +260,8 @@ class Accounts:
 
 
 class Dovecot:
-    def __init__(self):
+    def __init__(self, options):
+        self.options = options
         self.root = tempfile.mkdtemp(prefix="poplib-dovecot-")
         os.chmod(self.root, 0o755)
         for name in ("run", "state", "users", "delivered"):
@@ -183,6 +272,8 @@ class Dovecot:
 
     def start(self):
         make_certificates(self.root)
+        if self.options.get("sasl"):
+            self.prepare_others()
         for _ in range(ATTEMPTS):
             self.plain, self.implicit = free_ports(2)
             self.configure()
@@ -190,8 +281,21 @@ class Dovecot:
                 return
         raise RuntimeError("dovecot does not start:\n" + self.log.decode())
 
+    def prepare_others(self):
+        make_client_certificate(self.root, "joe")
+        with open(f"{self.root}/oauth2.conf", "w") as out:
+            out.write(OAUTH2.format(port=start_introspection()))
+
+    def address(self):
+        return "127.0.0.2" if self.options.get("only_tls") else "127.0.0.1"
+
+    def mechanisms(self):
+        usual = MECHANISMS if self.options.get("sasl") else "plain apop"
+        return self.options.get("mechanisms", usual)
+
     def configure(self):
         who = self.accounts
+        others = OTHERS if self.options.get("sasl") else ""
         with open(f"{self.root}/dovecot.conf", "w") as out:
             out.write(CONFIGURATION.format(
                 root=self.root, internal=who.internal, login=who.login,
@@ -199,6 +303,10 @@ class Dovecot:
                 rootless="" if who.is_root else ROOTLESS,
                 mail_uid=who.uid, mail_gid=who.gid,
                 plain=self.plain, implicit=self.implicit,
+                mechanisms=self.mechanisms(),
+                only_tls="yes" if self.options.get("only_tls") else "no",
+                address=self.address(),
+                others=others.format(root=self.root),
                 password=PASSWORD))
 
     def launch(self):
@@ -230,6 +338,16 @@ class Dovecot:
     def drain_log(self):
         while self.read_log(0):
             pass
+
+    def login(self, number):
+        """The mechanism of the N-th login; the log comes a little later."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            found = re.findall(rb"Login: .*method=([^,]+)", self.log)
+            if len(found) >= number:
+                return {"method": found[number - 1].decode()}
+            if not self.read_log(deadline - time.monotonic()):
+                raise RuntimeError("nobody logged in")
 
     def deliver(self, user, mails):
         """Mail N of `user` is also kept, as delivered, in delivered/USER/N."""
@@ -357,6 +475,8 @@ def answer(server, request):
     if operation == "poplib":
         return server.retrieve_with_poplib(request["user"],
                                            request["numbers"])
+    if operation == "login":
+        return server.login(int(request["number"]))
     if operation == "log":
         server.drain_log()
         return {"log": server.log.decode("latin-1")}
@@ -373,8 +493,10 @@ def serve(server):
     except Exception as failure:
         say({"error": str(failure)})
         return
-    say({"plain": server.plain, "implicit": server.implicit,
+    say({"host": server.address(), "plain": server.plain, "implicit": server.implicit,
          "password": PASSWORD, "cafile": f"{server.root}/ca.pem",
+         "certfile": f"{server.root}/client.pem",
+         "keyfile": f"{server.root}/client.key",
          "version": server.log.decode().split("Dovecot ")[1].split(" ")[0]})
     for line in sys.stdin:
         request = json.loads(line)
@@ -388,7 +510,7 @@ def serve(server):
 def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
-    server = Dovecot()
+    server = Dovecot(json.loads(sys.argv[1]) if sys.argv[1:] else {})
     try:
         serve(server)
     finally:

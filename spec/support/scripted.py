@@ -76,6 +76,8 @@ A step is a string or an object with one verb and its options:
                        mailbox's own reply), burst: true (answers are held back
                        while lines wait that are read already, and leave as one
                        segment), open: true (nobody needs to log in)
+  {scram: OPTIONS}     read "AUTH SCRAM-... INITIAL" and do the server's side of
+                       it, well or with a fault; see scram.py
   {stall: true}        neither read nor write until the client is gone
   {delay: seconds}     only where a timeout is what is tested
   {shutdown: true}     end our direction (close_notify first, under TLS)
@@ -124,6 +126,8 @@ import sys
 import termios
 import threading
 import time
+
+import scram
 
 SETTLE_SECONDS = 0.25
 NETLINK_SOCK_DIAG = 4  # <linux/netlink.h>
@@ -730,6 +734,9 @@ class Player:
 
     def do_mailbox(self, options, _):
         Mailbox(self, options).serve()
+
+    def do_scram(self, options, _):
+        scram.serve(self.stream, self.expected_line("AUTH"), options)
 
     def do_stall(self, _, __):
         poll = select.poll()

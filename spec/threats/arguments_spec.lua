@@ -276,7 +276,7 @@ describe("A login in clear", function()
 
   local function attempt(method, allow, peer)
     local s = server.start{
-      {"S: +OK <1.2@example.org>", {auto = {{"TOP .*", "+OK\r\n.\r\n"}, {".*", "+OK\r\n"}}}},
+      {"S: +OK <1.2@example.org>", {auto = {{"TOP .*|CAPA", "+OK\r\n.\r\n"}, {".*", "+OK\r\n"}}}},
     }
     local result = child.run{
       script = script, arguments = {s.port, method, allow}, shim = true,
@@ -290,19 +290,19 @@ describe("A login in clear", function()
     local out, commands = attempt("login", "no", "192.0.2.1")
     assert.is_truthy(out:find("^false\ttls/insecure"), out)
     assert.is_truthy(out:find("allow_cleartext", 1, true), out)
-    assert.are.same({}, commands)
+    assert.are.same({"CAPA"}, commands)
   end)
 
   it("T24 to another host is done by explicit choice", function()
     local out, commands = attempt("login", "yes", "192.0.2.1")
     assert.is_truthy(out:find("^true"), out)
-    assert.are.same({"USER name", "PASS secret"}, commands)
+    assert.are.same({"CAPA", "USER name", "PASS secret"}, commands)
   end)
 
   it("T24 to this host is done", function()
     local out, commands = attempt("login", "no", "127.0.0.1")
     assert.is_truthy(out:find("^true"), out)
-    assert.are.same({"USER name", "PASS secret"}, commands)
+    assert.are.same({"CAPA", "USER name", "PASS secret"}, commands)
   end)
 
   it("T24 by poplib's own calls does what it is told", function()

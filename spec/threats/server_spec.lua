@@ -188,7 +188,7 @@ describe("An APOP timestamp", function()
 
   it("R08 is never answered unasked: login() sends USER and PASS", function()
     local s = server.start{
-      {"S: +OK <1@example.org>", "C: USER name", "S: +OK", "C: PASS secret",
+      {"S: +OK <1@example.org>", "C: CAPA", "S: -ERR", "C: USER name", "S: +OK", "C: PASS secret",
        "S: +OK"},
     }
     local conn = connect(s)

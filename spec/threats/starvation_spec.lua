@@ -121,6 +121,50 @@ describe("Starved of memory (T62),", function()
     end
   end
 
+  -- Who knows the password is never found out by a lack of memory.
+  local logins = {
+    ["SCRAM"] = { { "C: CAPA",
+      { send = "+OK\r\nSASL SCRAM-SHA-256\r\n.\r\n" },
+      { scram = { password = "secret" } }, "C: STAT", "S: +OK 0 0" },
+      function(conn)
+        local _, extras = conn:login("me", "secret", { stat = true })
+        assert(extras.stat.count == 0)
+      end },
+    ["a token"] = { { "C: CAPA", { send = "+OK\r\nSASL XOAUTH2\r\n.\r\n" },
+      "C: AUTH XOAUTH2", "S: +", { match = ".+" }, "S: +OK" },
+      function(conn)
+        conn:login("me", nil, { token = ("t"):rep(9000),
+          auth = { "OAUTHBEARER", "XOAUTH2" } })
+      end },
+    ["a function"] = { { "C: AUTH X aGk=", "S: + Zm9v", { match = ".+" },
+      "S: +OK" }, function(conn)
+        conn:authenticate("X", function(asked) return asked .. "!" end, "hi")
+      end },
+  }
+  for name, row in pairs(logins) do
+    it("a login by " .. name .. " fails cleanly", function()
+      local steps = { "S: +OK ready" }
+      for _, step in ipairs(row[1]) do steps[#steps + 1] = step end
+      local other = server.start { accepts = 0, keep = 0, record = 0,
+        connections = { steps } }
+      finally(function() other:stop() end)
+      local conn
+      local finished = false
+      starve.each(function()
+        conn = pop3.POP3(other.host, other.port, { timeout = 20 })
+        row[2](conn)
+        finished = true
+      end, function(_, ok, err)
+        assert(ok == finished)
+        if not ok then
+          assert(tostring(err):find("not enough memory", 1, true), tostring(err))
+        end
+        if conn then conn:close() end
+        conn, finished = nil, false
+      end, 2)
+    end)
+  end
+
   it("opening by TLS fails cleanly", function()
     local conn
     starve.each(function()

@@ -87,14 +87,20 @@ local function set_timer(waiter, seconds)
   waiter.handle:start(milliseconds, 0, function() wake(waiter) end)
 end
 
+--- Why the caller cannot wait where it is, or nil.
+function Loop.unusable()
+  if is_coroutine() then return nil end
+  return "a connection with loop = \"luv\" waits in a coroutine, this is the "
+    .. "main thread: use coroutine.wrap(function() ... end)()"
+end
+
 --- Wait until a descriptor is ready or the deadline is over.
 -- @tparam table interests `{ { fd, "r" | "w" | "rw" }, ... }`; none: give way
 -- @tparam number deadline on the clock of `pop3.now`
-function Loop.wait(_, interests, deadline)
-  if not is_coroutine() then
-    error("a connection with loop = \"luv\" waits in a coroutine, this is the "
-      .. "main thread: use coroutine.wrap(function() ... end)()", 0)
-  end
+function Loop:wait(interests, deadline)
+  local problem = self.unusable()
+  -- In the midst of a call, a sink's or an iterator's.
+  if problem then error(core.misplaced(problem), 0) end
   local waiter = { thread = coroutine.running(), fds = {} }
   for _, interest in ipairs(interests) do
     watch(waiter, interest[1], interest[2])

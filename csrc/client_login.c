@@ -1,0 +1,84 @@
+/*
+ * client_login.c - which way a login takes, what is tried after a mechanism
+ * that the server does not have, and what is said when there is no login.
+ */
+#include <string.h>
+
+#include "client_internal.h"
+
+/* As much of the server's line as a sentence holds, octets. */
+#define LONGEST_QUOTED 512
+
+/* May commands be in flight? */
+static bool is_flown(const pop3_client *c) {
+  if (c->pipelining != POP3_PIPELINING_AUTO)
+    return c->pipelining == POP3_PIPELINING_ALWAYS;
+  return pop3_caps_has(&c->caps, "PIPELINING");
+}
+
+static void gather(const pop3_client *c, pop3_login_facts *f) {
+  const pop3_request *r = &c->request;
+  memset(f, 0, sizeof *f);
+  f->caps = c->caps.known || !c->authenticated ? &c->caps : &c->before;
+  f->asked = r->auth;
+  f->secure = pop3_session_is_secure(c->session);
+  f->cleartext = c->cleartext_allowed;
+  f->timestamp = pop3_client_has_timestamp(c);
+  f->bindable = c->binding_size > 0;
+  f->token = r->token;
+  f->authzid = r->authzid.size > 0;
+  f->blank = r->arguments[0].size > 0 &&
+             memchr(r->arguments[0].data, ' ', r->arguments[0].size) != NULL;
+  f->flight = r->with != 0 && is_flown(c);
+  f->binding = r->binding;
+  f->failed = c->failed;
+}
+
+static void name_way(pop3_client *c, const char *name) {
+  size_t size = strlen(name);
+  if (size > sizeof c->mechanism - 1) size = sizeof c->mechanism - 1;
+  memcpy(c->mechanism, name, size);
+  c->mechanism[size] = '\0';
+}
+
+pop3_error pop3_client_choose(pop3_client *c, pop3_failure *failure) {
+  pop3_login_facts facts;
+  gather(c, &facts);
+  pop3_error error = pop3_login_choose(&facts, &c->way, failure);
+  if (error != POP3_E_OK) return error;
+  name_way(c, c->way->name);
+  c->stripped = pop3_login_is_stripped(&facts);
+  if (c->way == &pop3_way_apop) return pop3_client_digest(c, failure);
+  return pop3_way_is_sasl(c->way) ? pop3_auth_begin(c, failure) : POP3_E_OK;
+}
+
+bool pop3_client_may_turn(pop3_client *c, pop3_span line) {
+  pop3_login_facts facts;
+  const pop3_way *other;
+  pop3_failure ignored;
+  if (c->failed != NULL || c->way == NULL || !pop3_way_is_sasl(c->way) ||
+      c->auth.revealed || c->auth.answered || !pop3_login_is_unsupported(line))
+    return false;
+  gather(c, &facts);
+  facts.failed = c->way;
+  if (pop3_login_choose(&facts, &other, &ignored) != POP3_E_OK) return false;
+  c->failed = c->way;
+  return true;
+}
+
+pop3_error pop3_client_denied(pop3_client *c, pop3_span line,
+                              pop3_failure *failure) {
+  pop3_login_facts facts;
+  pop3_span detail = {NULL, 0};
+  char offers[256];
+  gather(c, &facts);
+  pop3_login_offers(&facts, offers, sizeof offers);
+  if (c->auth.sasl != NULL) detail = pop3_sasl_detail(c->auth.sasl);
+  int size = (int)(line.size < LONGEST_QUOTED ? line.size : LONGEST_QUOTED);
+  pop3_fail(failure, POP3_E_DENIED, "%.*s (login by %s, offered: %s; %s)", size,
+            line.data, c->way->name, offers,
+            pop3_login_advice(line, c->way, c->stripped));
+  pop3_failure_quote(failure, line.data, line.size);
+  pop3_failure_explain(failure, detail.data, detail.size);
+  return POP3_E_DENIED;
+}
