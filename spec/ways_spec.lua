@@ -326,6 +326,17 @@ describe("TLS to a proxy", function()
     end
   end)
 
+  it("is for the proxy's name, where none is given", function()
+    local s = server.start { enclosed(http "S: +OK") }
+    local err = fails("tls", "hostname", through, s, "https",
+      { proxy_tls = { cafile = certificates.cafile } })
+    assert.truthy(tostring(err):find("127.0.0.1", 1, true), tostring(err))
+    s = server.start { { { tls = certificates.server "ip" }, { tunnel = true },
+      (table.unpack or unpack)(http "S: +OK") } } -- luacheck: ignore
+    through(s, "https", { proxy_tls = { cafile = certificates.cafile } }):close()
+    record(s)
+  end)
+
   it("is not what the server's options say", function()
     local s = server.start { { tls, { eof = true } } }
     fails("tls", "certificate", through, s, "https",
