@@ -21,6 +21,17 @@ endmacro()
 
 pop3_optional_library(LIBIDN libidn "SCRAM passwords that are not ASCII")
 
+# libunbound is loaded when it is first asked for; its header is enough.
+option(POP3_WITH_UNBOUND "Use libunbound, if it is there: TLSA records" ON)
+if(POP3_WITH_UNBOUND AND NOT CMAKE_CROSSCOMPILING)
+  find_path(POP3_UNBOUND_HEADER unbound.h)
+  mark_as_advanced(POP3_UNBOUND_HEADER)
+  if(POP3_UNBOUND_HEADER)
+    target_compile_definitions(pop3_client PRIVATE POP3_WITH_UNBOUND)
+    target_include_directories(pop3_client SYSTEM PRIVATE ${POP3_UNBOUND_HEADER})
+  endif()
+endif()
+
 # scripts/lanes/c-tests links what this build needs.
 string(REPLACE ";" " " POP3_OPTIONAL_LIBS "${POP3_OPTIONAL_LIBS}")
 file(WRITE ${CMAKE_BINARY_DIR}/optional-libs "${POP3_OPTIONAL_LIBS}\n")

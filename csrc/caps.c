@@ -82,11 +82,23 @@ static char upper(char c) {
   return (char)(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
 }
 
-static bool is_name(pop3_span word, const char *name) {
+bool pop3_word_is(pop3_span word, const char *name) {
   if (word.size != strlen(name)) return false;
   for (size_t i = 0; i < word.size; i++) {
     if (upper(word.data[i]) != name[i]) return false;
   }
+  return true;
+}
+
+bool pop3_word_number(pop3_span word, long *number) {
+  long n = 0;
+  if (word.size == 0) return false;
+  for (size_t i = 0; i < word.size; i++) {
+    if (word.data[i] < '0' || word.data[i] > '9') return false;
+    n = n * 10 + (word.data[i] - '0');
+    if (n > POP3_WORD_NUMBER_MAX) return false;
+  }
+  *number = n;
   return true;
 }
 
@@ -96,7 +108,20 @@ bool pop3_caps_has(const pop3_caps *caps, const char *name) {
   while (pop3_caps_next(caps, &at, &line)) {
     pop3_span word;
     pop3_next_word(&line, &word);
-    if (is_name(word, name)) return true;
+    if (pop3_word_is(word, name)) return true;
   }
   return false;
+}
+
+bool pop3_caps_login_delay(const pop3_caps *caps, long *seconds) {
+  pop3_span line, word;
+  size_t at = 0;
+  bool found = false;
+  while (caps->known && pop3_caps_next(caps, &at, &line)) {
+    if (!pop3_next_word(&line, &word) || !pop3_word_is(word, "LOGIN-DELAY"))
+      continue;
+    if (pop3_next_word(&line, &word) && pop3_word_number(word, seconds))
+      found = true;
+  }
+  return found;
 }

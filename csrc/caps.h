@@ -38,8 +38,20 @@ bool pop3_caps_next(const pop3_caps *caps, size_t *at, pop3_span *line);
 /* Split off the next word of `rest`; false when there is none. */
 bool pop3_next_word(pop3_span *rest, pop3_span *word);
 
+/* Is the word `name`, which is in upper case, without regard to case? */
+bool pop3_word_is(pop3_span word, const char *name);
+
+/* Digits alone; above this it is nobody's number of seconds or days, and would
+ * have to be looked at again wherever somebody calculates with it. */
+#define POP3_WORD_NUMBER_MAX 999999999L
+bool pop3_word_number(pop3_span word, long *number);
+
 /* Is there a line whose first word is `name`, without regard to case? */
 bool pop3_caps_has(const pop3_caps *caps, const char *name);
+
+/* Seconds between two logins (RFC 2449 6.5), of the last line that makes sense.
+ * false: the server has not said. */
+bool pop3_caps_login_delay(const pop3_caps *caps, long *seconds);
 
 #pragma GCC visibility pop
 

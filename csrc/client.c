@@ -15,6 +15,7 @@ void pop3_client_init(pop3_client *c, pop3_session *session,
   c->allocator = *allocator;
   pop3_caps_init(&c->caps, allocator);
   pop3_caps_init(&c->before, allocator);
+  pop3_caps_init(&c->clear, allocator);
   pop3_octets_init(&c->auth.challenge, allocator);
 }
 
@@ -22,6 +23,7 @@ void pop3_client_free(pop3_client *c) {
   pop3_client_stop(c);
   pop3_caps_clear(&c->caps);
   pop3_caps_clear(&c->before);
+  pop3_caps_clear(&c->clear);
   pop3_release(&c->allocator, c->welcome, c->welcome_size);
   c->welcome = NULL;
   c->welcome_size = 0;
@@ -426,6 +428,16 @@ static pop3_error complete_plan(pop3_client *c, pop3_failure *failure) {
   return error;
 }
 
+/* STLS is known to be there, from an earlier connection: no need to ask. If it
+ * is not any more, the refusal says so. */
+static void skip_question(pop3_client *c) {
+  pop3_operation operation = c->request.operation;
+  bool opening = operation == POP3_OP_OPEN_STLS || tolerates_clear(c);
+  if (opening && is_planned(c) && c->plan[c->step] == POP3_CAPA &&
+      c->caps.known && pop3_caps_has(&c->caps, "STLS"))
+    c->step++;
+}
+
 /* A reply is complete: the plan's end, or on with it. */
 static pop3_error advance(pop3_client *c, pop3_failure *failure) {
   if (c->outstanding > 0) c->outstanding--; /* a challenge's line is not */
@@ -433,6 +445,7 @@ static pop3_error advance(pop3_client *c, pop3_failure *failure) {
   pop3_error error = complete_plan(c, failure);
   if (error != POP3_E_OK) return error;
   skip_afterthoughts(c);
+  skip_question(c);
   if (!is_planned(c)) {
     pop3_error ended = c->ending;
     pop3_client_stop(c);
@@ -620,7 +633,9 @@ void pop3_client_secured(pop3_client *c) {
   pop3_session_secured(c->session);
   c->handshake = false;
   if (c->welcome == NULL) return; /* implicit TLS: nothing was in clear */
-  pop3_caps_clear(&c->caps);
+  pop3_caps_clear(&c->clear);
+  c->clear = c->caps;
+  pop3_caps_init(&c->caps, &c->allocator);
   pop3_caps_clear(&c->before);
   c->capa_refused = false;
   c->timestamp_trusted = false;

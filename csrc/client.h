@@ -101,6 +101,8 @@ typedef struct pop3_client {
   pop3_tracer tracer;
   pop3_caps caps;
   pop3_caps before;       /* what they were before the login */
+  pop3_caps clear;        /* what they were before STLS: for who remembers it
+                             for the next connection; nothing here reads it */
   bool cleartext_allowed; /* OP_LOGIN may send a secret in clear */
 
   const char *host; /* as it was asked for, the caller's; OAUTHBEARER's */

@@ -58,6 +58,8 @@ static void shut(pop3_conn *c) {
   pop3_race_end(&c->race);
   pop3_lookup_release(c->lookup);
   c->lookup = NULL;
+  pop3_tlsa_lookup_release(c->records);
+  c->records = NULL;
 }
 
 void pop3_conn_close(pop3_conn *c) {
@@ -393,14 +395,21 @@ pop3_step pop3_conn_start_filter(pop3_conn *c, pop3_tls_context *context,
 
 /* What came behind a proxy's answer is the server's, and no handshake. */
 static pop3_step filter_server(pop3_conn *c) {
-  const pop3_tls_peer peer = {.host = c->host,
-                              .host_size = strlen(c->host),
-                              .port = c->port,
-                              .door = c->client.welcome != NULL
-                                          ? POP3_TLS_AFTER_STLS
-                                          : POP3_TLS_AT_ONCE,
-                              .session = c->resumable.data,
-                              .session_size = c->resumable.size};
+  pop3_tls_peer peer = {.host = c->host,
+                        .host_size = strlen(c->host),
+                        .port = c->port,
+                        .door = c->client.welcome != NULL ? POP3_TLS_AFTER_STLS
+                                                          : POP3_TLS_AT_ONCE,
+                        .session = c->resumable.data,
+                        .session_size = c->resumable.size};
+  pop3_error error = pop3_conn_take_records(c, &peer.tlsa);
+  c->phase = PHASE_RECORDS;
+  if (error == POP3_E_AGAIN)
+    return pop3_conn_wait_for(c, pop3_tlsa_lookup_fd(c->records), true, false);
+  if (error != POP3_E_OK) {
+    pop3_session_poison(c->client.session, error);
+    return pop3_conn_failed(c);
+  }
   pop3_step step = pop3_conn_start_filter(c, c->context, &peer);
   pop3_span early = pop3_stream_unread(&c->stream);
   if (step != POP3_STEP_ON || early.size == 0) return step;
@@ -633,6 +642,7 @@ static const phase_step phases[PHASE_COUNT] = {
     [PHASE_CARRIER] = pop3_opening_carried,
     [PHASE_CONNECTING] = pop3_opening_connect,
     [PHASE_PROXY] = pop3_opening_proxy,
+    [PHASE_RECORDS] = filter_server,
     [PHASE_HANDSHAKE] = shake_hands,
     [PHASE_OPEN] = run,
 };

@@ -8,6 +8,7 @@
 #include "conn.h"
 #include "race.h"
 #include "resolve.h"
+#include "resolve_tlsa.h"
 #include "stream.h"
 
 #pragma GCC visibility push(hidden)
@@ -18,6 +19,7 @@ typedef enum pop3_phase {
   PHASE_CARRIER, /* the host connects */
   PHASE_CONNECTING,
   PHASE_PROXY,     /* which connects to the server */
+  PHASE_RECORDS,   /* DANE: what the DNS says of the server's key */
   PHASE_HANDSHAKE, /* ours, or the host's: there is no filter then; the proxy's,
                       as long as there is one (stream.proxy) */
   PHASE_OPEN,
@@ -45,6 +47,7 @@ struct pop3_conn {
   char reason[128]; /* of a carrier's failure that is no errno's */
 
   pop3_lookup *lookup;
+  pop3_tlsa_lookup *records;
   pop3_race race; /* the attempts to connect */
   char host[POP3_HOST_MAX + 1];
   unsigned port;
@@ -80,6 +83,12 @@ pop3_step pop3_conn_fail(pop3_conn *conn, pop3_error error);
 
 /* End the operation and the connection: an errno, or the above. */
 pop3_step pop3_conn_fail_system(pop3_conn *conn, int system);
+
+/* Begin to look up the TLSA records that the context wants, if any
+ * (conn_dane.c); later, what they are: NULL where none are wanted. AGAIN while
+ * it runs. */
+pop3_error pop3_conn_ask_records(pop3_conn *conn, pop3_failure *failure);
+pop3_error pop3_conn_take_records(pop3_conn *conn, const char **records);
 
 /* Wait for this, too. */
 pop3_step pop3_conn_wait_for(pop3_conn *conn, int fd, bool readable,

@@ -53,6 +53,12 @@
     "the server's certificate cannot be trusted")                            \
   X(HOSTNAME, "tls", "hostname", 0,                                          \
     "the server's certificate is for another host")                          \
+  X(PIN, "tls", "pin", 0, "the server's key is not pinned")                  \
+  X(DANE, "tls", "dane", 0,                                                  \
+    "the server's certificate is not what the DNS says")                     \
+  X(REVOKED, "tls", "revoked", 0, "the server's certificate was revoked")    \
+  X(OCSP, "tls", "ocsp", 0,                                                  \
+    "what the server's CA says of its certificate cannot be used")           \
   X(ALPN, "tls", "alpn", 0, "the server chose another protocol than pop3")   \
   X(TRUNCATED, "tls", "truncated", 0,                                        \
     "the TLS stream ended without close_notify")                             \

@@ -33,9 +33,11 @@
  */
 #define POP3_RESOLVE_THREADS 4
 #define POP3_DISK_THREADS 4
+#define POP3_TLSA_THREADS 4
 #define POP3_JOB_KINDS(X)          \
   X(RESOLVE, POP3_RESOLVE_THREADS) \
-  X(DISK, POP3_DISK_THREADS)
+  X(DISK, POP3_DISK_THREADS)       \
+  X(TLSA, POP3_TLSA_THREADS)
 
 #define POP3_JOB_STACK (256 * 1024) /* glibc's resolver needs 70 KiB */
 

@@ -9,12 +9,21 @@ static bool push_cache(lua_State *L, int anchors) {
   return lua_istable(L, -1);
 }
 
-/* "host:port tls after login" [-0, +1, m] */
-static void push_key(lua_State *L, const pop3_connection *u, bool after) {
+/* "host:port when" [-0, +1, m] */
+static void push_key_of(lua_State *L, const pop3_connection *u,
+                        const char *when) {
   pop3_conn_info info;
   pop3_conn_describe(u->conn, &info);
-  lua_pushfstring(L, "%s:%d %s%s", info.host, (int)info.port,
-                  info.secure ? "tls" : "clear", after ? " after login" : "");
+  lua_pushfstring(L, "%s:%d %s", info.host, (int)info.port, when);
+}
+
+/* "host:port tls after login" [-0, +1, m] */
+static void push_key(lua_State *L, const pop3_connection *u, bool after) {
+  static const char *const when[2][2] = {{"clear", "clear after login"},
+                                         {"tls", "tls after login"}};
+  pop3_conn_info info;
+  pop3_conn_describe(u->conn, &info);
+  push_key_of(L, u, when[info.secure][after]);
 }
 
 static bool is_after(const pop3_connection *u) {
@@ -63,11 +72,12 @@ void pop3_cache_recall(lua_State *L, pop3_connection *u, int anchors) {
   lua_pop(L, 1);
 }
 
-/* The cache is on the top. [-0, +0, m] */
-static void remember(lua_State *L, const pop3_connection *u,
-                     const pop3_caps *caps, bool after) {
-  if (!caps->known) return;
-  push_key(L, u, after);
+/* The key is on the top, the cache below it. [-1, +0, m] */
+static void remember(lua_State *L, const pop3_caps *caps) {
+  if (!caps->known) {
+    lua_pop(L, 1);
+    return;
+  }
   lua_pushlstring(L, caps->text.size > 0 ? caps->text.data : "",
                   caps->text.size);
   lua_rawset(L, -3);
@@ -77,8 +87,12 @@ void pop3_cache_remember(lua_State *L, pop3_connection *u, int anchors) {
   const pop3_client *client = pop3_conn_client(u->conn);
   if (pop3_conn_is_closed(u->conn)) return; /* a closed one is not secure */
   if (push_cache(L, anchors)) {
-    remember(L, u, &client->caps, client->authenticated);
-    remember(L, u, &client->before, false);
+    push_key(L, u, client->authenticated);
+    remember(L, &client->caps);
+    push_key(L, u, false);
+    remember(L, &client->before);
+    push_key_of(L, u, "clear");
+    remember(L, &client->clear);
   }
   lua_pop(L, 1);
 }

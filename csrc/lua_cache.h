@@ -3,7 +3,8 @@
  * keeps: a second connection need not ask before it pipelines.
  *
  * What was said in clear, by TLS, before and after the login are entries of
- * their own. Nothing about trust comes from there: STLS always asks anew.
+ * their own. Nothing about trust comes from there: an STLS that is remembered is
+ * tried without asking, and one that is not is asked for.
  */
 #ifndef POP3_LUA_CACHE_H
 #define POP3_LUA_CACHE_H

@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "carrier.h"
+#include "lua_cache.h"
 #include "lua_carrier.h"
 #include "lua_context.h"
 #include "lua_error.h"
+#include "lua_open.h"
 #include "lua_operation.h"
 #include "lua_options.h"
 #include "lua_secret.h"
@@ -189,7 +191,9 @@ static void set_tls_info(lua_State *L, const pop3_tls_info *tls) {
   set_string(L, "cipher", tls->cipher);
   set_string(L, "group", tls->group);
   set_string(L, "alpn", tls->alpn);
-  set_boolean(L, "verified", tls->verified);
+  if (tls->pinned) set_string(L, "verified", "pinned");
+  else if (tls->dane) set_string(L, "verified", "dane");
+  else set_boolean(L, "verified", tls->verified);
   set_boolean(L, "resumed", tls->resumed);
   lua_setfield(L, -2, "tls");
 }
@@ -452,23 +456,43 @@ static int read_pipelining(lua_State *L, const char *class) {
   return pipelining;
 }
 
+/* The functions of the face that connect, by what errors call them. */
+typedef struct constructor {
+  const char *label;
+  bool implicit; /* TLS from the first octet by default */
+  bool always;   /* ... and no other way */
+  bool logs_in;  /* its options are those of a login as well */
+} constructor;
+
+static const constructor constructors[] = {{"POP3", false, false, false},
+                                           {"POP3_SSL", true, true, false},
+                                           {"open", true, false, true}};
+
+static const constructor *find_constructor(const char *label) {
+  size_t i = sizeof constructors / sizeof *constructors - 1;
+  while (i > 0 && strcmp(constructors[i].label, label) != 0) i--;
+  return &constructors[i];
+}
+
 /* Read all options, TLS's too, so that a typo in either is found. [-0, +0, v]
  */
-static pop3_error read_options(lua_State *L, const char *class,
+static pop3_error read_options(lua_State *L, const constructor *by,
                                connect_options *options, pop3_tls_options *tls,
                                pop3_failure *failure) {
-  bool implicit = strcmp(class, "POP3_SSL") == 0;
-  connect_options_init(options, implicit);
+  pop3_open_options of_login;
+  connect_options_init(options, by->implicit);
   pop3_tls_options_init(tls);
-  pop3_option_set sets[3] = {
+  pop3_option_set sets[4] = {
       {option_rows, sizeof option_rows / sizeof *option_rows, options, false},
       {pop3_tls_option_rows, pop3_tls_option_count, tls, false},
       {pop3_ways_option_rows, pop3_ways_option_count, &options->ways, false},
+      {pop3_open_option_rows, pop3_open_option_count, &of_login, false},
   };
-  pop3_error error = pop3_options_read(L, AT_OPTIONS, class, sets, 3, failure);
-  options->pipelining = read_pipelining(L, class);
-  if (implicit && options->tls != POP3_TLS_IMPLICIT)
-    pop3_argument_error(L, class, 3,
+  pop3_error error = pop3_options_read(L, AT_OPTIONS, by->label, sets,
+                                       by->logs_in ? 4 : 3, failure);
+  options->pipelining = read_pipelining(L, by->label);
+  if (by->always && options->tls != POP3_TLS_IMPLICIT)
+    pop3_argument_error(L, by->label, 3,
                         "POP3_SSL is tls = \"implicit\"; use "
                         "POP3 for the others");
   options->tls_given = sets[1].used;
@@ -609,9 +633,25 @@ static pop3_error take_session(lua_State *L, pop3_failure *failure) {
  * a step of it for each connection. Finalisers may run. [-0, +0, m] */
 static void collect_others(lua_State *L) { lua_gc(L, LUA_GCSTEP, 0); }
 
+/* Was STLS announced before? What is remembered of TLS has its time later.
+ * [-0, +0, m] */
+static void recall_stls(lua_State *L, pop3_connection *u, pop3_tls_mode tls) {
+  if (tls != POP3_TLS_STARTTLS && tls != POP3_TLS_OPPORTUNISTIC) return;
+  compat_getuservalue(L, AT_CONNECTION);
+  pop3_cache_recall(L, u, lua_gettop(L));
+  lua_pop(L, 1);
+}
+
+/* Which of poplib's classes the connection is. */
+static const char *class_of(const constructor *by,
+                            const connect_options *options) {
+  if (!by->logs_in) return by->label;
+  return options->tls == POP3_TLS_IMPLICIT ? "POP3_SSL" : "POP3";
+}
+
 int pop3_lua_connect(lua_State *L) {
-  bool implicit = strcmp(luaL_checkstring(L, AT_CLASS), "POP3_SSL") == 0;
-  const char *class = implicit ? "POP3_SSL" : "POP3";
+  const constructor *by = find_constructor(luaL_checkstring(L, AT_CLASS));
+  const char *class = by->label;
   connect_options options;
   pop3_tls_options tls;
   pop3_conn_options conn_options;
@@ -621,14 +661,14 @@ int pop3_lua_connect(lua_State *L) {
   check_port(L, class);
   if (!lua_istable(L, AT_OPTIONS))
     wrong_argument(L, class, 3, "option table", AT_OPTIONS);
-  pop3_error error = read_options(L, class, &options, &tls, &failure);
+  pop3_error error = read_options(L, by, &options, &tls, &failure);
   conn_options_from(&options, &conn_options);
   conn_options.engine.max_octets =
       pop3_policy_cap(pop3_policy_of(L), options.engine.max_octets);
   choose_carrier(L, class, options.tls_given, &conn_options);
   collect_others(L);
   pop3_connection *u = new_connection(L, &conn_options);
-  u->class = class;
+  u->class = class_of(by, &options);
   take_values(L, u);
   u->carried = conn_options.carried;
   u->streams_only = streams_only(L);
@@ -641,6 +681,7 @@ int pop3_lua_connect(lua_State *L) {
     error = take_session(L, &failure);
   if (error == POP3_E_OK)
     error = open_connection(L, class, u, &options.ways, &failure);
+  if (error == POP3_E_OK) recall_stls(L, u, conn_options.tls);
   if (error == POP3_E_ARGUMENT)
     return pop3_argument_error(L, class, 1, "%s", failure.text);
   lua_settop(L, AT_CONNECTION);

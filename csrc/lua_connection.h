@@ -108,8 +108,9 @@ pop3_tls_context *pop3_connection_context(lua_State *L,
 void pop3_open_connections(lua_State *L);
 
 /*
- * connect(class, safe, host, port, options) -> connection, or nil and an
- * error object; turn it until the greeting is there. [-0, +2, v]
+ * connect(constructor, safe, host, port, options) -> connection, or nil and an
+ * error object; turn it until the greeting is there. The constructor is what the
+ * face calls itself: POP3, POP3_SSL or open. [-0, +2, v]
  */
 int pop3_lua_connect(lua_State *L);
 

@@ -20,6 +20,12 @@ typedef struct context_userdata {
 #define OPTION(key, type) \
   { #key, POP3_OPTION_##type, offsetof(pop3_tls_options, key), NULL }
 
+/* In the order of pop3_tls_ocsp. */
+static const char *const ocsp_words[] = {"none", "request", "require", NULL};
+
+#define OCSP_OPTION \
+  { "ocsp", POP3_OPTION_WORD, offsetof(pop3_tls_options, ocsp), ocsp_words }
+
 const pop3_option pop3_tls_option_rows[] = {
     OPTION(cafile, PATH),        OPTION(capath, PATH),
     OPTION(verify, BOOLEAN),     OPTION(check_hostname, BOOLEAN),
@@ -29,6 +35,9 @@ const pop3_option pop3_tls_option_rows[] = {
     OPTION(ciphers, STRING),     OPTION(ciphersuites, STRING),
     OPTION(groups, STRING),      OPTION(security_level, LEVEL),
     OPTION(alpn, BOOLEAN),       OPTION(resume, BOOLEAN),
+    OPTION(pins, LIST),          OPTION(dane, RECORDS),
+    OPTION(dane_domain, STRING), OPTION(dane_config, PATH),
+    OPTION(crlfile, PATH),       OCSP_OPTION,
 };
 const size_t pop3_tls_option_count =
     sizeof pop3_tls_option_rows / sizeof *pop3_tls_option_rows;
@@ -129,6 +138,8 @@ static void add_option(luaL_Buffer *b, const pop3_option *row,
   switch (row->type) {
     case POP3_OPTION_STRING:
     case POP3_OPTION_PATH:
+    case POP3_OPTION_LIST:
+    case POP3_OPTION_RECORDS:
       string = *(const char *const *)(const void *)field;
       if (string != NULL) luaL_addstring(b, "=");
       if (string != NULL) luaL_addstring(b, string);
@@ -136,7 +147,7 @@ static void add_option(luaL_Buffer *b, const pop3_option *row,
     case POP3_OPTION_BOOLEAN:
       luaL_addstring(b, *(const bool *)(const void *)field ? "y" : "n");
       break;
-    default: /* a level of one digit */
+    default: /* a level of one digit, or a word's place */
       luaL_addchar(b, (char)('0' + *(const int *)(const void *)field));
       break;
   }

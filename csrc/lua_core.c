@@ -10,6 +10,7 @@
 #include "lua_error.h"
 #include "lua_listing.h"
 #include "lua_method.h"
+#include "lua_open.h"
 #include "lua_operation.h"
 #include "lua_restrict.h"
 #include "lua_secret.h"
@@ -58,6 +59,8 @@ static const luaL_Reg functions[] = {
     {"session_export", pop3_lua_session_export},
     {"welcome", pop3_lua_welcome},
     {"is_safe", pop3_lua_is_safe},
+    {"insecure", pop3_lua_insecure},
+    {"is_mechanism", pop3_lua_is_mechanism},
     {"restrict", pop3_lua_restrict},
     {"admit", pop3_lua_admit},
     {"context", pop3_lua_context},

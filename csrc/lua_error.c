@@ -6,6 +6,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "escape.h"
@@ -122,20 +123,33 @@ static size_t take_code(const pop3_failure *f, char *code, size_t room) {
   return found.size;
 }
 
-/* Codes and kinds after which the same call may succeed later. */
-static const char *const passing[] = {"IN-USE",  "LOGIN-DELAY", "SYS/TEMP",
-                                      "timeout", "io",          "closed"};
+/* What a code says of the same call, later (RFC 2449 8.1, RFC 3206, RFC 6856
+ * 5); taken whether RESP-CODES is announced or not, which a greeting's never
+ * can be. */
+static const struct {
+  const char *code;
+  bool passes;
+} codes[] = {{"IN-USE", true}, {"LOGIN-DELAY", true}, {"SYS/TEMP", true},
+             {"AUTH", false},  {"SYS/PERM", false},   {"UTF8", false}};
 
-static int passes(const char *word) {
-  for (size_t i = 0; i < sizeof passing / sizeof *passing; i++) {
-    if (strcmp(passing[i], word) == 0) return 1;
-  }
-  return 0;
+/* Kinds that pass, where there is no code that says more. */
+static const char *const passing[] = {"timeout", "io", "closed"};
+
+/* RFC 2449 8: who does not know what is behind a slash takes what is before. */
+static bool begins_with(const char *code, const char *known) {
+  size_t size = strlen(known);
+  return strncmp(code, known, size) == 0 &&
+         (code[size] == '\0' || code[size] == '/');
 }
 
-static int is_retryable(const pop3_failure *f, const char *code) {
-  if (f->error == POP3_E_TRY_AGAIN) return 1;
-  return passes(code) || passes(pop3_error_kind(f->error));
+static bool is_retryable(const pop3_failure *f, const char *code) {
+  for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+    if (begins_with(code, codes[i].code)) return codes[i].passes;
+  }
+  for (size_t i = 0; i < sizeof passing / sizeof *passing; i++) {
+    if (strcmp(passing[i], pop3_error_kind(f->error)) == 0) return true;
+  }
+  return f->error == POP3_E_TRY_AGAIN;
 }
 
 /* A refusal has a response, be it an empty line. */

@@ -2,8 +2,9 @@
  * lua_error.h - failures as Lua error objects.
  *
  * A table with the fields kind, name, class (pop3.error_proto or nil), code,
- * response, retryable, errno, message; its metatable is shared, and tostring
- * gives `message`, in which control characters of the server's are escaped.
+ * response, retryable, errno, message, and retry_after where a caller adds it;
+ * its metatable is shared, and tostring gives `message`, in which control
+ * characters of the server's are escaped.
  */
 #ifndef POP3_LUA_ERROR_H
 #define POP3_LUA_ERROR_H

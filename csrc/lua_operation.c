@@ -12,6 +12,7 @@
 
 #include "conn.h"
 #include "lua_cache.h"
+#include "lua_capabilities.h"
 #include "lua_carrier.h"
 #include "lua_error.h"
 #include "lua_event.h"
@@ -257,6 +258,7 @@ static int turn_failed(lua_State *L, pop3_connection *u,
                        const pop3_failure *failure) {
   lua_pushliteral(L, "failed");
   refuse_call(L, u->method->label, failure);
+  pop3_add_delay(L, &pop3_conn_client(u->conn)->caps);
   end_operation(L, u);
   return 2;
 }

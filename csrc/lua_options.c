@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lua_error.h"
+#include "lua_lists.h"
 #include "lua_restrict.h"
 #include "pop3.h"
 
@@ -138,6 +139,12 @@ static void read_string(lua_State *L, const char *method,
   *(const char **)field = string;
 }
 
+static void read_list(lua_State *L, const char *method, const pop3_option *row,
+                      void *field) {
+  pop3_join_list(L, method, row->key, row->type == POP3_OPTION_RECORDS);
+  read_string(L, method, row, field);
+}
+
 static void read_octets(lua_State *L, const char *method,
                         const pop3_option *row, void *field) {
   pop3_span *octets = field;
@@ -233,6 +240,8 @@ typedef void (*value_reader)(lua_State *, const char *, const pop3_option *,
 static const value_reader readers[] = {
     [POP3_OPTION_STRING] = read_string,
     [POP3_OPTION_PATH] = read_string,
+    [POP3_OPTION_LIST] = read_list,
+    [POP3_OPTION_RECORDS] = read_list,
     [POP3_OPTION_OCTETS] = read_octets,
     [POP3_OPTION_BOOLEAN] = read_boolean,
     [POP3_OPTION_SECONDS] = read_seconds,
@@ -308,6 +317,9 @@ pop3_error pop3_options_read(lua_State *L, int index, const char *method,
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
     pop3_error refusal = read_pair(L, method, sets, count, failure);
     if (error == POP3_E_OK) error = refusal;
+    lua_pushvalue(L, -2); /* what the reader made of it */
+    lua_pushvalue(L, -2);
+    lua_rawset(L, index);
   }
   return error;
 }

@@ -23,6 +23,8 @@
 typedef enum pop3_option_type {
   POP3_OPTION_STRING,   /* const char *; owned by the option table */
   POP3_OPTION_PATH,     /* the same, of what takes the right to files */
+  POP3_OPTION_LIST,     /* the same, or a list of them, joined by ';' */
+  POP3_OPTION_RECORDS,  /* the same, or lists of records (lua_lists.h) */
   POP3_OPTION_OCTETS,   /* pop3_span, NULs allowed; as above */
   POP3_OPTION_BOOLEAN,  /* bool */
   POP3_OPTION_SECONDS,  /* double, more than 0 */
@@ -52,7 +54,8 @@ typedef struct pop3_option_set {
 /*
  * Read the table at `index` into the sets' targets; keys that are absent leave
  * them alone. Raises for keys that no row has and for values of a wrong type.
- * A copy takes the table's place at `index` and owns the strings: no finaliser
+ * A copy takes the table's place at `index` and owns the strings, also those
+ * that lists were made: no finaliser
  * that runs meanwhile can take them away. RESTRICTED. [-0, +0, v]
  */
 pop3_error pop3_options_read(lua_State *L, int index, const char *method,

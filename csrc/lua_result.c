@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "lua_capabilities.h"
 #include "lua_error.h"
 #include "lua_method.h"
 
@@ -30,36 +31,10 @@ int pop3_push_stat(lua_State *L, pop3_failure *failure) {
   return 2;
 }
 
-/* Names compare without case; capa() hands them out as they came, as poplib,
- * capabilities() in upper case. [-0, +1, m] */
-static void push_name(lua_State *L, pop3_span name, bool fold) {
-  luaL_Buffer b;
-  luaL_buffinit(L, &b);
-  for (size_t i = 0; i < name.size; i++) {
-    char c = name.data[i];
-    luaL_addchar(&b, (char)(fold && c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c));
-  }
-  luaL_pushresult(&b);
-}
-
-/* name -> { arguments }, later lines win, as in poplib. [-0, +1, m] */
+/* [-0, +1, m] */
 static int push_capabilities(lua_State *L, const pop3_connection *u) {
-  const pop3_caps *caps = &pop3_conn_client(u->conn)->caps;
-  bool fold = u->method->operation == POP3_OP_CAPABILITIES;
-  pop3_span line, word;
-  size_t at = 0;
-  lua_newtable(L);
-  while (pop3_caps_next(caps, &at, &line)) {
-    int n = 0;
-    pop3_next_word(&line, &word);
-    push_name(L, word, fold);
-    lua_newtable(L);
-    while (pop3_next_word(&line, &word)) {
-      lua_pushlstring(L, word.data, word.size);
-      lua_rawseti(L, -2, ++n);
-    }
-    lua_rawset(L, -3);
-  }
+  bool typed = u->method->operation == POP3_OP_CAPABILITIES;
+  pop3_push_capabilities(L, &pop3_conn_client(u->conn)->caps, typed);
   return 1;
 }
 

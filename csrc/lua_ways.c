@@ -118,6 +118,7 @@ static pop3_error take_context(lua_State *L, int index, const char *method,
                                pop3_connection *u, pop3_route_proxy *proxy,
                                pop3_failure *failure) {
   pop3_tls_options defaults;
+  const char *domain, *config;
   lua_getfield(L, index, "proxy_tls");
   if (lua_isnil(L, -1)) {
     pop3_tls_options_init(&defaults);
@@ -126,7 +127,11 @@ static pop3_error take_context(lua_State *L, int index, const char *method,
     proxy->context =
         pop3_connection_context(L, u, lua_gettop(L), method, failure);
   }
-  return proxy->context != NULL ? POP3_E_OK : failure->error;
+  if (proxy->context == NULL) return failure->error;
+  if (pop3_tls_wants_records(proxy->context, &domain, &config))
+    pop3_option_error(L, method, "proxy_tls",
+                      "dane = \"dns\" is for servers: give the records");
+  return POP3_E_OK;
 }
 
 /* The table on top. [-0, +n, v] */

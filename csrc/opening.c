@@ -136,6 +136,11 @@ pop3_error pop3_conn_open(pop3_conn *c, const char *host, size_t host_size,
   c->route.path = NULL;
   if (error != POP3_E_OK) return error;
   if (context != NULL) pop3_conn_use_context(c, context);
+  /* meanwhile; where TLS comes later, when it does */
+  if (c->options.tls == POP3_TLS_IMPLICIT ||
+      c->options.tls == POP3_TLS_STARTTLS)
+    error = pop3_conn_ask_records(c, &c->failure);
+  if (error != POP3_E_OK) return error;
   pop3_conn_start_clock(c, now, true);
   request.operation = opening[c->options.tls];
   return pop3_client_begin(&c->client, &request, &c->failure);

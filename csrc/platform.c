@@ -278,6 +278,18 @@ bool pop3_os_pin(const void *inside) {
   return in_program(&ours);
 }
 
+void *pop3_os_library(const char *name) {
+  void *library = dlopen(name, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  if (!library) (void)dlerror();
+  return library;
+}
+
+void *pop3_os_function(void *library, const char *name) {
+  void *function = dlsym(library, name);
+  if (!function) (void)dlerror();
+  return function;
+}
+
 int pop3_os_at_fork(void (*before)(void), void (*parent)(void),
                     void (*child)(void)) {
   return pthread_atfork(before, parent, child);

@@ -119,6 +119,11 @@ void pop3_os_close_wake(int ends[2]); /* -1 from then on */
  * unloads it. `inside` is an object in static memory. */
 bool pop3_os_pin(const void *inside);
 
+/* A library of the system's by its name, loaded for good; NULL: there is none.
+ * And a function in it, as a pointer to be copied; NULL likewise. */
+void *pop3_os_library(const char *name);
+void *pop3_os_function(void *library, const char *name);
+
 /* As pthread_atfork; 0 where no process forks. */
 int pop3_os_at_fork(void (*before)(void), void (*parent)(void),
                     void (*child)(void));

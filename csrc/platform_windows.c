@@ -301,6 +301,18 @@ bool pop3_os_pin(const void *inside) {
                             inside, &module) != 0;
 }
 
+/* Nothing here asks for one. */
+void *pop3_os_library(const char *name) {
+  (void)name;
+  return NULL;
+}
+
+void *pop3_os_function(void *library, const char *name) {
+  (void)library;
+  (void)name;
+  return NULL;
+}
+
 int pop3_os_at_fork(void (*before)(void), void (*parent)(void),
                     void (*child)(void)) {
   (void)before;

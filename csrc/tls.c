@@ -148,6 +148,7 @@ static pop3_error prepare(pop3_tls *tls, const pop3_tls_peer *peer,
     error = pop3_fail(failure, POP3_E_MEMORY, NULL);
   if (error == POP3_E_OK && peer->door == POP3_TLS_TO_PROXY)
     (void)SSL_set_alpn_protos(tls->ssl, NULL, 0);
+  if (error == POP3_E_OK) error = pop3_checks_expect(tls, peer, failure);
   ERR_clear_error();
   if (error == POP3_E_OK) error = pop3_tls_offer_session(tls, peer, failure);
   return error;
@@ -183,6 +184,7 @@ void pop3_tls_free(pop3_tls *tls) {
   SSL_free(tls->ssl);
   OPENSSL_free(tls->input.octets);
   X509_free(tls->culprit);
+  pop3_checked_free(&tls->checked);
   pop3_tls_context_release(tls->context);
   OPENSSL_free(tls);
 }
@@ -253,6 +255,7 @@ static bool lacks_certificate(const pop3_tls *tls, int reason) {
 
 static pop3_error refuse(const pop3_tls *tls, pop3_failure *failure) {
   int reason = ERR_GET_REASON(ERR_peek_error());
+  if (tls->checked.refusal != POP3_E_OK) return tls->checked.refusal;
   if (tls->fault != X509_V_OK) return pop3_tls_explain_peer(tls, failure);
   if (ERR_peek_error() == 0) /* the end of the input, nothing else */
     return pop3_fail(failure, POP3_E_HANDSHAKE,
@@ -272,8 +275,10 @@ static pop3_error advance(pop3_tls *tls, pop3_failure *failure) {
   if (speaks_plain(tls)) return die(tls, explain_plain(tls, failure));
   ERR_clear_error();
   pop3_tls_show_record(&tls->input);
+  tls->checked.failure = failure; /* where callbacks of OpenSSL's say why */
   int result = SSL_do_handshake(tls->ssl);
   int reason = SSL_get_error(tls->ssl, result);
+  tls->checked.failure = NULL;
   if (result != 1) {
     bool waits =
         reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE;
@@ -367,6 +372,8 @@ void pop3_tls_describe(const pop3_tls *tls, pop3_tls_info *info) {
   info->group = group != NID_undef ? SSL_group_to_name(tls->ssl, group) : NULL;
   info->alpn = size > 0 ? "pop3" : NULL; /* nothing else was let pass */
   info->verified = tls->secure && tls->context->verify;
+  info->pinned = tls->secure && tls->context->checks.key_only;
+  info->dane = tls->secure && tls->context->checks.dane;
   info->resumed = tls->secure && SSL_session_reused(tls->ssl) == 1;
   ERR_clear_error();
 }

@@ -25,6 +25,14 @@
 
 #pragma GCC visibility push(hidden)
 
+/* What the server's CA says of its certificate today (OCSP stapling). */
+typedef enum pop3_tls_ocsp {
+  POP3_OCSP_NONE,
+  POP3_OCSP_REQUEST, /* judged where there is one, or a certificate promises
+                        one (must-staple) */
+  POP3_OCSP_REQUIRE
+} pop3_tls_ocsp;
+
 /* All strings are the caller's and needed only during the call; NULL means
  * the default. */
 typedef struct pop3_tls_options {
@@ -46,6 +54,15 @@ typedef struct pop3_tls_options {
   int security_level; /* default 2 */
   bool alpn;          /* offer "pop3"; default true */
   bool resume;        /* keep sessions and offer them again; default true */
+  /* "sha256//BASE64;...": a key of the verified chain is one of these. With
+   * verify off the server's own is, and nothing else is looked at. */
+  const char *pins;
+  const char *dane;        /* TLSA records, "3 1 1 hex;...", or "dns": those
+                              of each pop3_tls_peer */
+  const char *dane_domain; /* where they are from; default: the host */
+  const char *dane_config; /* unbound.conf for "dns" */
+  pop3_tls_ocsp ocsp;
+  const char *crlfile; /* revocation lists, PEM */
 } pop3_tls_options;
 
 void pop3_tls_options_init(pop3_tls_options *options);
@@ -85,7 +102,13 @@ typedef struct pop3_tls_peer {
   pop3_tls_door door;
   const char *session; /* from pop3_tls_session_export, or NULL */
   size_t session_size;
+  const char *tlsa; /* records, for a context by dane = "dns" */
 } pop3_tls_peer;
+
+/* Has the caller to look up TLSA records, by which options? Both strings are
+ * the context's; `domain` is NULL where it is the host's. */
+bool pop3_tls_wants_records(const pop3_tls_context *context,
+                            const char **domain, const char **config);
 
 /*
  * A filter for one connection. Retains the context. The host is refused
@@ -129,7 +152,8 @@ void pop3_tls_sent(pop3_tls *tls, size_t size);
  * can do that between the server's certificates and its signature: all at once
  * take a millisecond. POP3_E_OK: done and verified. POP3_E_AGAIN: transmit the
  * output; call it again if it is `fed`, else feed more. Errors: HANDSHAKE,
- * CERTIFICATE, HOSTNAME, ALPN, INJECTION, MEMORY, EOF is reported as HANDSHAKE;
+ * CERTIFICATE, HOSTNAME, PIN, DANE, REVOKED, OCSP, ALPN, INJECTION, MEMORY, EOF
+ * is reported as HANDSHAKE;
  * each with a text that says what was wrong and what to do. The output may hold
  * an alert for the peer.
  */
@@ -180,6 +204,8 @@ typedef struct pop3_tls_info {
   const char *group; /* key exchange group, or NULL */
   const char *alpn;  /* "pop3" or NULL */
   bool verified;     /* chain and, unless switched off, name */
+  bool pinned;       /* not that, but the server's key is pinned */
+  bool dane;         /* by TLSA records */
   bool resumed;      /* an earlier session, whose verification still holds */
 } pop3_tls_info;
 void pop3_tls_describe(const pop3_tls *tls, pop3_tls_info *info);

@@ -63,12 +63,23 @@ static void add_certificate(digest *d, const X509 *certificate) {
  * What a file gave is in the store by now, so that is what counts, not the
  * file's octets: nobody can exchange it between two readings of it.
  */
+static void add_list(digest *d, const X509_CRL *list) {
+  unsigned char print[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  if (list && X509_CRL_digest(list, EVP_sha256(), print, &size) != 1)
+    d->good = false;
+  add(d, print, size);
+}
+
 static void add_loaded(digest *d, const SSL_CTX *ssl) {
   const STACK_OF(X509_OBJECT) *trusted =
       X509_STORE_get0_objects(SSL_CTX_get_cert_store(ssl));
   add_number(d, sk_X509_OBJECT_num(trusted));
-  for (int i = 0; i < sk_X509_OBJECT_num(trusted); i++)
-    add_certificate(d, X509_OBJECT_get0_X509(sk_X509_OBJECT_value(trusted, i)));
+  for (int i = 0; i < sk_X509_OBJECT_num(trusted); i++) {
+    X509_OBJECT *object = sk_X509_OBJECT_value(trusted, i);
+    add_certificate(d, X509_OBJECT_get0_X509(object));
+    add_list(d, X509_OBJECT_get0_X509_CRL(object));
+  }
 }
 
 /*
@@ -117,6 +128,14 @@ static void add_protocol(digest *d, SSL_CTX *ssl,
   add_text(d, options->groups);
 }
 
+static void add_checks(digest *d, const pop3_tls_options *options) {
+  add_text(d, options->pins);
+  add_text(d, options->dane);
+  add_text(d, options->dane_domain);
+  add_number(d, options->ocsp);
+  add_number(d, options->crlfile != NULL);
+}
+
 bool pop3_tls_bind_context(pop3_tls_context *context,
                            const pop3_tls_options *options) {
   if (!pop3_tls_may_resume(context)) return true;
@@ -126,6 +145,7 @@ bool pop3_tls_bind_context(pop3_tls_context *context,
   add_text(&d, options->servername);
   add_protocol(&d, context->ssl, options);
   add_trust(&d, context->ssl, options);
+  add_checks(&d, options);
   add_certificate(&d, SSL_CTX_get0_certificate(context->ssl));
   return end(&d, context->bound);
 }
@@ -138,5 +158,6 @@ bool pop3_tls_bind(pop3_tls *tls, const pop3_tls_peer *peer) {
   add_number(&d, peer->door);
   add_number(&d, tls->kind);
   add_text(&d, tls->name);
+  add_text(&d, peer->tlsa);
   return end(&d, tls->bound);
 }

@@ -258,7 +258,9 @@ static pop3_error set_trust(SSL_CTX *ssl, const pop3_tls_options *options,
   if (error == POP3_E_OK && options->capath)
     error = trust_directory(ssl, options->capath, failure);
   if (options->cafile || options->capath || !options->verify) return error;
-  return trust_system(ssl, failure);
+  error = trust_system(ssl, failure);
+  /* DANE may do without any */
+  return options->dane && error == POP3_E_TLS_CONFIG ? POP3_E_OK : error;
 }
 
 /* --- the client's own certificate ---------------------------------------- */
@@ -354,6 +356,7 @@ pop3_error pop3_tls_context_new(const pop3_tls_options *options,
     return pop3_fail(failure, POP3_E_MEMORY, NULL);
   }
   pop3_error error = apply(c->ssl, options, failure);
+  if (error == POP3_E_OK) error = pop3_checks_prepare(c, options, failure);
   pop3_tls_collect_sessions(c);
   if (error == POP3_E_OK && !pop3_tls_bind_context(c, options))
     error = pop3_fail(failure, POP3_E_MEMORY, NULL);
@@ -377,6 +380,7 @@ void pop3_tls_context_release(pop3_tls_context *context) {
   /* What others did with it is done before it is freed. */
   if (__atomic_sub_fetch(&context->references, 1, __ATOMIC_ACQ_REL) > 0) return;
   pop3_tls_free_sessions(context);
+  pop3_checks_free(&context->checks);
   SSL_CTX_free(context->ssl);
   BIO_meth_free(context->input);
   CRYPTO_THREAD_lock_free(context->lock);

@@ -1,7 +1,7 @@
 /*
  * tls_internal.h - what the files of tls.h share: tls_context.c (options made
  * ready), tls.c (the filter), tls_verify.c (whom we talk to, and why not),
- * tls_input.c (ciphertext that arrives),
+ * tls_input.c (ciphertext that arrives), tls_checks.c and those that it names,
  * tls_binding.c (what a session is good for), tls_session.c (sessions kept),
  * tls_channel.c (what a login is bound to).
  */
@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "tls.h"
+#include "tls_checks.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -54,6 +55,7 @@ struct pop3_tls_context {
   bool check_hostname;
   bool alpn;
   bool resume;
+  pop3_checks checks;
   unsigned char bound[POP3_TLS_BOUND]; /* the options' share */
   pop3_tls_kept kept[POP3_TLS_KEPT];   /* guarded by lock, as is */
   uint64_t clock;
@@ -89,6 +91,7 @@ struct pop3_tls {
   int fault;       /* X509_V_ERR_…: why the chain was refused */
   int fault_depth;
   X509 *culprit; /* the certificate at fault, or NULL */
+  pop3_checked checked;
   unsigned char bound[POP3_TLS_BOUND];
   bool offered;    /* a session of this very binding */
   bool exportable; /* there is one that nobody has used yet, or may again */
@@ -104,6 +107,10 @@ struct pop3_tls {
 pop3_error pop3_tls_read_name(pop3_tls *tls, const char *host, size_t size,
                               pop3_failure *failure);
 
+/* The same for any name: into `name`, unless there is none. */
+pop3_tls_name_kind pop3_tls_name_of(const char *host, size_t size,
+                                    char name[POP3_TLS_NAME]);
+
 /* Tell OpenSSL the name and to verify, by the context's options. MEMORY. */
 pop3_error pop3_tls_expect_peer(pop3_tls *tls);
 
@@ -113,9 +120,19 @@ pop3_error pop3_tls_explain_peer(const pop3_tls *tls, pop3_failure *failure);
 /*
  * After the handshake, without trusting what OpenSSL made of our parameters:
  * there is a certificate, its chain was verified, it holds the name, and ALPN
- * is ours. CERTIFICATE, HOSTNAME, ALPN, MEMORY.
+ * is ours; and what tls_checks.h adds. CERTIFICATE, HOSTNAME, PIN, DANE, OCSP,
+ * ALPN, MEMORY.
  */
 pop3_error pop3_tls_check_peer(const pop3_tls *tls, pop3_failure *failure);
+
+#define POP3_TLS_NAME_ROOM 200
+#define POP3_TLS_TIME_ROOM 32
+
+/* For people, escaped; both return `out` or a constant. */
+const char *pop3_tls_show_name(const X509_NAME *name,
+                               char out[POP3_TLS_NAME_ROOM]);
+const char *pop3_tls_show_time(const ASN1_TIME *when,
+                               char out[POP3_TLS_TIME_ROOM]);
 
 /* Let OpenSSL see one more record, once it took the one before. */
 void pop3_tls_show_record(pop3_tls_input *input);

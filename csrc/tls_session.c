@@ -51,7 +51,8 @@ enum {
 static int64_t now(void) { return (int64_t)time(NULL); }
 
 bool pop3_tls_may_resume(const pop3_tls_context *context) {
-  return context->verify && context->check_hostname;
+  return (context->verify && context->check_hostname) ||
+         context->checks.key_only;
 }
 
 /* --- octets -------------------------------------------------------------- */
@@ -281,7 +282,8 @@ pop3_error pop3_tls_offer_session(pop3_tls *tls, const pop3_tls_peer *peer,
 
 /* --- collecting ---------------------------------------------------------- */
 
-/* When the first certificate of the chain ends, a day from now at the latest. */
+/* When the first certificate of the chain ends, or what else was looked at; a
+ * day from now at the latest. */
 static int64_t verified_until(const pop3_tls *tls) {
   const STACK_OF(X509) *chain = SSL_get0_verified_chain(tls->ssl);
   int64_t left = VERIFIED_FOR;
@@ -293,7 +295,8 @@ static int64_t verified_until(const pop3_tls *tls) {
     int64_t rest = (int64_t)days * (24 * 60 * 60) + seconds;
     if (rest < left) left = rest;
   }
-  return sk_X509_num(chain) > 0 ? now() + left : 0;
+  if (sk_X509_num(chain) <= 0 && !tls->context->checks.key_only) return 0;
+  return pop3_checks_until(tls, now() + left);
 }
 
 void pop3_tls_keep_session(pop3_tls *tls) {

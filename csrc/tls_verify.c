@@ -88,21 +88,25 @@ static pop3_error refuse_name(const char *host, size_t size,
                    shown);
 }
 
+pop3_tls_name_kind pop3_tls_name_of(const char *host, size_t size,
+                                    char name[POP3_TLS_NAME]) {
+  trim(&host, &size);
+  if (size >= POP3_TLS_NAME - 2 || memchr(host, '\0', size))
+    return POP3_TLS_NO_NAME;
+  memcpy(name, host, size);
+  name[size] = '\0';
+  if (is_address(name)) return POP3_TLS_ADDRESS;
+  return is_host_name(name) ? POP3_TLS_HOST : POP3_TLS_NO_NAME;
+}
+
 pop3_error pop3_tls_read_name(pop3_tls *tls, const char *host, size_t size,
                               pop3_failure *failure) {
-  const char *given = host;
-  size_t given_size = size;
-  tls->kind = POP3_TLS_NO_NAME;
-  trim(&host, &size);
-  if (size < sizeof tls->name - 2 && !memchr(host, '\0', size)) {
-    memcpy(tls->name, host, size);
-    tls->name[size] = '\0';
-    if (is_host_name(tls->name)) tls->kind = POP3_TLS_HOST;
-    if (is_address(tls->name)) tls->kind = POP3_TLS_ADDRESS;
-  }
-  if (tls->kind != POP3_TLS_NO_NAME || !tls->context->check_hostname)
+  const pop3_tls_context *context = tls->context;
+  tls->kind = pop3_tls_name_of(host, size, tls->name);
+  if (tls->kind != POP3_TLS_NO_NAME || !context->check_hostname ||
+      context->checks.key_only)
     return POP3_E_OK;
-  return refuse_name(given, given_size, failure);
+  return refuse_name(host, size, failure);
 }
 
 /* --- telling OpenSSL ----------------------------------------------------- */
@@ -113,6 +117,7 @@ static int note_fault(int good, X509_STORE_CTX *store) {
   pop3_tls *tls = ssl ? SSL_get_app_data(ssl) : NULL;
   X509 *culprit = X509_STORE_CTX_get_current_cert(store);
   if (good || !tls || tls->fault != X509_V_OK) return good;
+  if (pop3_checks_forgive(tls, store)) return 1;
   tls->fault = X509_STORE_CTX_get_error(store);
   tls->fault_depth = X509_STORE_CTX_get_error_depth(store);
   if (culprit && X509_up_ref(culprit)) tls->culprit = culprit;
@@ -130,7 +135,8 @@ pop3_error pop3_tls_expect_peer(pop3_tls *tls) {
   const pop3_tls_context *context = tls->context;
   bool told = SSL_set_app_data(tls->ssl, tls) == 1;
   X509_VERIFY_PARAM_set_hostflags(param, NAME_FLAGS);
-  if (context->verify) SSL_set_verify(tls->ssl, SSL_VERIFY_PEER, note_fault);
+  if (context->verify || context->checks.key_only)
+    SSL_set_verify(tls->ssl, SSL_VERIFY_PEER, note_fault);
   else SSL_set_verify(tls->ssl, SSL_VERIFY_NONE, NULL);
   if (told && context->verify && context->check_hostname)
     told = expect_name(tls, param);
@@ -141,19 +147,20 @@ pop3_error pop3_tls_expect_peer(pop3_tls *tls) {
 
 /* --- showing certificates ------------------------------------------------ */
 
-#define NAME_ROOM 200
-
 /* X509_NAME_oneline escapes what is not printable ASCII. */
-static const char *show_name(const X509_NAME *name, char out[NAME_ROOM]) {
+const char *pop3_tls_show_name(const X509_NAME *name,
+                               char out[POP3_TLS_NAME_ROOM]) {
   out[0] = '\0';
-  if (name) (void)X509_NAME_oneline(name, out, NAME_ROOM);
+  if (name) (void)X509_NAME_oneline(name, out, POP3_TLS_NAME_ROOM);
   return out[0] ? out : "(no name)";
 }
 
-static const char *show_time(const ASN1_TIME *when, char out[32]) {
+const char *pop3_tls_show_time(const ASN1_TIME *when,
+                               char out[POP3_TLS_TIME_ROOM]) {
   struct tm tm;
   if (!when || ASN1_TIME_to_tm(when, &tm) != 1) return "(no date)";
-  if (strftime(out, 32, "%Y-%m-%d %H:%M UTC", &tm) == 0) return "(no date)";
+  if (strftime(out, POP3_TLS_TIME_ROOM, "%Y-%m-%d %H:%M UTC", &tm) == 0)
+    return "(no date)";
   return out;
 }
 
@@ -271,17 +278,19 @@ static const struct verdict {
 
 static pop3_error explain_date(const X509 *x, int fault, const char *whose,
                                pop3_failure *failure) {
-  char name[NAME_ROOM], when[32];
-  (void)show_name(X509_get_subject_name(x), name);
+  char name[POP3_TLS_NAME_ROOM], when[POP3_TLS_TIME_ROOM];
+  (void)pop3_tls_show_name(X509_get_subject_name(x), name);
   if (fault == X509_V_ERR_CERT_NOT_YET_VALID)
     return pop3_fail(failure, POP3_E_CERTIFICATE,
                      "%s %s is not yet valid, only from %s on: check this "
                      "computer's clock, else ask the administrator",
-                     whose, name, show_time(X509_get0_notBefore(x), when));
+                     whose, name,
+                     pop3_tls_show_time(X509_get0_notBefore(x), when));
   return pop3_fail(failure, POP3_E_CERTIFICATE,
                    "%s %s expired on %s: ask the administrator to renew it "
                    "(or check this computer's clock)",
-                   whose, name, show_time(X509_get0_notAfter(x), when));
+                   whose, name,
+                   pop3_tls_show_time(X509_get0_notAfter(x), when));
 }
 
 /* The server sent its certificate alone: perhaps something is missing. */
@@ -294,20 +303,21 @@ static const char *why_unknown(const pop3_tls *tls) {
 
 static pop3_error explain_issuer(const pop3_tls *tls, const char *whose,
                                  pop3_failure *failure) {
-  char name[NAME_ROOM], issuer[NAME_ROOM];
+  char name[POP3_TLS_NAME_ROOM], issuer[POP3_TLS_NAME_ROOM];
   return pop3_fail(
       failure, POP3_E_CERTIFICATE,
       "the issuer of %s %s is unknown here: %sits root is not trusted; if it "
       "should be, use cafile = \"file with %s\"",
-      whose, show_name(X509_get_subject_name(tls->culprit), name),
-      why_unknown(tls), show_name(X509_get_issuer_name(tls->culprit), issuer));
+      whose, pop3_tls_show_name(X509_get_subject_name(tls->culprit), name),
+      why_unknown(tls),
+      pop3_tls_show_name(X509_get_issuer_name(tls->culprit), issuer));
 }
 
 static pop3_error explain_verdict(const pop3_tls *tls, const char *whose,
                                   pop3_failure *failure) {
   size_t count = sizeof verdicts / sizeof verdicts[0];
-  char name[NAME_ROOM];
-  (void)show_name(X509_get_subject_name(tls->culprit), name);
+  char name[POP3_TLS_NAME_ROOM];
+  (void)pop3_tls_show_name(X509_get_subject_name(tls->culprit), name);
   for (size_t i = 0; i < count; i++)
     if (verdicts[i].code == tls->fault)
       return pop3_fail(failure, POP3_E_CERTIFICATE, "%s %s %s: %s", whose, name,
@@ -348,8 +358,7 @@ pop3_error pop3_tls_explain_peer(const pop3_tls *tls, pop3_failure *failure) {
 
 /* The chain is not in a session: what is left of it are the dates of the
  * server's own certificate and the time until which all of it was good. */
-static pop3_error check_dates(const pop3_tls *tls, const X509 *certificate,
-                              pop3_failure *failure) {
+static pop3_error check_dates(const X509 *certificate, pop3_failure *failure) {
   int fault = X509_V_OK;
   if (X509_cmp_current_time(X509_get0_notAfter(certificate)) != 1)
     fault = X509_V_ERR_CERT_HAS_EXPIRED;
@@ -357,26 +366,43 @@ static pop3_error check_dates(const pop3_tls *tls, const X509 *certificate,
     fault = X509_V_ERR_CERT_NOT_YET_VALID;
   if (fault != X509_V_OK)
     return explain_date(certificate, fault, LEAF, failure);
-  if (tls->until > (int64_t)time(NULL)) return POP3_E_OK;
-  return pop3_fail(failure, POP3_E_CERTIFICATE,
-                   "the session was verified too long ago: connect again");
+  return POP3_E_OK;
+}
+
+static pop3_error check_session(const pop3_tls *tls, const X509 *certificate,
+                                pop3_failure *failure) {
+  if (tls->until <= (int64_t)time(NULL))
+    return pop3_fail(failure, POP3_E_CERTIFICATE,
+                     "the session was verified too long ago: connect again");
+  if (pop3_checks_replace_name(tls, certificate)) return POP3_E_OK;
+  return check_dates(certificate, failure);
 }
 
 static pop3_error check_chain(const pop3_tls *tls, const X509 *certificate,
                               pop3_failure *failure) {
   bool resumed = SSL_session_reused(tls->ssl) == 1;
-  if (!tls->context->verify) return POP3_E_OK;
+  if (!tls->context->verify && !tls->context->checks.key_only) return POP3_E_OK;
   /* the result alone is X509_V_OK, too, when nothing was verified */
   if (SSL_get_verify_result(tls->ssl) != X509_V_OK ||
-      (!resumed && sk_X509_num(SSL_get0_verified_chain(tls->ssl)) <= 0))
+      (!resumed && tls->context->verify &&
+       sk_X509_num(SSL_get0_verified_chain(tls->ssl)) <= 0))
     return pop3_fail(failure, POP3_E_CERTIFICATE, NULL);
-  return resumed ? check_dates(tls, certificate, failure) : POP3_E_OK;
+  return resumed ? check_session(tls, certificate, failure) : POP3_E_OK;
+}
+
+/* The name that the TLSA records are from will do, too. */
+static bool has_base(const pop3_tls *tls, X509 *certificate) {
+  const char *base = tls->checked.dane_name;
+  return base[0] && X509_check_host(certificate, base, strlen(base), NAME_FLAGS,
+                                    NULL) == 1;
 }
 
 static pop3_error check_name(const pop3_tls *tls, X509 *certificate,
                              pop3_failure *failure) {
   int match;
-  if (!tls->context->check_hostname) return POP3_E_OK;
+  if (!tls->context->check_hostname ||
+      pop3_checks_replace_name(tls, certificate) || has_base(tls, certificate))
+    return POP3_E_OK;
   match = tls->kind == POP3_TLS_ADDRESS
               ? X509_check_ip_asc(certificate, tls->name, NAME_FLAGS)
               : X509_check_host(certificate, tls->name, strlen(tls->name),
@@ -408,6 +434,7 @@ pop3_error pop3_tls_check_peer(const pop3_tls *tls, pop3_failure *failure) {
                      "the server showed no certificate: ask its "
                      "administrator for one");
   error = check_chain(tls, certificate, failure);
+  if (error == POP3_E_OK) error = pop3_checks_peer(tls, certificate, failure);
   if (error == POP3_E_OK) error = check_name(tls, certificate, failure);
   if (error == POP3_E_OK) error = check_alpn(tls, failure);
   return error;

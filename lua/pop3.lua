@@ -21,6 +21,7 @@ local retrieve = require "pop3.retrieve"
 local authenticate = require "pop3.authenticate"
 local messages = require "pop3.messages"
 local hosts = require "pop3.host"
+local open = require "pop3.open"
 local proxies = require "pop3.proxy"
 local start = require "pop3.task"
 
@@ -134,7 +135,8 @@ end
 --- What the connection is: `host`, `port`, `address` (the peer's), `attempts`
 -- (addresses that were tried), `proxy` (its URL, without a login),
 -- `unix_socket`, `fd` (nil where `restrict` refuses it), `secure`, `closed`,
--- `tls` (`version`, `cipher`, `group`, `alpn`, `verified`, `resumed`).
+-- `tls` (`version`, `cipher`, `group`, `alpn`, `verified`: a boolean, "pinned"
+-- or "dane", `resumed`).
 -- @treturn table
 function methods:info() return core.info(self) end
 
@@ -258,6 +260,26 @@ local function module(safe)
     local misplaced = complete(options)
     if misplaced then return call.fail(safe, misplaced) end
     return opened(core.connect("POP3_SSL", safe, host, port, options))
+  end
+
+  --- Connect and log in: TLS from the first octet, unless told otherwise.
+  --
+  --     local conn, extras = pop3.open("pop3s://joe@mail.example.org/",
+  --       { password = pop3.secret { path = "/run/secrets/mail" },
+  --         listing = true })
+  --
+  -- Whatever fails, the connection is closed.
+  -- @param target a URL (`pop3s:`, `pop3:`, `pop:`), or a table of options
+  -- @tparam[opt] table options beside a URL; see docs/open.md
+  -- @return a connection that is logged in
+  -- @treturn ?table what came with the login, as `login` returns it
+  function M.open(target, options)
+    local plan, problem = open.plan(target, options)
+    if not plan then error(problem, 2) end
+    local misplaced = complete(plan.options)
+    if misplaced then return call.fail(safe, misplaced) end
+    return plan:log_in(opened(core.connect("open", safe, plan.host, plan.port,
+      plan.options)))
   end
 
   --- Prepare TLS ahead of time: options checked, trust loaded, reusable.

@@ -25,7 +25,7 @@ packages_test="$packages_demo lua5.4 liblua5.4-dev lua5.1 liblua5.1-0-dev
   lua-busted lua-filesystem lua-socket lua-check luarocks git binutils patch
   libidn-dev libgsasl-dev libsasl2-dev libsasl2-modules sasl2-bin
   clang-format clang-19 libclang-rt-19-dev valgrind strace dovecot-pop3d
-  love xvfb xauth musl-tools qemu-user gcc-i686-linux-gnu
+  libunbound-dev love xvfb xauth musl-tools qemu-user gcc-i686-linux-gnu
   libc6-dev-i386-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross"
 # For scripts/portability; what it has of these, the lane port-engine uses.
 packages_port="$packages_test

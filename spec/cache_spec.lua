@@ -2,6 +2,7 @@
 -- and holds only where it was learnt: this host and port, in clear or under
 -- TLS, before or after the login (RFC 2449 5, RFC 2595 4).
 local certificates = require "spec.support.certificates"
+local claims = require "spec.support.claims"
 local pop3 = require "pop3"
 local server = require "spec.support.server"
 
@@ -81,6 +82,47 @@ describe("the capability cache", function()
     conn:stls { cafile = certificates.cafile }
     assert.is_nil(conn:capabilities().UIDL)
     conn:close()
+    assert.equal(0, s:report().failed)
+  end)
+
+  for _, way in ipairs { "starttls", "opportunistic" } do
+    it("saves the question before STLS, " .. way, function()
+      local stls = { send = "+OK\r\nSTLS\r\nXCLEAR\r\n.\r\n" }
+      local tls = { tls = certificates.server "ip" }
+      local s = start({ "S: +OK ready", "C: CAPA", stls, "C: STLS", "S: +OK",
+                        tls, "C: CAPA", OTHER, EOF },
+                      { "S: +OK ready", "C: STLS", "S: +OK", tls, EOF })
+      local function open(host, port, options)
+        options.tls = way
+        return pop3.POP3(host, port, options)
+      end
+      local cache = {}
+      local found = ask(open, s, cache)
+      assert.same({ true, nil }, { found.pipelining, found.XCLEAR })
+      assert.same({ "clear", "tls" }, keys(cache))
+      assert.same(found, ask(open, s, cache))
+      assert.equal(0, s:report().failed)
+    end)
+  end
+
+  it("is not asked by TLS what was said in clear", function()
+    local s = start({ { tls = certificates.server "ip" }, "S: +OK ready",
+                      "C: CAPA", OTHER })
+    local cache = { ["127.0.0.1:" .. s.port .. " clear"] = "XCLEAR\nSTLS\n" }
+    local found = ask(pop3.POP3_SSL, s, cache)
+    assert.same({ true, nil }, { found.pipelining, found.XCLEAR })
+    assert.equal(0, s:report().failed)
+  end)
+
+  it("brings nobody to do without TLS, nor to believe in it", function()
+    local s = start({ "S: +OK ready", "C: CAPA", CAPA, EOF },
+                    { "S: +OK ready", "C: STLS", "S: -ERR not any more", EOF })
+    local key = "127.0.0.1:" .. s.port .. " clear"
+    local err = claims.fails("proto", "unsupported", pop3.POP3, "127.0.0.1",
+      s.port, { timeout = 5, tls = "starttls", cache = { [key] = "UIDL\n" } })
+    assert.equal("-ERR STLS not supported by server", tostring(err))
+    claims.fails("proto", "refused", pop3.POP3, "127.0.0.1", s.port,
+      { timeout = 5, tls = "starttls", cache = { [key] = "STLS\n" } })
     assert.equal(0, s:report().failed)
   end)
 

@@ -27,6 +27,32 @@ local function untrusted(claim, cert, says, more)
   return row
 end
 
+local NO_PIN = "sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+local NO_RECORD = "3 1 1 " .. ("00"):rep(32)
+
+--- A row of options beside chain and name: without `error` it is accepted.
+local function by(options, claim, cert, error, says, more)
+  local row = hostname(claim, cert, says, more)
+  row.error, row.options = error, row.options or options
+  return row
+end
+
+--- The same, with an OCSP response stapled, or none.
+local function stapled(staple, claim, error, says, more)
+  local row = by({ ocsp = "request" }, claim, "exact", error, says, more)
+  row.server = { staple = staple and certificates.ocsp(staple) or nil }
+  return row
+end
+
+--- `text` as a pattern that matches just that.
+local function plain(text) return (text:gsub("%p", "%%%0")) end
+
+local function pinned(cert, depth) return certificates.pin(cert, depth) end
+
+local function named(head, cert, depth)
+  return certificates.tlsa(cert, head, depth)
+end
+
 local rows = {
   -- names
   { "accepts the exact name", cert = "exact" },
@@ -116,6 +142,107 @@ local rows = {
     says = { "alpn = false" },
     handshake = { { read = 5 }, { raw = "\21\3\3\0\2\2\120" }, { eof = true } },
   },
+  -- keys that the caller knows
+  by({ pins = pinned("exact") }, "accepts a pinned key", "exact"),
+  by({ pins = NO_PIN .. ";" .. pinned("exact", 2) },
+    "accepts a pinned authority", "exact"),
+  by({ pins = NO_PIN }, "refuses a key that is not pinned, and tells it",
+    "exact", "pin", { plain(pinned("exact")) }),
+  by({ pins = pinned("self-signed") }, "refuses a pinned key without a chain",
+    "self-signed", "certificate", { "self%-signed" }),
+  by({ pins = pinned("mismatch") }, "refuses a pinned key of another name",
+    "mismatch", "hostname", { "pop%.example%.net" }),
+  by({ pins = "sha256//oops" }, "refuses what is no pin, and names it", "exact",
+    "config", { "sha256//oops" }, { unsent = true }),
+  by({ verify = false, pins = pinned("self-signed") },
+    "accepts a pinned key alone, of an appliance", "self-signed"),
+  by({ verify = false, pins = pinned("expired") },
+    "accepts a pinned key alone, of whatever date", "expired"),
+  by({ verify = false, pins = pinned("mismatch") },
+    "accepts a pinned key alone, of whatever name", "mismatch"),
+  by({ verify = false, pins = pinned("exact", 2) },
+    "refuses a pinned authority alone, which nobody verified", "exact", "pin",
+    { plain(pinned("exact")) }),
+  by({ verify = false, pins = NO_PIN },
+    "refuses another key than the pinned one alone", "self-signed", "pin",
+    { plain(pinned("self-signed")) }),
+  -- keys that the DNS knows
+  by({ dane = named("3 1 1", "self-signed") },
+    "accepts what DANE-EE names, self-signed", "self-signed"),
+  by({ dane = named("3 0 2", "expired") },
+    "accepts what DANE-EE names, of whatever date", "expired"),
+  by({ dane = named("3 1 1", "mismatch") },
+    "accepts what DANE-EE names, of whatever name", "mismatch"),
+  by({ dane = NO_RECORD }, "refuses what DANE-EE does not name", "exact",
+    "dane", { "TLSA", plain(named("3 1 1", "exact")) }),
+  by({ dane = named("2 0 1", "unknown-root", 2) },
+    "accepts an authority that DANE-TA names", "unknown-root"),
+  by({ dane = named("2 0 1", "exact", 2) },
+    "refuses another authority than DANE-TA names", "unknown-root", "dane",
+    { "TLSA" }),
+  by({ dane = named("2 0 1", "mismatch", 2) },
+    "refuses another name with DANE-TA", "mismatch", "hostname",
+    { "pop%.example%.net" }),
+  by({ dane = named("2 0 1", "expired", 2) },
+    "refuses another date with DANE-TA", "expired", "certificate",
+    { "expired" }),
+  by({ dane = named("1 1 1", "exact") },
+    "accepts a trusted chain with PKIX-EE", "exact"),
+  by({ dane = named("1 1 1", "unknown-root") },
+    "refuses PKIX-EE without a trusted chain", "unknown-root", "certificate",
+    {}),
+  by({ dane = "3 1 9 00; " .. named("3 1 1", "exact") },
+    "ignores records that nobody can use", "exact"),
+  by({ dane = "3 1 9 00" }, "refuses when none can be used", "exact", "config",
+    { "none of the 1" }, { unsent = true }),
+  by({ dane = "3 1 1 xyz" }, "refuses what is no record, and names it", "exact",
+    "config", { "3 1 1 xyz" }, { unsent = true }),
+  -- what an authority says today, stapled
+  stapled("good", "accepts a good OCSP answer"),
+  stapled("delegated", "accepts one by whom the authority appointed"),
+  stapled(nil, "accepts none where none is promised"),
+  stapled("later", "accepts none today where none is promised"),
+  stapled(nil, "refuses none where one is promised", "ocsp",
+    { "must%-staple" }, { cert = "must-staple" }),
+  stapled(nil, "refuses none where one is required", "ocsp",
+    { "ocsp = \"require\"" }, { options = { ocsp = "require" } }),
+  stapled("revoked", "refuses what an OCSP answer says is revoked", "revoked",
+    { "revoked on 2", "keyCompromise" }, { cert = "revoked" }),
+  stapled("unknown", "refuses what the authority does not know", "ocsp",
+    { "does not know" }),
+  stapled("old", "refuses an OCSP answer that is too old", "ocsp",
+    { "was good until 2" }),
+  stapled("early", "refuses an OCSP answer of the future", "ocsp",
+    { "clock" }),
+  stapled("another", "refuses an OCSP answer about another certificate", "ocsp",
+    { "another certificate" }),
+  stapled("usurped", "refuses an OCSP answer by whom nobody appointed", "ocsp",
+    { "signed" }),
+  stapled("self", "refuses an OCSP answer by the server itself", "ocsp",
+    { "signed" }),
+  stapled("forged", "refuses an OCSP answer by a stranger", "ocsp",
+    { "signed" }),
+  stapled("foreign", "refuses an OCSP answer by another authority's", "ocsp",
+    { "signed" }),
+  stapled("garbage", "refuses an OCSP answer that is cut short", "ocsp",
+    { "not an OCSP response" }),
+  -- what an authority said in a list
+  by({ crlfile = certificates.crl("good") }, "accepts what no list revokes",
+    "exact"),
+  by({ crlfile = certificates.crl("good") }, "refuses what a list revokes",
+    "revoked", "revoked", { "revoked on 2", "Spec intermediate" }),
+  by({ crlfile = certificates.crl("middle") },
+    "refuses an authority that a list revokes", "exact", "revoked",
+    { "CN=Spec intermediate was revoked" }),
+  by({ crlfile = certificates.crl("old") }, "refuses an expired list", "exact",
+    "certificate", { "crlfile", "expired on 2" }),
+  by({ crlfile = certificates.crl("forged") }, "refuses a forged list", "exact",
+    "certificate", { "crlfile", "signature" }),
+  by({ crlfile = certificates.crl("root") },
+    "refuses when the authority has no list", "exact", "certificate",
+    { "crlfile holds no revocation list" }),
+  by({ crlfile = certificates.cafile }, "refuses a file without lists", "exact",
+    "config", { "crlfile" }, { unsent = true }),
   -- the client's own certificate
   { "shows its certificate when asked for it", cert = "exact",
     server = { ca = certificates.cafile },

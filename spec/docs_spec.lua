@@ -55,6 +55,20 @@ local function redirect(M)
     return POP3_SSL("127.0.0.1", tonumber(tls), lead(trusting(options)))
   end
   M.context = function(options) return context(trusting(options)) end
+  local open = M.open
+  M.open = function(target, options)
+    local own = {}
+    if type(target) == "string" then
+      own = assert(require("pop3.url").parse(target))
+      own = { user = own.user, tls = own.tls }
+    else
+      options = target
+    end
+    for key, value in pairs(options) do own[key] = value end
+    local implicit = own.tls == nil or own.tls == "implicit"
+    own.host, own.port = "127.0.0.1", tonumber(implicit and tls or plain)
+    return open(trusting(own))
+  end
   local restrict = M.restrict
   M.restrict = function(policy)
     trusted = trusted or context(trusting())

@@ -227,7 +227,7 @@ describe("login", function()
       { scram = { password = "secret" } }, "C: CAPA",
       { send = lines("+OK", "UIDL") } } }, function(conn)
       conn:login("me", "secret")
-      assert.same({ UIDL = {} }, conn:capabilities())
+      assert.same({ UIDL = {}, uidl = true }, conn:capabilities())
     end, { tls = "starttls", cafile = certificates.cafile,
       servername = certificates.name })
   end)
@@ -494,7 +494,7 @@ describe("authenticate", function()
       { send = lines("+OK", "UIDL") }), function(conn)
       conn:capabilities()
       conn:authenticate("X", function() return "x" end)
-      assert.same({ UIDL = {} }, conn:capabilities())
+      assert.same({ UIDL = {}, uidl = true }, conn:capabilities())
     end)
   end)
 

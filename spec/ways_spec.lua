@@ -255,6 +255,34 @@ describe("Behind a proxy", function()
   end)
 end)
 
+describe("pop3.open", function()
+  local function open(s, more)
+    local options = { host = NAME, user = "joe", password = "secret",
+      proxy = url("socks5", s), cafile = certificates.cafile }
+    for key, value in pairs(more) do options[key] = value end
+    return pop3.open(options)
+  end
+
+  it("goes through a proxy", function()
+    local s = server.start { socks({ tls = certificates.server "exact" }, MAILBOX) }
+    local conn = open(s, {})
+    assert.equal(1, (conn:stat()))
+    assert.equal(url("socks5", s), conn:info().proxy)
+    conn:quit()
+    record(s)
+  end)
+
+  it("T24 sends no secret in clear through one", function()
+    for _, tls in ipairs { "none", "opportunistic" } do
+      local s = server.start { connections = { socks { mailbox = {
+        messages = {} } } } }
+      fails("tls", "insecure", open, s, { port = 110, tls = tls })
+      local said = s:cut().connections[1]
+      assert.falsy(said and said.received:find("joe", 1, true))
+    end
+  end)
+end)
+
 describe("TLS to a proxy", function()
   local to_proxy = { cafile = certificates.cafile, servername = NAME }
   local tls = { tls = certificates.server("exact", { alpn = { "pop3", "http/1.1" } }) }
@@ -519,6 +547,18 @@ describe("The option proxy", function()
         tls_engine = "transport" })
     end)
     assert.truthy(err:find("no TLS within TLS", 1, true), err)
+  end)
+
+  it("has no records of the DNS: those are the server's", function()
+    if not pcall(pop3.context, { dane = "dns" }) then
+      return pending "this build has no libunbound"
+    end
+    local err = misuse(function()
+      pop3.POP3(NAME, 110, { proxy = "https://127.0.0.1:1",
+        proxy_tls = { dane = "dns" } })
+    end)
+    assert.truthy(err:find("'proxy_tls'", 1, true), err)
+    assert.truthy(err:find("give the records", 1, true), err)
   end)
 
   it("takes no host that a proxy would read as something else", function()

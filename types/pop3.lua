@@ -20,6 +20,7 @@ local pop3 = {}
 ---@field code? string response code without brackets, upper case
 ---@field response? string the server's raw line
 ---@field retryable boolean
+---@field retry_after? integer seconds, with the code LOGIN-DELAY
 ---@field errno? integer
 ---@field mechanism? string of a login
 ---@field detail? string what the server said inside of SASL
@@ -93,6 +94,23 @@ function Listing:octets() end
 ---@field security_level? integer 0 to 5, default 2
 ---@field alpn? boolean default true
 ---@field resume? boolean keep sessions and offer them again, default true
+---@field pins? string|string[] "sha256//BASE64"
+---@field dane? string|(string|pop3.TlsaRecord)[] "3 1 1 hex", or "dns"
+---@field dane_domain? string
+---@field dane_config? string unbound.conf, for "dns"
+---@field ocsp? "none"|"request"|"require" default "none"
+---@field crlfile? string
+
+---By place or by name.
+---@class pop3.TlsaRecord
+---@field [1]? integer usage
+---@field [2]? integer selector
+---@field [3]? integer matching type
+---@field [4]? string octets
+---@field usage? integer
+---@field selector? integer
+---@field mtype? integer
+---@field data? string
 
 ---@class pop3.Options: pop3.TlsOptions
 ---@field tls? "none"|"starttls"|"opportunistic"|"implicit"
@@ -130,6 +148,12 @@ function Listing:octets() end
 ---@field type? "socks5"|"socks5+tls"|"http"|"https"
 ---@field host? string
 ---@field port? integer
+---@field user? string
+---@field password? pop3.Password
+
+---@class pop3.OpenOptions: pop3.Options, pop3.LoginOptions
+---@field host? string
+---@field port? integer 995 with tls = "implicit", else 110
 ---@field user? string
 ---@field password? pop3.Password
 
@@ -242,6 +266,13 @@ function pop3.POP3(host, port, timeout, options) end
 ---@overload fun(host: string, port: integer, options: pop3.Options): pop3.Connection
 function pop3.POP3_SSL(host, port, keyfile, certfile, options) end
 
+---@param url string pop3s://user@host[:port], pop3://, pop://
+---@param options? pop3.OpenOptions
+---@return pop3.Connection
+---@return pop3.LoginExtras? extras
+---@overload fun(options: pop3.OpenOptions): pop3.Connection, pop3.LoginExtras?
+function pop3.open(url, options) end
+
 ---@param options? pop3.TlsOptions
 ---@return pop3.Context
 function pop3.context(options) end
@@ -287,6 +318,12 @@ function Connection:user(user) end
 ---@return string status
 function Connection:pass_(password) end
 
+---@class pop3.LoginExtras
+---@field stat? {count: integer, octets: integer}
+---@field listing? pop3.Listing
+---@field quit? string
+---@field errors? table<string, pop3.Error>
+
 ---@class pop3.LoginOptions
 ---@field auth? string|string[] "SCRAM-SHA-256", "PLAIN", "USER", "APOP" ...
 ---@field token? pop3.Password of OAuth, in place of the password
@@ -300,7 +337,7 @@ function Connection:pass_(password) end
 ---@param password? pop3.Password
 ---@param options? pop3.LoginOptions
 ---@return string status
----@return {stat?: {count: integer, octets: integer}, listing?: pop3.Listing, quit?: string, errors?: table<string, pop3.Error>}? extras
+---@return pop3.LoginExtras? extras
 function Connection:login(user, password, options) end
 
 ---@param name string the mechanism's
@@ -419,7 +456,26 @@ function Connection:close() end
 ---@return table<string, string[]>
 function Connection:capa() end
 
----@return table<string, string[]>
+---What CAPA said: words by upper-case names, as capa(), and typed fields.
+---@class pop3.Capabilities: {[string]: string[]}
+---@field top? true
+---@field uidl? true
+---@field user? true
+---@field stls? true
+---@field pipelining? true
+---@field resp_codes? true
+---@field auth_resp_code? true
+---@field lang? true
+---@field utf8? true
+---@field utf8_user? true UTF-8 in names and passwords, too
+---@field sasl? table<string, true> mechanisms by upper-case names
+---@field login_delay? integer seconds between two logins
+---@field login_delay_user? true not the same for all users: the longest one
+---@field expire? integer|"never" days that messages are kept
+---@field expire_user? true not the same for all users: the shortest one
+---@field implementation? string
+
+---@return pop3.Capabilities
 function Connection:capabilities() end
 
 ---@return string status
@@ -445,7 +501,7 @@ function Connection:stls(context) end
 ---@return integer? octets
 function Connection:command(line, multiline) end
 
----@return {class: string, host: string, port: integer, address?: string, attempts?: integer, proxy?: string, unix_socket?: string, fd?: integer, closed: boolean, secure: boolean, tls?: {version: string, cipher: string, group?: string, alpn?: string, verified: boolean, resumed: boolean}}
+---@return {class: string, host: string, port: integer, address?: string, attempts?: integer, proxy?: string, unix_socket?: string, fd?: integer, closed: boolean, secure: boolean, tls?: {version: string, cipher: string, group?: string, alpn?: string, verified: boolean|"pinned"|"dane", resumed: boolean}}
 function Connection:info() end
 
 ---@return string? session nil when there is nothing to resume (yet)

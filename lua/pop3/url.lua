@@ -3,8 +3,9 @@
 --     pop://user;AUTH=mechanism@host:port
 --
 -- `pop://` says nothing about TLS, `pop3://` asks for STLS and `pop3s://` for
--- TLS from the first octet (port 995). A URL never holds a password, and no
--- message of this module shows a part of what it was given: it may be one.
+-- TLS from the first octet (port 995). A slash may end it, and nothing more. A
+-- URL never holds a password (RFC 2384 has no place for one), and no message of
+-- this module shows a part of what it was given: it may be one.
 --
 -- @module pop3.url
 
@@ -75,6 +76,7 @@ end
 
 --- `host[:port]`; an IPv6 address stands in brackets (RFC 3986).
 local function split_server(text, default)
+  text = text:gsub("/$", "")
   if text:find("[/?#]") then
     return nil, "nothing may follow the host and port"
   end
@@ -116,6 +118,16 @@ function url.parse(text)
   if not parts.host then return nil, second end
   parts.port = second
   return parts
+end
+
+--- When TLS starts on a connection to what a URL names. Where the URL does not
+-- say it, it is STLS; who allows cleartext does without where there is none.
+-- @tparam table parts of `url.parse`
+-- @tparam boolean allow_cleartext
+-- @treturn string the option `tls`
+function url.tls(parts, allow_cleartext)
+  if parts.tls then return parts.tls end
+  return allow_cleartext and "opportunistic" or "starttls"
 end
 
 return url

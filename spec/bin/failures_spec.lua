@@ -80,6 +80,16 @@ describe("bin/pop3 fails", function()
     assert.is_nil(result.err:find("Hunter2", 1, true))
   end)
 
+  it("as a response code says, whatever is behind its second slash", function()
+    local problem = require "pop3.cli.problem"
+    for code, status in pairs { ["SYS/TEMP"] = 75, ["SYS/TEMP/DISK"] = 75,
+      ["SYS/PERM/X/Y"] = 69, ["IN-USE"] = 75, ["IN-USE/X"] = 75,
+      ["SYS/TEMPX"] = 76, XVENDOR = 76 } do
+      assert.equal(status, (problem.of { kind = "proto", name = "refused",
+        code = code }), code)
+    end
+  end)
+
   it("for a password in the URL: 64, and does not show it", function()
     for _, command in ipairs { { "ls" }, { "capa" }, { "get", "1" },
                                { "fetch", "--maildir", "/nowhere/x" }, {} } do

@@ -79,6 +79,8 @@ identity make(const form *f) {
          f->ca ? "critical,CA:TRUE" : "CA:FALSE");
   if (f->names) extend(x, issuer->certificate, NID_subject_alt_name, f->names);
   if (f->usage) extend(x, issuer->certificate, NID_ext_key_usage, f->usage);
+  if (f->promises)
+    extend(x, issuer->certificate, NID_tlsfeature, "status_request");
   must(X509_sign(x, issuer->key, EVP_sha256()) > 0, "a signature");
   return made;
 }
@@ -148,6 +150,17 @@ static int choose(SSL *ssl, const unsigned char **out, unsigned char *size,
   return SSL_TLSEXT_ERR_OK;
 }
 
+/* OpenSSL frees what it is given. */
+static int staple(SSL *ssl, void *argument) {
+  const server *s = argument;
+  unsigned char *copy;
+  if (!s->staple) return SSL_TLSEXT_ERR_NOACK;
+  copy = OPENSSL_memdup(s->staple, s->staple_size);
+  must(copy != NULL, "a staple");
+  (void)SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)s->staple_size);
+  return SSL_TLSEXT_ERR_OK;
+}
+
 static int accept_any(int good, X509_STORE_CTX *store) {
   (void)good;
   (void)store;
@@ -197,6 +210,8 @@ void serve(pair *p, server *s) {
                        SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
                        accept_any);
   SSL_CTX_set_alpn_select_cb(p->context, choose, s);
+  (void)SSL_CTX_set_tlsext_status_cb(p->context, staple);
+  (void)SSL_CTX_set_tlsext_status_arg(p->context, s);
   if (!s->forgetful) know_old_tickets(p->context);
   listen_again(p);
 }
@@ -273,7 +288,7 @@ void use_defaults(void) {
 
 pop3_error filter(pop3_tls_context *context, const char *host, size_t size,
                   bool after_stls, pop3_tls **tls) {
-  pop3_tls_peer peer = {host, size, 995, after_stls, given, given_size};
+  pop3_tls_peer peer = {host, size, 995, after_stls, given, given_size, NULL};
   return pop3_tls_new(context, &peer, tls, &failure);
 }
 

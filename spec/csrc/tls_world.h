@@ -38,6 +38,7 @@ typedef struct form {
   const identity *issuer; /* NULL: itself */
   const char *names;      /* subjectAltName as openssl.cnf writes it */
   const char *usage;      /* extendedKeyUsage */
+  bool promises;          /* to staple (RFC 7633) */
   long from, to;          /* days from now; 0, 0: valid now */
   bool ca;
   int rsa; /* bits; else P-256 */
@@ -63,9 +64,11 @@ typedef struct server {
   const char *protocol;     /* ALPN to choose; "!" to refuse; NULL: ignore */
   int min, max;
   const char *ciphers;
-  bool weak;          /* security level 0 */
-  bool demand_client; /* a certificate */
-  bool forgetful;     /* accepts no ticket of an earlier server */
+  bool weak;                   /* security level 0 */
+  bool demand_client;          /* a certificate */
+  bool forgetful;              /* accepts no ticket of an earlier server */
+  const unsigned char *staple; /* an OCSP response, or NULL */
+  size_t staple_size;
 } server;
 
 typedef struct pair {

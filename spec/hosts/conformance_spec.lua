@@ -126,7 +126,8 @@ local exchanges = {
   { "lang", { "de" }, "LANG de", "+OK de", { "+OK de" } },
   { "capa", {}, "CAPA", "+OK\r\nTOP\r\nSASL PLAIN LOGIN\r\n.",
     { { TOP = {}, SASL = { "PLAIN", "LOGIN" } } } },
-  { "capabilities", {}, "CAPA", "+OK\r\ntop\r\n.", { { TOP = {} } } },
+  { "capabilities", {}, "CAPA", "+OK\r\ntop\r\n.",
+    { { TOP = {}, top = true } } },
   { "command", { "XTND XMIT" }, "XTND XMIT", "+OK go", { "+OK go" } },
   { "command", { "XLIST", true }, "XLIST", "+OK\r\nx\r\n.",
     { "+OK", { "x" }, 3 } },
@@ -473,6 +474,49 @@ local function through(door, certificate, options, steps)
   for key, value in pairs(options or {}) do own[key] = value end
   return s, own
 end
+
+describe("pop3.open", function()
+  --- What it needs beside the host's own options.
+  local function session_options(s, own, more)
+    for key, value in pairs(more or {}) do own[key] = value end
+    own.host, own.port, own.user = s.host, s.port, "me"
+    own.password = own.password or "secret"
+    return host.options(s, own)
+  end
+
+  for _, door in ipairs(sorted(doors)) do
+    claim("logs in, " .. door, function()
+      local asked = 0
+      local s, own = through(door, "exact", nil, { "C: CAPA", "S: +OK\r\nUSER\r\n.",
+        "C: USER me", "S: +OK", "C: PASS secret", "S: +OK",
+        "C: STAT", "S: +OK 2 320", { eof = true } })
+      local conn, extras = good(host.pop3.open(session_options(s, own, {
+        stat = true, pipelining = false,
+        password = function() asked = asked + 1 return "secret" end })))
+      assert.is_true(conn:info().secure)
+      assert.same({ count = 2, octets = 320 }, extras.stat)
+      assert.equal(1, asked)
+      conn:close()
+      assert.same({}, s:report().connections[1].errors)
+    end)
+
+    claim("closes what is refused, " .. door, function()
+      local s, own = through(door, "exact", nil, { "C: CAPA", "S: +OK\r\nUSER\r\n.",
+        "C: USER me", "S: +OK", "C: PASS secret", "S: -ERR [IN-USE] busy",
+        { eof = true } })
+      local err = fails("auth", "refused", host.pop3.open,
+        session_options(s, own))
+      assert.same({ "IN-USE", true }, { err.code, err.retryable })
+      local seen = s:report().connections[1]
+      assert.same({ "eof", {} }, { seen.ended, seen.errors })
+    end)
+  end
+
+  claim("fails where nobody listens", function()
+    fails("io", "econnrefused", host.pop3.open, session_options({
+      host = "127.0.0.1", port = server.closed_port() }, {}))
+  end, "connect")
+end)
 
 describe("TLS", function()
   for _, door in ipairs(sorted(doors)) do

@@ -56,6 +56,7 @@ describe("The surface", function()
     { "csrc/lua_connection.c", "\n%s+OPTION%(([%l_]+)," },
     { "csrc/lua_context.c", "OPTION%(([%l_]+), %u" },
     { "csrc/lua_ways.c", "OPTION%(([%l_]+), %u" },
+    { "csrc/lua_open.c", "OPEN_OPTION%(([%l_]+), %u" },
     { "csrc/pop3.h", "X%((max_[%l_]+)," },
   }
   for _, row in ipairs(option_rows) do

@@ -30,6 +30,8 @@ describe("pop3.url", function()
     { "pop3s://otto@[2001:db8::7]", "otto", "*", "2001:db8::7", 995,
       "implicit" },
     { "pop3s://[::1]:9950", nil, nil, "::1", 9950, "implicit" },
+    { "pop3s://otto@h/", "otto", "*", "h", 995, "implicit" },
+    { "pop3s://otto@[::1]:9950/", "otto", "*", "::1", 9950, "implicit" },
   }
   for _, row in ipairs(good) do
     it("takes " .. row[1] .. " apart", function()
@@ -58,7 +60,8 @@ describe("pop3.url", function()
     { "pop://h:", "port" }, { "pop://h:0", "port" }, { "pop://h:65536", "port" },
     { "pop://h:-1", "port" }, { "pop://h:1e2", "port" },
     { "pop://h:110:110", "port" }, { "pop://h:000110", "port" },
-    { "pop://h/", "nothing may follow" }, { "pop://h/1", "nothing may follow" },
+    { "pop://h//", "nothing may follow" }, { "pop://h/1", "nothing may follow" },
+    { "pop://h/;x", "nothing may follow" }, { "pop:///", "host is missing" },
     { "pop://h?x", "nothing may follow" }, { "pop://h#x", "nothing may follow" },
     { "pop://h h", "neither a name" }, { "pop://h\r\n", "neither a name" },
     { "pop://::1", "host is missing" }, { "pop://[::1", "neither a name" },
@@ -88,6 +91,16 @@ describe("pop3.url", function()
       assert.is_nil(err:find("otto", 1, true))
     end)
   end
+
+  it("says when TLS starts", function()
+    local starts = {}
+    for i, text in ipairs { "pop://h", "pop3://h", "pop3s://h" } do
+      local parts = parsed(text)
+      starts[i] = { url.tls(parts, nil), url.tls(parts, true) }
+    end
+    assert.same({ { "starttls", "opportunistic" }, { "starttls", "starttls" },
+      { "implicit", "implicit" } }, starts)
+  end)
 
   it("shows no part of the URL in any message", function()
     for _, row in ipairs(bad) do

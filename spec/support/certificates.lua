@@ -27,6 +27,43 @@ end
 
 certificates.cafile = certificates.file("root")
 
+local function lines(name, suffix)
+  local file = assert(io.open(folder .. "/" .. name .. suffix))
+  local text = file:read("*a")
+  file:close()
+  return text:gmatch("[^\n]+")
+end
+
+--- A pin of a key in the chain `name`.
+-- @tparam string name
+-- @tparam[opt] number depth 1 (default): the server's
+function certificates.pin(name, depth)
+  local at = 0
+  for pin in lines(name, ".pin") do
+    at = at + 1
+    if at == (depth or 1) then return pin end
+  end
+end
+
+--- A TLSA record of a certificate in the chain `name`.
+-- @tparam string name
+-- @tparam string head usage, selector and matching type, as "3 1 1"
+-- @tparam[opt] number depth 1 (default): the server's
+function certificates.tlsa(name, head, depth)
+  local start = ("%d %s "):format((depth or 1) - 1, head)
+  for line in lines(name, ".tlsa") do
+    if line:sub(1, #start) == start then return line:sub(3) end
+  end
+end
+
+--- The path of a revocation list (`crl-NAME.pem`).
+function certificates.crl(name) return folder .. "/crl-" .. name .. ".pem" end
+
+--- The path of an OCSP response (`ocsp-NAME.der`).
+function certificates.ocsp(name)
+  return folder .. "/ocsp-" .. name .. ".der"
+end
+
 --- Options of a server that shows the certificate `name`.
 -- @tparam string name
 -- @tparam[opt] table more of scripted.py's TLS options

@@ -3,9 +3,11 @@
 
     python3 spec/support/certificates.py FOLDER
 
-leaves FOLDER/NAME.pem (a chain as a server sends it), FOLDER/key.pem (the key
-of every server certificate but those of KEYS), FOLDER/root.pem (the one that
-the specs trust). Needs Python's standard library and the openssl command,
+leaves FOLDER/NAME.pem (a chain as a server sends it), FOLDER/NAME.pin and .tlsa
+(pins and TLSA records of its certificates, a line each), FOLDER/key.pem (the
+key of every server certificate but those of KEYS), FOLDER/root.pem (the one
+that the specs trust), FOLDER/crl-NAME.pem and ocsp-NAME.der (what an authority
+says of certificates). Needs Python's standard library and the openssl command,
 which makes keys and signatures; the certificates are written here, because no
 tool makes all of the bad ones.
 """
@@ -48,6 +50,10 @@ def octets(body):
 
 def integer(value):
     return tlv(0x02, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+
+
+def enumerated(value):
+    return tlv(0x0A, bytes([value]))
 
 
 def bits(body, unused=0):
@@ -112,6 +118,7 @@ class Key:
         self.public = openssl("pkey", "-in", self.path, "-pubout", "-outform",
                               "DER")
         self.identifier = hashlib.sha1(self.public).digest()
+        self.point = self.public[-65:]  # of P-256
 
     def sign(self, body, digest):
         return openssl("dgst", "-" + digest, "-sign", self.path, data=body)
@@ -123,6 +130,7 @@ RSA_1024 = ("-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024")
 ECDSA = {"sha256": "1.2.840.10045.4.3.2", "sha1": "1.2.840.10045.4.1"}
 SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
 CLIENT_AUTH = "1.3.6.1.5.5.7.3.2"
+OCSP_SIGNING = "1.3.6.1.5.5.7.3.9"
 
 # ----------------------------------------------------------- certificates
 
@@ -134,13 +142,15 @@ class Certificate:
 
     def __init__(self, name, key, issuer=None, names=(), ca=False,
                  path_length=None, usage=SERVER_AUTH, digest="sha256",
-                 start=NOW - DAY, end=NOW + 30 * DAY):
+                 start=NOW - DAY, end=NOW + 30 * DAY, must_staple=False):
         issuer = issuer or self
-        self.name, self.key = name, key
+        self.name, self.key, self.issuer = name, key, issuer
+        self.must_staple = must_staple
         Certificate.serial += 1
+        self.serial = Certificate.serial
         algorithm = sequence(oid(ECDSA[digest]))
         body = sequence(
-            tlv(0xA0, integer(2)), integer(Certificate.serial), algorithm,
+            tlv(0xA0, integer(2)), integer(self.serial), algorithm,
             distinguished(issuer.name), sequence(when(start), when(end)),
             distinguished(name), key.public,
             tlv(0xA3, sequence(*self.extensions(
@@ -163,17 +173,82 @@ class Certificate:
             tlv(0x80, issuer.key.identifier)))
         if names:
             yield extension("2.5.29.17", sequence(*names))
+        if self.must_staple:  # RFC 7633
+            yield extension("1.3.6.1.5.5.7.1.24", sequence(integer(5)))
 
-    def pem(self):
-        return (b"-----BEGIN CERTIFICATE-----\n" +
-                base64.encodebytes(self.der) +
-                b"-----END CERTIFICATE-----\n")
+    def pin(self):
+        return "sha256//" + base64.b64encode(
+            hashlib.sha256(self.key.public).digest()).decode()
+
+    def tlsa(self):
+        """All that TLSA records (RFC 6698) can say of it."""
+        for usage in range(4):
+            for selector, what in enumerate((self.der, self.key.public)):
+                for kind, said in enumerate((
+                        what, hashlib.sha256(what).digest(),
+                        hashlib.sha512(what).digest())):
+                    yield "%d %d %d %s" % (usage, selector, kind, said.hex())
+
+
+def pem(what, der):
+    return ("-----BEGIN %s-----\n" % what).encode() + (
+        base64.encodebytes(der)) + ("-----END %s-----\n" % what).encode()
+
+
+# ------------------------------------------------- what an authority takes back
+
+
+def revocation_list(issuer, revoked=(), key=None, start=NOW - DAY,
+                    end=NOW + 30 * DAY):
+    """RFC 5280 5.1."""
+    algorithm = sequence(oid(ECDSA["sha256"]))
+    entries = [sequence(integer(one.serial), when(start)) for one in revoked]
+    body = sequence(
+        integer(1), algorithm, distinguished(issuer.name), when(start),
+        when(end), *([sequence(*entries)] if entries else []))
+    return sequence(body, algorithm,
+                    bits((key or issuer.key).sign(body, "sha256")))
+
+
+GOOD = tlv(0x80)
+UNKNOWN = tlv(0x82)
+REVOKED = tlv(0xA1, when(NOW - DAY), tlv(0xA0, enumerated(1)))
+
+
+def ocsp_response(about, status=GOOD, signer=None, start=NOW - DAY / 24,
+                  end=NOW + 30 * DAY):
+    """RFC 6960 4.2.1; a signer that is not the issuer is sent along."""
+    issuer = about.issuer
+    signer = signer or issuer
+    algorithm = sequence(oid(ECDSA["sha256"]))
+    certificate = sequence(
+        sequence(oid("1.3.14.3.2.26"), tlv(0x05)),
+        octets(hashlib.sha1(distinguished(issuer.name)).digest()),
+        octets(hashlib.sha1(issuer.key.point).digest()),
+        integer(about.serial))
+    body = sequence(
+        tlv(0xA2, octets(hashlib.sha1(signer.key.point).digest())),
+        when(NOW), sequence(sequence(certificate, status, when(start),
+                                     tlv(0xA0, when(end)))))
+    basic = sequence(body, algorithm, bits(signer.key.sign(body, "sha256")),
+                     tlv(0xA0, sequence(signer.der)))
+    return sequence(enumerated(0), tlv(0xA0, sequence(
+        oid("1.3.6.1.5.5.7.48.1.1"), octets(basic))))
 
 
 def make(folder):
+    def keep(name, body):
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(body)
+
     def write(name, *chain):
-        with open(os.path.join(folder, name + ".pem"), "wb") as file:
-            file.write(b"".join(one.pem() for one in chain))
+        keep(name + ".pem",
+             b"".join(pem("CERTIFICATE", one.der) for one in chain))
+        keep(name + ".pin", "".join(
+            one.pin() + "\n" for one in chain).encode())
+        keep(name + ".tlsa", "".join(
+            "%d %s\n" % (depth, record) for depth, one in enumerate(chain)
+            for record in one.tlsa()).encode())
 
     key = Key(folder, "key", *EC)
     root_key = Key(folder, "root-key", *EC)
@@ -218,6 +293,10 @@ def make(folder):
     leaf("crowd", *crowd, dns(NAME))
     leaf("crowd-without", *crowd, dns("h9999.x"))
 
+    revoked = leaf("revoked", dns(NAME))
+    promising = leaf("must-staple", dns(NAME), must_staple=True)
+    make_answers(keep, good, revoked, promising, other_key)
+
     write("missing-intermediate", good)
     write("reversed", good, root, middle)
     write("self-signed", Certificate("Self", key, names=[dns(NAME)]))
@@ -242,6 +321,38 @@ def make(folder):
     beyond = Certificate("One too many", other_key, last, ca=True)
     write("path-length", Certificate("spec leaf", key, beyond, [dns(NAME)]),
           beyond, last)
+
+
+def make_answers(keep, good, revoked, promising, other_key):
+    middle, past = good.issuer, {"start": NOW - 9 * DAY, "end": NOW - 8 * DAY}
+    root = middle.issuer
+
+    def responder(issuer, key=other_key, **more):
+        return Certificate("Responder", key, issuer, **more)
+
+    for name, *response in (
+            ("good", good), ("revoked", revoked, REVOKED),
+            ("must-staple", promising), ("unknown", good, UNKNOWN),
+            ("delegated", good, GOOD, responder(middle, usage=OCSP_SIGNING)),
+            ("usurped", good, GOOD, responder(middle)),
+            ("forged", good, GOOD, responder(None, usage=OCSP_SIGNING)),
+            ("foreign", good, GOOD, responder(root, usage=OCSP_SIGNING)),
+            ("self", good, GOOD, good), ("another", revoked)):
+        keep("ocsp-%s.der" % name, ocsp_response(*response))
+    keep("ocsp-old.der", ocsp_response(good, **past))
+    keep("ocsp-early.der", ocsp_response(good, start=NOW + 5 * DAY))
+    keep("ocsp-garbage.der", ocsp_response(good)[:-20])
+    keep("ocsp-later.der", sequence(enumerated(3)))
+
+    def lists(name, *bodies):
+        keep("crl-%s.pem" % name,
+             b"".join(pem("X509 CRL", body) for body in bodies))
+
+    lists("good", revocation_list(middle, [revoked]))
+    lists("old", revocation_list(middle, [revoked], **past))
+    lists("forged", revocation_list(middle, [], other_key))
+    lists("root", revocation_list(root))
+    lists("middle", revocation_list(middle), revocation_list(root, [middle]))
 
 
 # ------------------------------------------------------------------ cache

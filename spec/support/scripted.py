@@ -54,7 +54,8 @@ A step is a string or an object with one verb and its options:
                        max_version ("1.2"), ciphers, alpn (list), ca (demand a
                        client certificate of this CA), tickets (of TLS 1.3, how
                        many). Handshakes with equal OPTIONS know each other's
-                       sessions; forget: true knows none
+                       sessions; forget: true knows none. staple: a file with
+                       an OCSP response (DER), which is sent to who asks
   {tunnel: true}       what is in this stream, under TLS as it may be, is from now
                        on a stream of its own: a proxy's client has reached its
                        server
@@ -121,6 +122,7 @@ import select
 import signal
 import socket
 import ssl
+import stapling
 import struct
 import sys
 import termios
@@ -190,6 +192,9 @@ def new_tls_context(options):
     if "tickets" in options:
         context.num_tickets = int(options["tickets"])
     context.sni_callback = note_name
+    if "staple" in options:
+        with open(options["staple"], "rb") as file:
+            stapling.staple(context, file.read())
     return context
 
 

@@ -142,7 +142,8 @@ describe("A restricted script", function()
     local request = mailbox { extra = path }
     local lines = run([[
       pop3.restrict { servers = { host } }
-      for _, key in ipairs { "cafile", "capath", "certfile", "keyfile" } do
+      for _, key in ipairs { "cafile", "capath", "certfile", "keyfile",
+                             "crlfile", "dane_config" } do
         say(pop3.context, { [key] = extra })
         say(pop3.POP3, host, port, { tls = "starttls", [key] = extra })
         say(pop3.POP3, host, port, { context = { [key] = extra } })
@@ -167,7 +168,7 @@ describe("A restricted script", function()
       assert.truthy(lines[i]:find("policy/restricted", 1, true), i .. ": " .. lines[i])
       assert.truthy(lines[i]:find("files = false", 1, true), i .. ": " .. lines[i])
     end
-    assert.equal(4 * 5 + 3 + 4 + 1, #lines)
+    assert.equal(6 * 5 + 3 + 4 + 1, #lines)
     assert.equal("ok", lines[#lines])
     assert.is_nil(io.open(path))
     files.remove_folder(folder)

@@ -100,11 +100,17 @@ local function remedy_of(err, row, text)
   return UNSUPPORTED[what] or row[2]
 end
 
+-- What is behind a slash only adds to what is before (RFC 2449 8).
+local function row_of(code)
+  return code and (CODES[code] or CODES[code:match("^[^/]*/[^/]*")]
+    or CODES[code:match("^[^/]*")])
+end
+
 local function of_error(err)
   local row = ERRORS[err.kind .. " " .. err.name] or ERRORS[err.kind]
     or { P.SOFTWARE }
   local text = in_our_words(tostring(err))
-  local by_code = CODES[err.code]
+  local by_code = row_of(err.code)
   local exit = (by_code or row)[1]
   return exit, (row[3] or "") .. text, remedy_of(err, by_code or row, text)
 end

@@ -14,11 +14,9 @@ local NOT_VERIFIED = "pop3: WARNING: the certificate is not checked "
   .. "(--no-verify): anybody can pretend to be this server and read the "
   .. "password\n"
 
--- pop:// says nothing about TLS: we ask for STLS, and only --allow-cleartext
--- makes do without where the server has none.
+-- The same of a URL as for pop3.open.
 local function tls_of(parts, options)
-  if parts.tls then return parts.tls end
-  return options.allow_cleartext and "opportunistic" or "starttls"
+  return url.tls(parts, options.allow_cleartext)
 end
 
 local function connection_options(parts, options)

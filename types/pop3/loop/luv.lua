@@ -5,4 +5,7 @@
 ---@field on_error fun(err: any, thread: thread) is told what ended a coroutine
 local Loop = {}
 
+---@return string? why the caller cannot wait where it is
+function Loop.unusable() end
+
 return Loop

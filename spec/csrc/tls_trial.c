@@ -1,0 +1,101 @@
+/* tls_trial.c - see tls_trial.h. */
+#include "tls_trial.h"
+
+#include <openssl/err.h>
+#include <string.h>
+
+void expect(server *s, const char *host, pop3_error error, const char *phrase,
+            const char *name) {
+  pair p;
+  pop3_error got = try_out(&p, s, host);
+  bool clean = !p.dirty && ERR_peek_error() == 0;
+  if (!clean) printf("# the error queue is not empty\n");
+  check(said(got, error, phrase) && clean, name);
+  stop(&p);
+  use_defaults();
+}
+
+void expect_config(const char *phrase, const char *name) {
+  pop3_tls_context *context = NULL;
+  check(said(pop3_tls_context_new(&options, &context, &failure),
+             POP3_E_TLS_CONFIG, phrase) &&
+            !context && ERR_peek_error() == 0,
+        name);
+  use_defaults();
+}
+
+/* A second connection, by the same context, whose options are `options`. */
+typedef struct twice {
+  pop3_error first, second;
+  bool resumed;
+} twice;
+
+static twice connect_twice(server *s, const char *host) {
+  twice t = {POP3_E_OK, POP3_E_OK, false};
+  pair p;
+  pop3_tls_context *context = NULL;
+  must(pop3_tls_context_new(&options, &context, &failure) == POP3_E_OK,
+       "a context");
+  serve(&p, s);
+  t.first = filter(context, host, strlen(host), false, &p.client);
+  if (t.first == POP3_E_OK) t.first = shake(&p);
+  if (t.first == POP3_E_OK) must(answers(&p), "an answer");
+  if (t.first == POP3_E_OK) {
+    listen_again(&p);
+    t.second = filter(context, host, strlen(host), false, &p.client);
+    if (t.second == POP3_E_OK) t.second = shake(&p);
+    t.resumed = t.second == POP3_E_OK && SSL_session_reused(p.client->ssl) == 1;
+  }
+  stop(&p);
+  pop3_tls_context_release(context);
+  use_defaults();
+  return t;
+}
+
+void expect_twice(server *s, const char *host, bool resumed, const char *name) {
+  twice t = connect_twice(s, host);
+  check(said(t.first, POP3_E_OK, "") && said(t.second, POP3_E_OK, "") &&
+            t.resumed == resumed,
+        name);
+}
+
+/* Export by `options`, then offer to `s` by what `change` makes of them. */
+bool is_bound(server *s, void (*change)(void)) {
+  pair p;
+  char octets[8192];
+  must(try_out(&p, s, HOST) == POP3_E_OK && answers(&p) &&
+           pop3_tls_session_export(p.client, octets, sizeof octets,
+                                   &given_size) == POP3_E_OK,
+       "a session");
+  stop(&p);
+  given = octets;
+  must(try_out(&p, s, HOST) == POP3_E_OK &&
+           SSL_session_reused(p.client->ssl) == 1,
+       "a session that is resumed");
+  stop(&p);
+  change();
+  pop3_error error = try_out(&p, s, HOST);
+  bool bound = error != POP3_E_OK || SSL_session_reused(p.client->ssl) == 0;
+  stop(&p);
+  given = NULL;
+  use_defaults();
+  return bound;
+}
+
+pop3_tls_info describe(server *s, const char *host) {
+  pair p;
+  pop3_tls_info info;
+  memset(&info, 0, sizeof info);
+  must(try_out(&p, s, host) == POP3_E_OK, "a session");
+  pop3_tls_describe(p.client, &info);
+  stop(&p);
+  use_defaults();
+  return info;
+}
+
+void starve_with(server *s, void (*choose)(void), bool should, long stride,
+                 const char *name) {
+  choose();
+  starve(s, HOST, should, stride, name);
+  use_defaults();
+}
