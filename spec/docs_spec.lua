@@ -3,9 +3,13 @@
 -- "-->") has to be printed. A block that begins with "```lua @dovecot" runs
 -- against Dovecot, where there is one.
 
+local certificates = require "spec.support.certificates"
 local child = require "spec.support.child"
 local dovecot = require "spec.support.dovecot"
 local mailbox = require "spec.support.mailbox"
+local providers = require "spec.support.providers"
+local proxies = require "spec.support.proxies"
+local scripted = require "spec.support.server"
 
 local root = debug.getinfo(1, "S").source:match("^@(.*/)spec/") or "./"
 
@@ -33,17 +37,34 @@ local function stand_in(options)
   options.cafile = os.getenv "DOCS_PROVIDERS_CA"
   return options
 end
+-- Proxies and Unix sockets are examples, too: ports by the URL's scheme.
+local function lead(options)
+  local proxy = options.proxy
+  if options.unix_socket then options.unix_socket = os.getenv "DOCS_SOCKET" end
+  if not proxy then return options end
+  local url = type(proxy) == "table" and proxy.url or proxy
+  local scheme = url:match "^[%w+]+"
+  url = ("%s://127.0.0.1:%s"):format(scheme,
+    os.getenv("DOCS_PROXY_" .. scheme:gsub("%+", "_")))
+  if type(proxy) == "table" then proxy.url = url else options.proxy = url end
+  if scheme == "https" or scheme:find "tls" then
+    options.proxy_tls = { cafile = os.getenv "DOCS_PROXY_CA",
+      servername = "mail.example.org" }
+  end
+  return options
+end
 local function redirect(M)
   local POP3, POP3_SSL, context = M.POP3, M.POP3_SSL, M.context
   M.POP3 = function(_, _, options)
-    return POP3("127.0.0.1", tonumber(plain), trusting(options))
+    options = lead(trusting(options))
+    return POP3("127.0.0.1", tonumber(plain), options)
   end
   M.POP3_SSL = function(_, port, options)
     if type(port) == "table" then options = port end
     if options and options.certfile then
       options.certfile, options.keyfile = certfile, keyfile
     end
-    return POP3_SSL("127.0.0.1", tonumber(tls), trusting(options))
+    return POP3_SSL("127.0.0.1", tonumber(tls), lead(trusting(options)))
   end
   M.context = function(options) return context(trusting(options)) end
   local open = M.open
@@ -86,10 +107,7 @@ if has_socket then
 end
 ]]
 
-local certificates = require "spec.support.certificates"
 local files = require "spec.support.files"
-local providers = require "spec.support.providers"
-local scripted = require "spec.support.server"
 local read_file = files.read
 
 local function documents()
@@ -134,10 +152,46 @@ local function stand_in(text)
   return table.concat(started, " ")
 end
 
+-- What the blocks need in their environment to find the proxies, or nil and why
+-- there are none.
+local function start_proxies()
+  local ports = {}
+  for scheme, kind in pairs { socks5 = "socks5", http = "http" } do
+    local plain, none = proxies.start(kind)
+    if not plain then return nil, none end
+    local front, reason = proxies.start("tls", { to = plain.port,
+      certificate = certificates.file "exact", key = certificates.file "key" })
+    if not front then return nil, reason end
+    ports["DOCS_PROXY_" .. scheme] = tostring(plain.port)
+    ports["DOCS_PROXY_" .. (kind == "http" and "https" or "socks5_tls")] =
+      tostring(front.port)
+  end
+  ports.DOCS_PROXY_CA = certificates.cafile
+  return ports
+end
+
 describe("Documentation", function()
-  local box, folder
+  local box, folder, ways, no_ways
+
+  -- For a block that names one.
+  local function start_socket()
+    local path = folder .. "/socket"
+    scripted.start { host = path, connections = { { { mailbox = {
+      messages = {} } } } } }
+    return path
+  end
+
+  local function environment(block, password)
+    local env = { DOCS_PASSWORD = password, DOCS_TOKEN = "token-of-joe",
+      DOCS_FOLDER = folder, DOCS_PROVIDERS = stand_in(block.text),
+      DOCS_PROVIDERS_CA = certificates.cafile }
+    for key, value in pairs(ways or {}) do env[key] = value end
+    if block.text:find "unix_socket =" then env.DOCS_SOCKET = start_socket() end
+    return env
+  end
 
   setup(function()
+    ways, no_ways = start_proxies()
     box = mailbox.start {
       "--sample", "3", "--user", "joe", "--password", "secret",
     }
@@ -145,11 +199,12 @@ describe("Documentation", function()
 
   before_each(function() folder = files.make_folder() end)
   after_each(function()
-    files.remove_folder(folder)
     scripted.stop_all()
+    files.remove_folder(folder)
   end)
 
   teardown(mailbox.stop_all)
+  teardown(proxies.stop_all)
 
   -- The servers' ports, files and secrets, by the block's wish.
   local server
@@ -175,13 +230,14 @@ describe("Documentation", function()
         if block.dovecot and dovecot.missing() then
           return pending(dovecot.missing())
         end
+        if block.text:find("proxy =", 1, true) and not ways then
+          return pending(no_ways)
+        end
         local places, password = (block.dovecot and real or sample)()
         local result = child.run {
           script = PREAMBLE .. "do\n" .. block.text .. "\nend\n",
           arguments = places,
-          env = { DOCS_PASSWORD = password, DOCS_TOKEN = "token-of-joe",
-            DOCS_FOLDER = folder, DOCS_PROVIDERS = stand_in(block.text),
-            DOCS_PROVIDERS_CA = certificates.cafile },
+          env = environment(block, password),
         }
         assert.equal(0, result.status, result.err)
         for promised in block.text:gmatch("%-%->%s*([^\n]+)") do
