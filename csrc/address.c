@@ -116,6 +116,24 @@ bool pop3_address_of(const struct sockaddr *socket, pop3_address *address) {
   return true;
 }
 
+size_t pop3_address_socket(const pop3_address *address,
+                           struct sockaddr_storage *socket) {
+  struct sockaddr_in in = {0};
+  struct sockaddr_in6 in6 = {0};
+  if (address->bits == 0) return 0;
+  memset(socket, 0, sizeof *socket);
+  if (address->bits == V4_BITS) {
+    in.sin_family = AF_INET;
+    memcpy(&in.sin_addr, address->octets, 4);
+    memcpy(socket, &in, sizeof in);
+    return sizeof in;
+  }
+  in6.sin6_family = AF_INET6;
+  memcpy(&in6.sin6_addr, address->octets, sizeof address->octets);
+  memcpy(socket, &in6, sizeof in6);
+  return sizeof in6;
+}
+
 void pop3_address_show(const pop3_address *address,
                        char text[POP3_ADDRESS_TEXT]) {
   int family = address->bits == V4_BITS ? AF_INET : AF_INET6;

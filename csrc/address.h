@@ -27,6 +27,12 @@ typedef struct pop3_block {
 /* false: not of IPv4 or IPv6. */
 bool pop3_address_of(const struct sockaddr *socket, pop3_address *address);
 
+/* The same for a socket, with port 0: octets of it, 0 for an address without
+ * bits. */
+struct sockaddr_storage;
+size_t pop3_address_socket(const pop3_address *address,
+                           struct sockaddr_storage *socket);
+
 /* "192.0.2.1", "2001:db8::1", "[2001:db8::1]". false: anything else; also other
  * forms of addresses that resolvers know, as "127.1" and "fe80::1%lo". */
 bool pop3_address_parse(const char *text, size_t size, pop3_address *address);

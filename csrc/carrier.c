@@ -28,9 +28,13 @@ pop3_carry pop3_carrier_wants(pop3_conn *c) {
   return sends ? POP3_CARRY_SEND : POP3_CARRY_RECEIVE;
 }
 
+const char *pop3_carrier_peer(const pop3_conn *c, unsigned *port) {
+  return pop3_conn_peer(c, port);
+}
+
 void pop3_carrier_connected(pop3_conn *c, bool addressed) {
   if (c->phase != PHASE_CARRIER) return;
-  pop3_conn_connected(c, addressed && pop3_socket_is_loopback(c->host));
+  pop3_conn_arrived(c, addressed && pop3_socket_is_loopback(c->host));
 }
 
 void pop3_carrier_secured(pop3_conn *c) {
@@ -94,9 +98,10 @@ static const word *find_word(const char *reason) {
 /* End the connection: one of the words. */
 static void fail_by_word(pop3_conn *c, const word *w, const char *detail) {
   pop3_failure failure = {0};
+  unsigned port;
   const char *text = detail != NULL ? detail : pop3_error_text(w->error);
   if (w->error == POP3_E_CONNECT) pop3_fail(&failure, w->error, NULL);
-  else pop3_fail(&failure, w->error, "%s: %s", c->host, text);
+  else pop3_fail(&failure, w->error, "%s: %s", pop3_conn_peer(c, &port), text);
   pop3_conn_abort(c, &failure);
 }
 

@@ -22,7 +22,7 @@
 #define POP3_CARRIED_AHEAD 4096
 
 typedef enum pop3_carry {
-  POP3_CARRY_CONNECT, /* to host and port: pop3_carrier_connected */
+  POP3_CARRY_CONNECT, /* to pop3_carrier_peer: pop3_carrier_connected */
   POP3_CARRY_SECURE,  /* TLS, with certificate and name checked:
                          pop3_carrier_secured */
   POP3_CARRY_SEND,    /* pop3_carrier_outgoing: pop3_carrier_sent */
@@ -31,6 +31,9 @@ typedef enum pop3_carry {
   POP3_CARRY_LOOK     /* what is there without waiting: the same */
 } pop3_carry;
 pop3_carry pop3_carrier_wants(pop3_conn *conn);
+
+/* Whom to connect to: the host, or its proxy. Lives as long as the connection. */
+const char *pop3_carrier_peer(const pop3_conn *conn, unsigned *port);
 
 /* The stream is there. Does it go to the very address that the host is, if it
  * is one? Only then can it be known to stay on this machine. */

@@ -15,9 +15,6 @@
 #include "platform.h"
 #include "socket.h"
 
-/* Inside step only: the phase changed, go on with the new one. */
-#define STEP_ON ((pop3_step)(POP3_STEP_WAIT + 1))
-
 /* ------------------------------------------------------------ life */
 
 void pop3_conn_options_init(pop3_conn_options *options) {
@@ -56,6 +53,9 @@ static void shut(pop3_conn *c) {
   pop3_stream_close(&c->stream);
   pop3_tls_context_release(c->context);
   c->context = NULL;
+  pop3_tls_context_release(c->proxy_context);
+  c->proxy_context = NULL;
+  pop3_race_end(&c->race);
   pop3_lookup_release(c->lookup);
   c->lookup = NULL;
   pop3_tlsa_lookup_release(c->records);
@@ -66,6 +66,10 @@ void pop3_conn_close(pop3_conn *c) {
   shut(c);
   c->broken = false;
   pop3_client_free(&c->client);
+  if (c->elsewhere != NULL)
+    pop3_release(&c->allocator, c->elsewhere, strlen(c->elsewhere) + 1);
+  c->elsewhere = NULL;
+  c->scheme = NULL;
   /* A command that never left may hold a secret. */
   pop3_session_wipe(c->client.session);
   pop3_session_init(c->session, &c->options.engine);
@@ -131,6 +135,11 @@ void pop3_conn_describe(const pop3_conn *c, pop3_conn_info *info) {
   info->host = c->host;
   info->port = c->port;
   info->fd = c->stream.fd;
+  info->attempts = c->race.tried;
+  info->path = pop3_conn_path(c);
+  info->scheme = c->scheme;
+  info->proxy_host = c->scheme != NULL ? c->elsewhere : NULL;
+  info->proxy_port = c->proxy_port;
   pop3_socket_peer(c->stream.fd, info->address, sizeof info->address);
   info->secure = is_secure(c);
   if (info->secure && c->stream.tls != NULL)
@@ -164,6 +173,16 @@ static void admit_doubt(pop3_conn *c) {
   c->failure.system = before.system;
 }
 
+/* Whose fault is it, while only the proxy is known? */
+static void blame_proxy(pop3_conn *c) {
+  pop3_failure before = c->failure;
+  const char *form = strchr(c->elsewhere, ':') != NULL ? "proxy [%s]:%u: %s"
+                                                       : "proxy %s:%u: %s";
+  pop3_fail(&c->failure, before.error, form, c->elsewhere, c->proxy_port,
+            before.text);
+  c->failure.system = before.system;
+}
+
 /* By which mechanism? */
 static void name_mechanism(pop3_conn *c) {
   memcpy(c->failure.mechanism, c->client.mechanism,
@@ -171,7 +190,8 @@ static void name_mechanism(pop3_conn *c) {
 }
 
 /* The failure is recorded; the session cannot go on unless it is whole. */
-static pop3_step failed(pop3_conn *c) {
+pop3_step pop3_conn_failed(pop3_conn *c) {
+  if (c->stream.proxy != NULL) blame_proxy(c);
   bool whole = c->phase == PHASE_OPEN && !is_opening(c) &&
                pop3_session_error(c->client.session) == POP3_E_OK;
   pop3_client_stop(&c->client);
@@ -192,16 +212,16 @@ static bool is_refused(const pop3_conn *c) {
   return c->client.ending != POP3_E_OK;
 }
 
-static pop3_step fail(pop3_conn *c, pop3_error error) {
+pop3_step pop3_conn_fail(pop3_conn *c, pop3_error error) {
   if (!is_refused(c)) pop3_fail(&c->failure, error, NULL);
   pop3_session_poison(c->client.session, error);
-  return failed(c);
+  return pop3_conn_failed(c);
 }
 
 void pop3_conn_abort(pop3_conn *c, const pop3_failure *failure) {
   c->failure = *failure;
   pop3_session_poison(c->client.session, failure->error);
-  (void)failed(c);
+  (void)pop3_conn_failed(c);
 }
 
 typedef struct advice {
@@ -217,6 +237,9 @@ static const advice advices[] = {
     {ECONNRESET, "the server, or something between, broke the connection"},
     {EPIPE, "the server, or something between, broke the connection"},
     {EMFILE, "too many open files: raise the limit or close some"},
+    {ENOENT, "there is no such socket: check unix_socket"},
+    {EADDRNOTAVAIL, "local_address is not one of this host's"},
+    {EAGAIN, "it takes no more connections now: try again later"},
 };
 
 static const char *advise(int system) {
@@ -226,19 +249,35 @@ static const char *advise(int system) {
   return NULL;
 }
 
-static pop3_step fail_system(pop3_conn *c, int system) {
+/* Where it failed; a proxy is blamed by whoever hears of it. */
+static const char *name_place(const pop3_conn *c, char *place, size_t room) {
+  if (c->stream.proxy != NULL) return "";
+  const char *path = pop3_conn_path(c);
+  if (path != NULL) (void)snprintf(place, room, "%s: ", path);
+  else (void)snprintf(place, room, "%s:%u: ", c->host, c->port);
+  return place;
+}
+
+/* How many addresses failed, where one reason is told for all of them. */
+static const char *count_failed(const pop3_conn *c, char *text, size_t room) {
+  if (c->phase != PHASE_CONNECTING || c->race.failed < 2) return "";
+  (void)snprintf(text, room, " (the first of %u addresses; none answered)",
+                 c->race.failed);
+  return text;
+}
+
+pop3_step pop3_conn_fail_system(pop3_conn *c, int system) {
+  char place[POP3_HOST_MAX + 16], count[64];
   bool told = system == POP3_CARRIER_ERRNO;
   const char *todo = advise(system);
-  pop3_fail(&c->failure, POP3_E_IO, "%s:%u: %s%s%s", c->host, c->port,
-            told ? c->reason : pop3_os_text(system), todo != NULL ? "; " : "",
+  pop3_fail(&c->failure, POP3_E_IO, "%s%s%s%s%s",
+            name_place(c, place, sizeof place),
+            told ? c->reason : pop3_os_text(system),
+            count_failed(c, count, sizeof count), todo != NULL ? "; " : "",
             todo != NULL ? todo : "");
   c->failure.system = told ? 0 : system;
   pop3_session_poison(c->client.session, POP3_E_IO);
-  return failed(c);
-}
-
-void pop3_conn_fail_system(pop3_conn *c, int system) {
-  (void)fail_system(c, system);
+  return pop3_conn_failed(c);
 }
 
 /* ------------------------------------------------------------ deadlines */
@@ -251,7 +290,7 @@ static void sooner(double *deadline, pop3_error *which, double seconds,
 }
 
 /* The deadline that ends the operation, and the error that it is then. */
-static double operation_deadline(const pop3_conn *c, pop3_error *which) {
+double pop3_conn_limit(const pop3_conn *c, pop3_error *which) {
   const pop3_conn_options *o = &c->options;
   bool connecting = c->phase < PHASE_HANDSHAKE;
   double deadline = INFINITY;
@@ -275,9 +314,15 @@ double pop3_conn_last_moment(const pop3_conn *c) {
 double pop3_conn_deadline(const pop3_conn *c) {
   pop3_error which;
   if (c->looking) return c->now;
-  double deadline = operation_deadline(c, &which);
-  bool waiting = c->phase == PHASE_CONNECTING && c->next != NULL;
-  return waiting && c->attempt < deadline ? c->attempt : deadline;
+  double deadline = pop3_conn_limit(c, &which);
+  if (c->phase != PHASE_CONNECTING) return deadline;
+  double due = pop3_race_due(&c->race);
+  return due < deadline ? due : deadline;
+}
+
+void pop3_conn_start_clock(pop3_conn *c, double now, bool establishing) {
+  c->now = c->started = c->stream.now = c->stream.active = now;
+  c->establishing = establishing;
 }
 
 /* ------------------------------------------------------------ waiting */
@@ -288,7 +333,8 @@ size_t pop3_conn_interests(const pop3_conn *c,
   return c->interest_count;
 }
 
-static pop3_step wait_for(pop3_conn *c, int fd, bool readable, bool writable) {
+pop3_step pop3_conn_wait_for(pop3_conn *c, int fd, bool readable,
+                             bool writable) {
   pop3_interest *i = &c->interests[c->interest_count++];
   i->fd = fd;
   i->readable = readable;
@@ -327,197 +373,76 @@ bool pop3_conn_wait(const pop3_conn *c) {
   return pop3_wait(c->interests, c->interest_count, pop3_conn_deadline(c));
 }
 
-/* ------------------------------------------------------------ opening */
-
-static const pop3_operation opening[] = {
-    [POP3_TLS_NONE] = POP3_OP_OPEN,
-    [POP3_TLS_STARTTLS] = POP3_OP_OPEN_STLS,
-    [POP3_TLS_OPPORTUNISTIC] = POP3_OP_OPEN_EITHER,
-    [POP3_TLS_IMPLICIT] = POP3_OP_OPEN,
-};
-
-static void start_clock(pop3_conn *c, double now, bool establishing) {
-  c->now = c->started = c->stream.now = c->stream.active = now;
-  c->establishing = establishing;
-}
-
-static pop3_error start_lookup(pop3_conn *c) {
-  char service[8];
-  snprintf(service, sizeof service, "%u", c->port);
-  pop3_error error =
-      pop3_resolve_start(c->host, service, AF_UNSPEC, &c->lookup, &c->failure);
-  if (error == POP3_E_OK) c->phase = PHASE_RESOLVING;
-  return error;
-}
-
-static pop3_error start_carrier(pop3_conn *c) {
-  c->stream.carried = true;
-  c->phase = PHASE_CARRIER;
-  return POP3_E_OK;
-}
-
-/* "[::1]" is an address's form in URLs; the resolver wants it bare. */
-static pop3_error take_host(pop3_conn *c, const char *host, size_t size) {
-  if (size >= 2 && host[0] == '[' && host[size - 1] == ']') {
-    host++;
-    size -= 2;
-  }
-  if (size == 0 || size > POP3_HOST_MAX || memchr(host, '\0', size) != NULL)
-    return pop3_fail(&c->failure, POP3_E_ARGUMENT,
-                     "a host name has 1 to %d octets and no NUL",
-                     POP3_HOST_MAX);
-  memcpy(c->host, host, size);
-  c->host[size] = '\0';
-  return POP3_E_OK;
-}
-
-pop3_error pop3_conn_open(pop3_conn *c, const char *host, size_t host_size,
-                          unsigned port, pop3_tls_context *context,
-                          double now) {
-  pop3_request request = {0};
-  pop3_error error = take_host(c, host, host_size);
-  if (error != POP3_E_OK) return error;
-  if (port < 1 || port > 65535)
-    return pop3_fail(&c->failure, POP3_E_ARGUMENT, "a port is 1 to 65535");
-  c->port = c->client.port = port;
-  c->client.host = c->host;
-  error = c->options.carried ? start_carrier(c) : start_lookup(c);
-  if (error != POP3_E_OK) return error;
-  if (context != NULL) pop3_conn_use_context(c, context);
-  /* meanwhile; where TLS comes later, when it does */
-  if (c->options.tls == POP3_TLS_IMPLICIT ||
-      c->options.tls == POP3_TLS_STARTTLS)
-    error = pop3_conn_ask_records(c, &c->failure);
-  if (error != POP3_E_OK) return error;
-  start_clock(c, now, true);
-  request.operation = opening[c->options.tls];
-  return pop3_client_begin(&c->client, &request, &c->failure);
-}
-
-/* What is left of the time to connect, shared by the addresses left. */
-static double attempt_deadline(const pop3_conn *c) {
-  pop3_error which;
-  double left = operation_deadline(c, &which) - c->now;
-  int addresses = 1;
-  for (const struct addrinfo *a = c->next; a != NULL; a = a->ai_next)
-    addresses++;
-  return c->now + left / addresses;
-}
-
-void pop3_conn_connected(pop3_conn *c, bool loopback) {
-  pop3_lookup_release(c->lookup);
-  c->lookup = NULL;
-  c->client.cleartext_allowed = c->options.allow_cleartext || loopback;
-  c->stream.active = c->now;
-  c->stream.asked = true; /* the greeting takes a moment */
-  c->phase = PHASE_OPEN;
-  if (c->options.tls == POP3_TLS_IMPLICIT) c->client.handshake = true;
-}
-
-/* The reason is told if it stays the only one: `system` is why an address that
- * was tried did not answer. */
-static bool may_connect(pop3_conn *c, const struct addrinfo *address,
-                        int system) {
-  pop3_failure failure = {0};
-  pop3_admit *admit = c->options.admit;
-  if (admit == NULL || admit(c->options.admit_state, c->host, address->ai_addr,
-                             c->port, &failure) == POP3_E_OK)
-    return true;
-  if (system == 0) c->failure = failure;
-  return false;
-}
-
-/* No address is left. */
-static pop3_step unconnected(pop3_conn *c, int system) {
-  if (system != 0) return fail_system(c, system);
-  pop3_session_poison(c->client.session, c->failure.error);
-  return failed(c);
-}
-
-/* Try addresses until one is under way or connected. */
-static pop3_step connect_next(pop3_conn *c) {
-  int system = c->failure.system;
-  while (c->next != NULL) {
-    const struct addrinfo *address = c->next;
-    c->next = address->ai_next;
-    if (!may_connect(c, address, system)) continue;
-    c->attempt = attempt_deadline(c);
-    pop3_error error = pop3_socket_connect(address, &c->stream.fd, &system);
-    if (error != POP3_E_OK && error != POP3_E_AGAIN) continue;
-    c->phase = PHASE_CONNECTING;
-    return STEP_ON; /* to a peer on this host it is done already */
-  }
-  return unconnected(c, system);
-}
-
-static pop3_step resolve(pop3_conn *c) {
-  const struct addrinfo *list;
-  pop3_error error = pop3_lookup_result(c->lookup, &list, &c->failure);
-  if (error == POP3_E_AGAIN)
-    return wait_for(c, pop3_lookup_fd(c->lookup), true, false);
-  if (error != POP3_E_OK) return failed(c);
-  c->next = list;
-  return connect_next(c);
-}
-
-static pop3_step connect_on(pop3_conn *c) {
-  int system = ETIMEDOUT;
-  bool loopback = false;
-  pop3_error error = pop3_socket_finish(c->stream.fd, &loopback, &system);
-  if (error == POP3_E_OK) {
-    pop3_conn_connected(c, loopback);
-    return STEP_ON;
-  }
-  bool late = c->next != NULL && c->now >= c->attempt;
-  if (error == POP3_E_AGAIN && !late)
-    return wait_for(c, c->stream.fd, false, true);
-  pop3_stream_close_socket(&c->stream);
-  c->failure.system = system; /* should no address be left */
-  return connect_next(c);
-}
+/* ------------------------------------------------------------ the end */
 
 /* The stream ended, or failed while reading. After QUIT's reply nobody reads
  * any more, so it is always too early. */
 static pop3_step end_of_stream(pop3_conn *c, pop3_error error, int system) {
-  if (error == POP3_E_IO) return fail_system(c, system);
+  if (error == POP3_E_IO) return pop3_conn_fail_system(c, system);
   pop3_session_poison(c->client.session, error);
-  if (error != POP3_E_EOF) return failed(c); /* TLS said why */
+  if (error != POP3_E_EOF) return pop3_conn_failed(c); /* TLS said why */
   const char *none = NULL;
   size_t nothing = 0;
   pop3_client_next(&c->client, &none, &nothing, &c->event, &c->failure);
-  return failed(c);
+  return pop3_conn_failed(c);
 }
 
 /* ------------------------------------------------------------ TLS */
 
-static pop3_step start_filter(pop3_conn *c) {
-  pop3_tls_peer peer = {
-      c->host,           strlen(c->host),   c->port, c->client.welcome != NULL,
-      c->resumable.data, c->resumable.size, NULL};
+pop3_step pop3_conn_start_filter(pop3_conn *c, pop3_tls_context *context,
+                                 const pop3_tls_peer *peer) {
+  pop3_error error = pop3_tls_new(context, peer, &c->stream.tls, &c->failure);
+  if (error != POP3_E_OK) {
+    pop3_session_poison(c->client.session, error);
+    return pop3_conn_failed(c);
+  }
+  c->phase = PHASE_HANDSHAKE;
+  return POP3_STEP_ON;
+}
+
+/* What came behind a proxy's answer is the server's, and no handshake. */
+static pop3_step filter_server(pop3_conn *c) {
+  pop3_tls_peer peer = {.host = c->host,
+                        .host_size = strlen(c->host),
+                        .port = c->port,
+                        .door = c->client.welcome != NULL ? POP3_TLS_AFTER_STLS
+                                                          : POP3_TLS_AT_ONCE,
+                        .session = c->resumable.data,
+                        .session_size = c->resumable.size};
   pop3_error error = pop3_conn_take_records(c, &peer.tlsa);
   c->phase = PHASE_RECORDS;
   if (error == POP3_E_AGAIN)
-    return wait_for(c, pop3_tlsa_lookup_fd(c->records), true, false);
-  if (error == POP3_E_OK)
-    error = pop3_tls_new(c->context, &peer, &c->stream.tls, &c->failure);
+    return pop3_conn_wait_for(c, pop3_tlsa_lookup_fd(c->records), true, false);
   if (error != POP3_E_OK) {
     pop3_session_poison(c->client.session, error);
-    return failed(c);
+    return pop3_conn_failed(c);
   }
-  c->phase = PHASE_HANDSHAKE;
-  return STEP_ON;
+  pop3_step step = pop3_conn_start_filter(c, c->context, &peer);
+  pop3_span early = pop3_stream_unread(&c->stream);
+  if (step != POP3_STEP_ON || early.size == 0) return step;
+  pop3_stream_consume(&c->stream, early.size);
+  if (pop3_tls_feed(c->stream.tls, early.data, early.size) == POP3_E_OK)
+    return step;
+  return pop3_conn_fail(c, POP3_E_MEMORY);
 }
 
 static pop3_step start_handshake(pop3_conn *c) {
+  bool after_stls = c->client.welcome != NULL;
   c->client.handshake = false;
   /* Handed in behind STLS's answer, and beyond the step's octets. */
-  if (c->stream.incoming.size > 0) return fail(c, POP3_E_INJECTION);
-  if (!c->options.tls_by_host) return start_filter(c);
+  if (c->stream.incoming.size > 0 && after_stls)
+    return pop3_conn_fail(c, POP3_E_INJECTION);
+  if (!c->options.tls_by_host) return filter_server(c);
   c->phase = PHASE_HANDSHAKE;
-  return STEP_ON;
+  return POP3_STEP_ON;
 }
 
 void pop3_conn_secured(pop3_conn *c) {
+  if (c->stream.proxy != NULL) { /* that far, and no further */
+    pop3_stream_enclose(&c->stream);
+    c->phase = PHASE_PROXY;
+    return;
+  }
   pop3_client_secured(&c->client);
   c->phase = PHASE_OPEN;
 }
@@ -533,29 +458,34 @@ static pop3_step pause_handshake(pop3_conn *c, size_t next) {
 }
 
 static pop3_step shake_hands(pop3_conn *c) {
-  if (c->stream.tls == NULL) return wait_for(c, -1, false, false);
+  if (c->stream.tls == NULL) return pop3_conn_wait_for(c, -1, false, false);
   for (;;) {
     int system = 0;
+    pop3_failure late;
     pop3_error verdict = pop3_tls_handshake(c->stream.tls, &c->failure);
     /* Also after a failure: the peer deserves its alert. */
     pop3_error error =
-        pop3_stream_transmit(&c->stream, c->client.session, &system);
+        pop3_stream_transmit(&c->stream, c->client.session, &system, &late);
     if (verdict != POP3_E_OK && verdict != POP3_E_AGAIN) {
       pop3_session_poison(c->client.session, verdict);
-      return failed(c);
+      return pop3_conn_failed(c);
     }
-    if (error == POP3_E_IO) return fail_system(c, system);
+    if (error == POP3_E_IO) return pop3_conn_fail_system(c, system);
+    if (error != POP3_E_OK && error != POP3_E_AGAIN)
+      return pop3_conn_fail(c, error);
     if (verdict == POP3_E_OK && error == POP3_E_OK) {
       pop3_conn_secured(c);
       return POP3_STEP_AGAIN;
     }
     bool stuck = error == POP3_E_AGAIN;
-    if (verdict == POP3_E_OK) return wait_for(c, c->stream.fd, false, true);
+    if (verdict == POP3_E_OK)
+      return pop3_conn_wait_for(c, c->stream.fd, false, true);
     size_t next = pop3_tls_fed(c->stream.tls);
     if (next > 0) return pause_handshake(c, next);
     if (c->stream.budget == 0) return POP3_STEP_AGAIN;
     error = pop3_stream_feed(&c->stream, &system, &c->failure);
-    if (error == POP3_E_AGAIN) return wait_for(c, c->stream.fd, true, stuck);
+    if (error == POP3_E_AGAIN)
+      return pop3_conn_wait_for(c, c->stream.fd, true, stuck);
     if (error != POP3_E_OK) return end_of_stream(c, error, system);
   }
 }
@@ -601,7 +531,7 @@ static pop3_step digest(pop3_conn *c) {
   pop3_error error =
       pop3_client_next(&c->client, &unread.data, &size, &c->event, &c->failure);
   pop3_stream_consume(&c->stream, unread.size - size);
-  if (name_limit(c, error) != POP3_E_OK) return failed(c);
+  if (name_limit(c, error) != POP3_E_OK) return pop3_conn_failed(c);
   if (c->event.type != POP3_EVENT_NONE) return POP3_STEP_EVENT;
   return c->client.running ? POP3_STEP_AGAIN : complete(c);
 }
@@ -627,7 +557,7 @@ static pop3_error transmit(pop3_conn *c) {
 static pop3_step end_of_reading(pop3_conn *c, pop3_error error, int system) {
   bool told = error == POP3_E_EOF && (c->deaf == 0 || c->deaf == EPIPE);
   if (c->deaf == 0 || told) return end_of_stream(c, error, system);
-  return fail_system(c, c->deaf);
+  return pop3_conn_fail_system(c, c->deaf);
 }
 
 /* What a host found unasked, before anything is sent that it might answer: TLS
@@ -640,7 +570,8 @@ static pop3_error take_found(pop3_conn *c, int *system) {
 
 /* Send what may be sent. AGAIN: go on; is the stream full? */
 static pop3_step send_on(pop3_conn *c, bool *full) {
-  if (pop3_client_push(&c->client, &c->failure) != POP3_E_OK) return failed(c);
+  if (pop3_client_push(&c->client, &c->failure) != POP3_E_OK)
+    return pop3_conn_failed(c);
   pop3_error writing = transmit(c);
   if (writing != POP3_E_OK && writing != POP3_E_AGAIN)
     return end_of_stream(c, writing, 0);
@@ -655,12 +586,12 @@ static pop3_step receive_on(pop3_conn *c, bool full) {
   int system = 0;
   if (c->stream.budget == 0) return POP3_STEP_AGAIN;
   if (pop3_stream_is_clogged(&c->stream))
-    return c->deaf != 0 ? fail_system(c, c->deaf)
-                        : wait_for(c, c->stream.fd, false, true);
+    return c->deaf != 0 ? pop3_conn_fail_system(c, c->deaf)
+                        : pop3_conn_wait_for(c, c->stream.fd, false, true);
   pop3_error reading = pop3_stream_receive(&c->stream, &system, &c->failure);
-  if (reading == POP3_E_OK) return STEP_ON;
+  if (reading == POP3_E_OK) return POP3_STEP_ON;
   if (reading == POP3_E_AGAIN && c->deaf == 0)
-    return wait_for(c, c->stream.fd, true, full);
+    return pop3_conn_wait_for(c, c->stream.fd, true, full);
   return end_of_reading(c, reading, system);
 }
 
@@ -669,9 +600,9 @@ static pop3_step exchange(pop3_conn *c) {
   int system = 0;
   bool full = false;
   if (c->looking && c->stream.incoming.size == 0)
-    return wait_for(c, c->stream.fd, true, false);
+    return pop3_conn_wait_for(c, c->stream.fd, true, false);
   pop3_error found = take_found(c, &system);
-  if (found == POP3_E_OK) return STEP_ON;
+  if (found == POP3_E_OK) return POP3_STEP_ON;
   if (found != POP3_E_AGAIN) return end_of_reading(c, found, system);
   pop3_step step = send_on(c, &full);
   return step == POP3_STEP_AGAIN ? receive_on(c, full) : step;
@@ -690,7 +621,7 @@ static pop3_step read_out(pop3_conn *c) {
 static pop3_step work(pop3_conn *c) {
   pop3_error error = pop3_client_work(&c->client, &c->failure);
   if (error == POP3_E_AGAIN) return POP3_STEP_AGAIN;
-  return error == POP3_E_OK ? STEP_ON : failed(c);
+  return error == POP3_E_OK ? POP3_STEP_ON : pop3_conn_failed(c);
 }
 
 /* What is here is looked at before anything is sent: replies make room in the
@@ -700,7 +631,7 @@ static pop3_step run(pop3_conn *c) {
   if (!c->client.running) return complete(c);
   pop3_step step = digest(c);
   if (step != POP3_STEP_AGAIN) return step;
-  if (c->client.handshake) return STEP_ON;
+  if (c->client.handshake) return POP3_STEP_ON;
   if (c->client.working) return work(c);
   return is_refused(c) ? read_out(c) : exchange(c);
 }
@@ -710,25 +641,24 @@ static pop3_step rest(pop3_conn *c) {
   return c->failure.error == POP3_E_OK ? POP3_STEP_DONE : POP3_STEP_FAILED;
 }
 
-/* The host connects. */
-static pop3_step await_carrier(pop3_conn *c) {
-  return wait_for(c, -1, false, false);
-}
-
 typedef pop3_step (*phase_step)(pop3_conn *);
 
 static const phase_step phases[PHASE_COUNT] = {
-    [PHASE_CLOSED] = rest,           [PHASE_RESOLVING] = resolve,
-    [PHASE_CARRIER] = await_carrier, [PHASE_CONNECTING] = connect_on,
-    [PHASE_HANDSHAKE] = shake_hands, [PHASE_OPEN] = run,
-    [PHASE_RECORDS] = start_filter,
+    [PHASE_CLOSED] = rest,
+    [PHASE_RESOLVING] = pop3_opening_resolve,
+    [PHASE_CARRIER] = pop3_opening_carried,
+    [PHASE_CONNECTING] = pop3_opening_connect,
+    [PHASE_PROXY] = pop3_opening_proxy,
+    [PHASE_RECORDS] = filter_server,
+    [PHASE_HANDSHAKE] = shake_hands,
+    [PHASE_OPEN] = run,
 };
 
 /* A deadline only counts when there was nothing to do: a slow caller is not
  * the server's fault. But not even steady octets outlast the total ones. */
 static bool is_late(const pop3_conn *c, pop3_step step, pop3_error *which) {
   if (step == POP3_STEP_DONE || step == POP3_STEP_FAILED) return false;
-  if (c->now < operation_deadline(c, which)) return false;
+  if (c->now < pop3_conn_limit(c, which)) return false;
   return step == POP3_STEP_WAIT || *which != POP3_E_IDLE;
 }
 
@@ -743,8 +673,8 @@ pop3_step pop3_conn_step(pop3_conn *c, double now, size_t octets) {
   do {
     c->interest_count = 0;
     step = phases[c->phase](c);
-  } while (step == STEP_ON);
-  return is_late(c, step, &which) ? fail(c, which) : step;
+  } while (step == POP3_STEP_ON);
+  return is_late(c, step, &which) ? pop3_conn_fail(c, which) : step;
 }
 
 size_t pop3_conn_taken(const pop3_conn *c) {
@@ -797,9 +727,9 @@ pop3_error pop3_conn_begin(pop3_conn *c, const pop3_request *request,
   pop3_stream_drop(&c->stream);
   c->looking = c->stream.carried && now - c->stream.active >= LOOK_AFTER;
   if (read_uninvited(c) == POP3_STEP_FAILED) return c->failure.error;
-  start_clock(c, now, request->operation == POP3_OP_STLS);
+  pop3_conn_start_clock(c, now, request->operation == POP3_OP_STLS);
   if (request->operation == POP3_OP_LOGIN) name_channel(c);
   pop3_error error = pop3_client_begin(&c->client, request, &c->failure);
-  if (error != POP3_E_OK) failed(c);
+  if (error != POP3_E_OK) pop3_conn_failed(c);
   return error;
 }

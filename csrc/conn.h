@@ -16,12 +16,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "address.h"
 #include "buffers.h"
 #include "client.h"
 #include "failure.h"
 #include "interest.h"
 #include "memory.h"
 #include "pop3.h"
+#include "proxy.h"
 #include "tls.h"
 
 #pragma GCC visibility push(hidden)
@@ -40,7 +42,8 @@ typedef enum pop3_tls_mode {
 struct sockaddr;
 
 /*
- * May `address`, one of those that `host` stands for, be connected to? Called
+ * May `address`, one of those that `host` (or the proxy) stands for, be
+ * connected to? Called
  * inside of step, for each before its socket exists. OK, or an error and its
  * failure: then the next one has its turn, and if no other was tried, that is
  * why the connection fails. Must not step this connection nor close it.
@@ -77,12 +80,39 @@ size_t pop3_conn_size(const pop3_conn_options *options);
 pop3_conn *pop3_conn_init(void *memory, const pop3_conn_options *options,
                           const pop3_allocator *allocator);
 
+/* A proxy, and how it is reached. */
+typedef struct pop3_route_proxy {
+  const char *scheme; /* for people, static: "socks5+tls" */
+  const char *host;
+  unsigned port;
+  pop3_tls_context *context; /* of TLS to the proxy; retained; NULL: in clear */
+  pop3_proxy_login login;
+} pop3_route_proxy;
+
+/* Octets of a Unix socket's path, its NUL included. Some systems take fewer. */
+#define POP3_ROUTE_PATH 108
+
+/* The way to the server, where it is not just any. */
+typedef struct pop3_route {
+  const pop3_route_proxy *proxy; /* NULL: none */
+  const char *path;   /* of a Unix socket to connect to; NULL: none */
+  pop3_address local; /* to connect from; no bits: any */
+  bool keeps_alive;
+  unsigned keep_alive; /* seconds; 0: as the system likes */
+} pop3_route;
+
+/* Before pop3_conn_open; what `route` points to is needed until that has
+ * returned. At most one of a proxy and a path; a carried connection has neither
+ * path, local address nor keep-alive. */
+void pop3_conn_use_route(pop3_conn *conn, const pop3_route *route);
+
 /*
  * Begin to connect and to read the greeting (and STLS, by options->tls).
  * `context` is needed for every mode but NONE, unless the host does TLS, and
  * retained. Step until DONE.
  * Errors (the connection stays closed): ARGUMENT (a host or port that is
- * none), those of pop3_resolve_start, MEMORY.
+ * none, or none that a proxy takes; a path that is too long), those of
+ * pop3_resolve_start, MEMORY.
  */
 pop3_error pop3_conn_open(pop3_conn *conn, const char *host, size_t host_size,
                           unsigned port, pop3_tls_context *context, double now);
@@ -157,8 +187,8 @@ void pop3_conn_abort(pop3_conn *conn, const pop3_failure *failure);
 /* Of the last FAILED or of an error returned; lives until the next call. */
 const pop3_failure *pop3_conn_failure(const pop3_conn *conn);
 
-/* What to wait for after WAIT, at most three; valid until the next step. */
-#define POP3_INTERESTS 3
+/* What to wait for after WAIT, at most POP3_INTERESTS; valid until the next
+ * step. */
 size_t pop3_conn_interests(const pop3_conn *conn,
                            const pop3_interest **interests);
 
@@ -194,8 +224,14 @@ pop3_client *pop3_conn_client(pop3_conn *conn);
 typedef struct pop3_conn_info {
   const char *host; /* as it was asked for */
   unsigned port;
-  char address[64]; /* of the peer, numeric; "" when not connected */
-  int fd;           /* -1 when closed */
+  char address[64];  /* of the peer, the proxy's where there is one, numeric; ""
+                       when not connected */
+  unsigned attempts; /* addresses that were connected to; 0: none of ours */
+  const char *path;  /* of a Unix socket, or NULL */
+  const char *scheme; /* of the proxy; NULL: there is none */
+  const char *proxy_host;
+  unsigned proxy_port;
+  int fd; /* -1 when closed */
   bool secure;
   pop3_tls_info tls; /* only when secure */
 } pop3_conn_info;

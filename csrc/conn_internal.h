@@ -1,10 +1,12 @@
 /*
- * conn_internal.h - what conn.c and carrier.c share: a connection's inside.
+ * conn_internal.h - what conn.c, opening.c and carrier.c share: a connection's
+ * inside.
  */
 #ifndef POP3_CONN_INTERNAL_H
 #define POP3_CONN_INTERNAL_H
 
 #include "conn.h"
+#include "race.h"
 #include "resolve.h"
 #include "resolve_tlsa.h"
 #include "stream.h"
@@ -16,8 +18,10 @@ typedef enum pop3_phase {
   PHASE_RESOLVING,
   PHASE_CARRIER, /* the host connects */
   PHASE_CONNECTING,
+  PHASE_PROXY,     /* which connects to the server */
   PHASE_RECORDS,   /* DANE: what the DNS says of the server's key */
-  PHASE_HANDSHAKE, /* ours, or the host's: there is no filter then */
+  PHASE_HANDSHAKE, /* ours, or the host's: there is no filter then; the proxy's,
+                      as long as there is one (stream.proxy) */
   PHASE_OPEN,
   PHASE_COUNT
 } pop3_phase;
@@ -44,13 +48,18 @@ struct pop3_conn {
 
   pop3_lookup *lookup;
   pop3_tlsa_lookup *records;
-  const struct addrinfo *next; /* the address to try after this one */
+  pop3_race race; /* the attempts to connect */
   char host[POP3_HOST_MAX + 1];
   unsigned port;
+  pop3_route route;
+  const char *scheme; /* the proxy's; NULL: none */
+  char *elsewhere;    /* the proxy's host, or else a Unix socket's path; owned;
+                         NULL: neither */
+  unsigned proxy_port;
+  pop3_tls_context *proxy_context; /* retained; NULL: in clear */
 
   double now;        /* of the step that runs */
   double started;    /* the operation */
-  double attempt;    /* when the next address gets its turn */
   bool establishing; /* connect_timeout counts */
 
   size_t budget; /* of the step */
@@ -61,11 +70,19 @@ struct pop3_conn {
   alignment session[]; /* the engine's memory */
 };
 
+/* Inside step only: the phase changed, go on with the new one. */
+#define POP3_STEP_ON ((pop3_step)(POP3_STEP_WAIT + 1))
+
+/* End the operation, and the connection with it unless that is whole: for what
+ * `failure` says, or for this error. */
+pop3_step pop3_conn_failed(pop3_conn *conn);
+pop3_step pop3_conn_fail(pop3_conn *conn, pop3_error error);
+
 /* A failure of the carrier's whose text is in `reason`, in place of an errno. */
 #define POP3_CARRIER_ERRNO (-1)
 
 /* End the operation and the connection: an errno, or the above. */
-void pop3_conn_fail_system(pop3_conn *conn, int system);
+pop3_step pop3_conn_fail_system(pop3_conn *conn, int system);
 
 /* Begin to look up the TLSA records that the context wants, if any
  * (conn_dane.c); later, what they are: NULL where none are wanted. AGAIN while
@@ -73,8 +90,34 @@ void pop3_conn_fail_system(pop3_conn *conn, int system);
 pop3_error pop3_conn_ask_records(pop3_conn *conn, pop3_failure *failure);
 pop3_error pop3_conn_take_records(pop3_conn *conn, const char **records);
 
-/* The stream is there: go on with TLS or the greeting. */
+/* Wait for this, too. */
+pop3_step pop3_conn_wait_for(pop3_conn *conn, int fd, bool readable,
+                             bool writable);
+
+/* An operation begins; and when it has to be over, and as which error. */
+void pop3_conn_start_clock(pop3_conn *conn, double now, bool establishing);
+double pop3_conn_limit(const pop3_conn *conn, pop3_error *which);
+
+/* The phases of opening.c. */
+pop3_step pop3_opening_resolve(pop3_conn *conn);
+pop3_step pop3_opening_carried(pop3_conn *conn);
+pop3_step pop3_opening_connect(pop3_conn *conn);
+pop3_step pop3_opening_proxy(pop3_conn *conn);
+
+/* A Unix socket's path, or NULL. */
+const char *pop3_conn_path(const pop3_conn *conn);
+
+/* Whom the stream goes to: the proxy, where there is one. */
+const char *pop3_conn_peer(const pop3_conn *conn, unsigned *port);
+
+/* The stream is there: go on with the proxy, or else with TLS or the greeting.
+ * Is its peer this host? */
+void pop3_conn_arrived(pop3_conn *conn, bool loopback);
 void pop3_conn_connected(pop3_conn *conn, bool loopback);
+
+/* Begin a handshake; and it is done. */
+pop3_step pop3_conn_start_filter(pop3_conn *conn, pop3_tls_context *context,
+                                 const pop3_tls_peer *peer);
 void pop3_conn_secured(pop3_conn *conn);
 
 #pragma GCC visibility pop

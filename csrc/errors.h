@@ -73,6 +73,10 @@
   X(NOT_FOUND, "resolve", "not_found", 0, "host name not found")             \
   X(TRY_AGAIN, "resolve", "again", 0, "name resolution failed for now")      \
   X(RESOLVE, "resolve", "failed", 0, "name resolution failed")               \
+  /* a proxy */                                                              \
+  X(PROXY, "proto", "proxy", 0, "the proxy's reply makes no sense")          \
+  X(PROXY_DENIED, "auth", "proxy", 0, "the proxy refused the login")         \
+  X(PROXY_REFUSED, "io", "proxy", 0, "the proxy could not connect")          \
   /* the host's policy */                                                    \
   X(RESTRICTED, "policy", "restricted", 0,                                   \
     "the host's policy does not allow it")                                   \

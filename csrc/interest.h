@@ -6,6 +6,9 @@
 
 #include <stdbool.h>
 
+/* The most that a host is asked to wait for at a time. */
+#define POP3_INTERESTS 3
+
 typedef struct pop3_interest {
   int fd;
   bool readable;

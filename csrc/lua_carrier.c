@@ -37,10 +37,9 @@ static int push_host(lua_State *L, pop3_connection *u) {
 
 /* [-0, +2, m] */
 static int push_host_and_port(lua_State *L, pop3_connection *u) {
-  pop3_conn_info info;
-  pop3_conn_describe(u->conn, &info);
-  lua_pushstring(L, info.host);
-  lua_pushinteger(L, (lua_Integer)info.port);
+  unsigned port;
+  lua_pushstring(L, pop3_carrier_peer(u->conn, &port));
+  lua_pushinteger(L, (lua_Integer)port);
   return 2;
 }
 

@@ -16,6 +16,7 @@
 #include "lua_options.h"
 #include "lua_secret.h"
 #include "lua_session.h"
+#include "lua_ways.h"
 
 #define CONNECTION_TYPE "pop3.connection"
 #define BUFFERS_TYPE "pop3.buffers"
@@ -215,6 +216,7 @@ int pop3_lua_describe(lua_State *L) {
   set_boolean(L, "secure", info.secure);
   if (info.fd >= 0 && may_tell(L)) set_integer(L, "fd", info.fd);
   if (info.address[0] != '\0') set_string(L, "address", info.address);
+  pop3_ways_describe(L, &info);
   if (info.tls.version != NULL) set_tls_info(L, &info.tls);
   return 1;
 }
@@ -279,6 +281,7 @@ typedef struct connect_options {
   int pipelining;
   pop3_span session;
   pop3_config engine;
+  pop3_ways_options ways;
   bool tls_given; /* some of TLS's options are there */
 } connect_options;
 
@@ -384,7 +387,7 @@ static pop3_error admit(void *state, const char *host,
                         pop3_failure *failure) {
   const pop3_connection *u = state;
   pop3_error error =
-      pop3_admit_address(u->stepped, host, address, port, failure);
+      pop3_admit_address(u->stepped, u, host, address, port, failure);
   if (error != POP3_E_OK || !u->closing) return error;
   return pop3_fail(failure, POP3_E_CLOSED, NULL); /* by who was asked */
 }
@@ -479,13 +482,14 @@ static pop3_error read_options(lua_State *L, const constructor *by,
   pop3_open_options of_login;
   connect_options_init(options, by->implicit);
   pop3_tls_options_init(tls);
-  pop3_option_set sets[3] = {
+  pop3_option_set sets[4] = {
       {option_rows, sizeof option_rows / sizeof *option_rows, options, false},
       {pop3_tls_option_rows, pop3_tls_option_count, tls, false},
+      {pop3_ways_option_rows, pop3_ways_option_count, &options->ways, false},
       {pop3_open_option_rows, pop3_open_option_count, &of_login, false},
   };
   pop3_error error = pop3_options_read(L, AT_OPTIONS, by->label, sets,
-                                       by->logs_in ? 3 : 2, failure);
+                                       by->logs_in ? 4 : 3, failure);
   options->pipelining = read_pipelining(L, by->label);
   if (by->always && options->tls != POP3_TLS_IMPLICIT)
     pop3_argument_error(L, by->label, 3,
@@ -532,29 +536,44 @@ static void choose_carrier(lua_State *L, const char *class, bool tls_given,
 }
 
 /* What the policy says, before anything is resolved. Where a transport leads
- * nobody knows: its host is only a name. */
+ * nobody knows: its host is only a name. Of a proxy's server a name is all that
+ * is known, too. */
 static pop3_error permit(lua_State *L, const pop3_connection *u,
-                         const char *host, size_t size, unsigned port,
-                         pop3_failure *failure) {
+                         const pop3_route_proxy *proxy, const char *host,
+                         size_t size, unsigned port, pop3_failure *failure) {
   bool named = is_given(L, "transport");
   if (u->carried) {
     pop3_error error =
         pop3_permit(L, POP3_RIGHT_TRANSPORT, "a transport", failure);
     if (error != POP3_E_OK) return error;
   }
-  if (u->carried && !named)
+  if (u->carried && !named && proxy == NULL)
     return pop3_admit_stream(L, host, size, port, failure);
-  return pop3_policy_check_server(u->policy, host, size, port, failure);
+  pop3_error error =
+      pop3_policy_check_server(u->policy, host, size, port, failure);
+  if (error != POP3_E_OK || proxy == NULL) return error;
+  error = pop3_admit_target(L, host, size, port, failure);
+  if (error != POP3_E_OK || !u->carried) return error;
+  return pop3_admit_stream(L, proxy->host, strlen(proxy->host), proxy->port,
+                           failure);
 }
 
 static pop3_error open_connection(lua_State *L, const char *class,
-                                  pop3_connection *u, pop3_failure *failure) {
+                                  pop3_connection *u,
+                                  const pop3_ways_options *options,
+                                  pop3_failure *failure) {
   size_t size;
+  pop3_ways ways;
   const char *host = lua_tolstring(L, AT_HOST, &size);
   unsigned port = check_port(L, class);
-  pop3_error error = permit(L, u, host, size, port, failure);
+  pop3_error error =
+      pop3_ways_read(L, AT_OPTIONS, class, u, options, &ways, failure);
+  if (error == POP3_E_OK)
+    error = permit(L, u, ways.route.proxy, host, size, port, failure);
   if (error != POP3_E_OK) return error;
+  pop3_conn_use_route(u->conn, &ways.route);
   error = pop3_conn_open(u->conn, host, size, port, u->context, pop3_now());
+  pop3_connection_drop_secret(u);
   if (error != POP3_E_OK) *failure = *pop3_conn_failure(u->conn);
   if (error == POP3_E_OK && is_given(L, "transport"))
     pop3_carrier_connected(u->conn, false);
@@ -582,6 +601,10 @@ static void take_values(lua_State *L, pop3_connection *u) {
   lua_rawseti(L, -2, POP3_SLOT_TRANSPORT);
   lua_getfield(L, AT_OPTIONS, "place");
   lua_rawseti(L, -2, POP3_SLOT_PLACE);
+  lua_getfield(L, AT_OPTIONS, "on_address");
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, -3, POP3_SLOT_ON_ADDRESS);
+  pop3_hook_addresses(L, u); /* or nil, for who was at this place before */
   lua_pop(L, 1);
 }
 
@@ -604,6 +627,11 @@ static pop3_error take_session(lua_State *L, pop3_failure *failure) {
   lua_pop(L, 1);
   return error;
 }
+
+/* Who connects again and again and holds nothing leaves more to be finalised than
+ * an incremental collector (the default in C programs) gets to at its own pace:
+ * a step of it for each connection. Finalisers may run. [-0, +0, m] */
+static void collect_others(lua_State *L) { lua_gc(L, LUA_GCSTEP, 0); }
 
 /* Was STLS announced before? What is remembered of TLS has its time later.
  * [-0, +0, m] */
@@ -638,6 +666,7 @@ int pop3_lua_connect(lua_State *L) {
   conn_options.engine.max_octets =
       pop3_policy_cap(pop3_policy_of(L), options.engine.max_octets);
   choose_carrier(L, class, options.tls_given, &conn_options);
+  collect_others(L);
   pop3_connection *u = new_connection(L, &conn_options);
   u->class = class_of(by, &options);
   take_values(L, u);
@@ -650,7 +679,8 @@ int pop3_lua_connect(lua_State *L) {
     error = take_context(L, class, u, &tls, &failure);
   if (error == POP3_E_OK && options.session.data != NULL)
     error = take_session(L, &failure);
-  if (error == POP3_E_OK) error = open_connection(L, class, u, &failure);
+  if (error == POP3_E_OK)
+    error = open_connection(L, class, u, &options.ways, &failure);
   if (error == POP3_E_OK) recall_stls(L, u, conn_options.tls);
   if (error == POP3_E_ARGUMENT)
     return pop3_argument_error(L, class, 1, "%s", failure.text);

@@ -39,7 +39,8 @@ enum pop3_slot {
   POP3_SLOT_TRANSPORT,
   POP3_SLOT_PLACE,    /* the loop that may not be used everywhere, or nil */
   POP3_SLOT_INCOMING, /* octets that came by it */
-  POP3_SLOTS = POP3_SLOT_INCOMING
+  POP3_SLOT_ON_ADDRESS,
+  POP3_SLOTS = POP3_SLOT_ON_ADDRESS
 };
 
 /* The userdata; the connection's memory follows in the same block. */

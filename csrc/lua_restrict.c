@@ -17,8 +17,10 @@
 /* In the policy's table, its user value. */
 enum { SLOT_ON_ADDRESS = 1, SLOT_SERVERS, SLOT_PORTS, SLOT_NAMES };
 
-/* Its address is the key in the registry. */
+/* Their addresses are keys in the registry: of the policy, and of a table of the
+ * connections' own functions, by the connections' addresses. */
 static const char policy_key = 0;
+static const char hooks_key = 0;
 
 /* [-0, +1, -] */
 static void push_policy(lua_State *L) {
@@ -33,9 +35,21 @@ pop3_policy *pop3_policy_of(lua_State *L) {
   return policy;
 }
 
+/* Values are weak: connections keep theirs. [-0, +0, m] */
+static void open_hooks(lua_State *L) {
+  lua_pushlightuserdata(L, (void *)(size_t)&hooks_key);
+  lua_newtable(L);
+  lua_newtable(L);
+  lua_pushliteral(L, "v");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  lua_rawset(L, LUA_REGISTRYINDEX);
+}
+
 /* A module that is opened again finds the policy that there is. */
 void pop3_open_restrict(lua_State *L) {
   if (pop3_policy_of(L) != NULL) return;
+  open_hooks(L);
   lua_pushlightuserdata(L, (void *)(size_t)&policy_key);
   pop3_policy *policy = lua_newuserdata(L, sizeof *policy);
   memset(policy, 0, sizeof *policy);
@@ -83,6 +97,7 @@ static const pop3_option option_rows[] = {
     RIGHT(fds, FDS),
     RIGHT(debug, DEBUG),
     RIGHT(transport, TRANSPORT),
+    RIGHT(ways, WAYS),
     {"max_octets", POP3_OPTION_COUNT, offsetof(restrict_options, max_octets),
      NULL},
     {"max_connections", POP3_OPTION_COUNT,
@@ -227,8 +242,10 @@ int pop3_lua_restrict(lua_State *L) {
 
 typedef enum answer { NO_ANSWER, ALLOWED, REFUSED } answer;
 
-/* What on_address is asked, and what it says. */
+/* What on_address is asked, and what it says: the connection's own, or the
+ * policy's. */
 typedef struct question {
+  const void *connection; /* or NULL */
   const char *host;
   const pop3_address *address;
   unsigned port;
@@ -249,11 +266,14 @@ static const char *text_or(lua_State *L, int index, const char *otherwise) {
   return lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : otherwise;
 }
 
-/* on_address -> true; false, perhaps with a reason; nil and a reason; nil. */
+/* on_address -> true; false, perhaps with a reason; nil and a reason; nil. A
+ * reason alone will do where nothing else has a word. */
 static void take_answer(lua_State *L, question *q) {
   bool said = lua_isboolean(L, -2);
   if (said && lua_toboolean(L, -2)) {
     q->answer = ALLOWED;
+  } else if (q->connection != NULL && lua_type(L, -2) == LUA_TSTRING) {
+    give_reason(q, lua_tostring(L, -2));
   } else if (said || (lua_isnil(L, -2) && !lua_isnil(L, -1))) {
     give_reason(q, text_or(L, -1, "on_address"));
   } else if (!lua_isnil(L, -2)) {
@@ -261,13 +281,28 @@ static void take_answer(lua_State *L, question *q) {
   }
 }
 
+/* The connection's function, or nil. [-0, +1, -] */
+static void push_hook(lua_State *L, const void *connection) {
+  lua_pushlightuserdata(L, (void *)(size_t)&hooks_key);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  lua_pushlightuserdata(L, (void *)(size_t)connection);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+}
+
+/* The policy's, or nil. [-0, +1, -] */
+static void push_rule(lua_State *L) {
+  push_policy(L);
+  compat_getuservalue(L, -1);
+  lua_rawgeti(L, -1, SLOT_ON_ADDRESS);
+}
+
 /* Protected. [-1, +0, v] */
 static int ask(lua_State *L) {
   question *q = lua_touserdata(L, 1);
   char text[POP3_ADDRESS_TEXT];
-  push_policy(L);
-  compat_getuservalue(L, -1);
-  lua_rawgeti(L, -1, SLOT_ON_ADDRESS);
+  if (q->connection != NULL) push_hook(L, q->connection);
+  else push_rule(L);
   if (lua_isnil(L, -1)) return 0;
   pop3_address_show(q->address, text);
   lua_pushstring(L, q->host);
@@ -290,7 +325,7 @@ static pop3_error judge(lua_State *L, const pop3_policy *policy,
                         const char *host, const pop3_address *address,
                         unsigned port, pop3_failure *failure) {
   char what[POP3_ADDRESS_TEXT + 16] = "address ";
-  question q = {host, address, port, NO_ANSWER, ""};
+  question q = {NULL, host, address, port, NO_ANSWER, ""};
   ask_host(L, &q);
   if (q.answer == ALLOWED) return POP3_E_OK;
   if (q.answer == NO_ANSWER)
@@ -299,15 +334,61 @@ static pop3_error judge(lua_State *L, const pop3_policy *policy,
   return pop3_refuse(failure, what, q.reason);
 }
 
-pop3_error pop3_admit_address(lua_State *L, const char *host,
-                              const struct sockaddr *socket, unsigned port,
-                              pop3_failure *failure) {
+/* What the connection's own function says; nothing is yes. */
+static pop3_error ask_own(lua_State *L, const void *connection,
+                          const char *host, const pop3_address *address,
+                          unsigned port, pop3_failure *failure) {
+  char text[POP3_ADDRESS_TEXT];
+  question q = {connection, host, address, port, NO_ANSWER, ""};
+  ask_host(L, &q);
+  if (q.answer != REFUSED) return POP3_E_OK;
+  pop3_address_show(address, text);
+  return pop3_fail(failure, POP3_E_RESTRICTED,
+                   "on_address refuses address %s of %s (%s)", text, host,
+                   q.reason);
+}
+
+pop3_error pop3_admit_address(lua_State *L, const void *connection,
+                              const char *host, const struct sockaddr *socket,
+                              unsigned port, pop3_failure *failure) {
   const pop3_policy *policy = pop3_policy_of(L);
   pop3_address address;
-  if (!policy->strict) return POP3_E_OK;
   if (!pop3_address_of(socket, &address))
     return pop3_refuse(failure, host, "not an address of IPv4 or IPv6");
+  pop3_error error = ask_own(L, connection, host, &address, port, failure);
+  if (error != POP3_E_OK || !policy->strict) return error;
   return judge(L, policy, host, &address, port, failure);
+}
+
+pop3_error pop3_admit_target(lua_State *L, const char *host, size_t size,
+                             unsigned port, pop3_failure *failure) {
+  const pop3_policy *policy = pop3_policy_of(L);
+  pop3_address address;
+  if (!policy->strict || !pop3_address_parse(host, size, &address))
+    return POP3_E_OK;
+  return judge(L, policy, host, &address, port, failure);
+}
+
+/* Does it have a function, perhaps one of who was at its place before? */
+static bool has_hook(lua_State *L, const void *connection) {
+  push_hook(L, connection);
+  bool has = !lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return has;
+}
+
+void pop3_hook_addresses(lua_State *L, const void *connection) {
+  if (lua_isnil(L, -1) && !has_hook(L, connection)) {
+    lua_pop(L, 1); /* mostly: nothing is written */
+    return;
+  }
+  lua_pushlightuserdata(L, (void *)(size_t)&hooks_key);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  lua_insert(L, -2);
+  lua_pushlightuserdata(L, (void *)(size_t)connection);
+  lua_insert(L, -2);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
 }
 
 pop3_error pop3_admit_stream(lua_State *L, const char *host, size_t size,

@@ -41,11 +41,21 @@ pop3_error pop3_permit(lua_State *L, pop3_right right, const char *what,
 pop3_error pop3_enter(lua_State *L, pop3_counted counted,
                       pop3_failure *failure);
 
-/* May the address be connected to? By the host's on_address, which is called
- * here, and the policy. Raises nothing. [-0, +0, -] */
-pop3_error pop3_admit_address(lua_State *L, const char *host,
-                              const struct sockaddr *address, unsigned port,
-                              pop3_failure *failure);
+/* May the address be connected to? By the connection's on_address and the
+ * host's, which are called here, and the policy. Raises nothing.
+ * [-0, +0, -] */
+pop3_error pop3_admit_address(lua_State *L, const void *connection,
+                              const char *host, const struct sockaddr *address,
+                              unsigned port, pop3_failure *failure);
+
+/* The function, or nil, on top is that connection's on_address, which keeps it
+ * alive. [-1, +0, m] */
+void pop3_hook_addresses(lua_State *L, const void *connection);
+
+/* What a proxy is asked for, by its address if it is one: others know where a
+ * name leads. [-0, +0, -] */
+pop3_error pop3_admit_target(lua_State *L, const char *host, size_t size,
+                             unsigned port, pop3_failure *failure);
 
 /* The same of a stream that is no socket of ours, before it is used: by its
  * name, and by its address if the name is one. [-0, +0, -] */

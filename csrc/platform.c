@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -79,6 +80,53 @@ int pop3_os_socket(int family, int protocol) {
   /* Commands are small and answered: nothing is gained by collecting them. */
   (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   return fd;
+}
+
+int pop3_os_bind(int fd, const struct sockaddr *address, socklen_t size) {
+  return bind(fd, address, size);
+}
+
+#if defined(TCP_KEEPIDLE) && defined(TCP_KEEPINTVL)
+
+static void keep_alive_after(int fd, int seconds) {
+  (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
+  (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);
+}
+
+#elif defined(TCP_KEEPALIVE) /* macOS */
+
+static void keep_alive_after(int fd, int seconds) {
+  (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPALIVE, &seconds, sizeof seconds);
+}
+
+#else /* OpenBSD: for the whole system only */
+
+static void keep_alive_after(int fd, int seconds) {
+  (void)fd;
+  (void)seconds;
+}
+
+#endif
+
+void pop3_os_keep_alive(int fd, unsigned seconds) {
+  int on = 1;
+  (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  if (seconds > 0) keep_alive_after(fd, (int)seconds);
+}
+
+socklen_t pop3_os_path_address(const char *path,
+                               struct sockaddr_storage *address) {
+  struct sockaddr_un un;
+  size_t size = strlen(path) + 1;
+  if (size > sizeof un.sun_path) {
+    errno = ENAMETOOLONG;
+    return 0;
+  }
+  memset(&un, 0, sizeof un);
+  un.sun_family = AF_UNIX;
+  memcpy(un.sun_path, path, size);
+  memcpy(address, &un, sizeof un);
+  return (socklen_t)sizeof un;
 }
 
 int pop3_os_connect(int fd, const struct sockaddr *address, socklen_t size) {

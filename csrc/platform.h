@@ -64,6 +64,17 @@ void pop3_os_begin(void);
 /* A stream socket: non-blocking, without Nagle's delay. -1. */
 int pop3_os_socket(int family, int protocol);
 
+/* As bind. */
+int pop3_os_bind(int fd, const struct sockaddr *address, socklen_t size);
+
+/* Probes after so many seconds without an octet, and as often again if nobody
+ * answers; 0: when the system does that. What it cannot do is left out. */
+void pop3_os_keep_alive(int fd, unsigned seconds);
+
+/* The address of a socket in the file system, and its octets. 0, with errno. */
+socklen_t pop3_os_path_address(const char *path,
+                               struct sockaddr_storage *address);
+
 /* 0, or -1 with EINPROGRESS while it is under way. */
 int pop3_os_connect(int fd, const struct sockaddr *address, socklen_t size);
 

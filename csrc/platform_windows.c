@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <windows.h>
 /* behind windows.h */
+#include <mstcpip.h>
 #include <wincrypt.h>
 
 /* A macro of wincrypt.h, a type of OpenSSL's, should they ever meet. */
@@ -145,6 +146,39 @@ int pop3_os_socket(int family, int protocol) {
   /* Commands are small and answered: nothing is gained by collecting them. */
   (void)setsockopt(s, IPPROTO_TCP, TCP_NODELAY, on, sizeof on);
   return (int)s;
+}
+
+int pop3_os_bind(int fd, const struct sockaddr *address, socklen_t size) {
+  return bind((SOCKET)fd, address, size) == 0 ? 0 : fail_socket();
+}
+
+void pop3_os_keep_alive(int fd, unsigned seconds) {
+  const char on[sizeof(BOOL)] = {1};
+  struct tcp_keepalive times = {1, seconds * 1000, seconds * 1000};
+  DWORD ignored;
+  (void)setsockopt((SOCKET)fd, SOL_SOCKET, SO_KEEPALIVE, on, sizeof on);
+  if (seconds > 0)
+    (void)WSAIoctl((SOCKET)fd, SIO_KEEPALIVE_VALS, &times, sizeof times, NULL,
+                   0, &ignored, NULL, NULL);
+}
+
+/* Since Windows 10; afunix.h is not in every mingw-w64. */
+typedef struct path_address {
+  ADDRESS_FAMILY family;
+  char path[108];
+} path_address;
+
+socklen_t pop3_os_path_address(const char *path,
+                               struct sockaddr_storage *address) {
+  path_address un = {AF_UNIX, ""};
+  size_t size = strlen(path) + 1;
+  if (size > sizeof un.path) {
+    errno = ENAMETOOLONG;
+    return 0;
+  }
+  memcpy(un.path, path, size);
+  memcpy(address, &un, sizeof un);
+  return (socklen_t)sizeof un;
 }
 
 int pop3_os_connect(int fd, const struct sockaddr *address, socklen_t size) {

@@ -20,11 +20,12 @@
 #pragma GCC visibility push(hidden)
 
 /* Besides the network; and where it says no. */
-#define POP3_RIGHTS(X)                                                     \
-  X(FILES, "files = false")         /* paths, commands, the environment */ \
-  X(FDS, "fds = false")             /* numbers of descriptors */           \
-  X(DEBUG, "debug = false")         /* the process's standard error */     \
-  X(TRANSPORT, "transport = false") /* streams that are no socket of ours */
+#define POP3_RIGHTS(X)                                                       \
+  X(FILES, "files = false")         /* paths, commands, the environment */   \
+  X(FDS, "fds = false")             /* numbers of descriptors */             \
+  X(DEBUG, "debug = false")         /* the process's standard error */       \
+  X(TRANSPORT, "transport = false") /* streams that are no socket of ours */ \
+  X(WAYS, "ways = false")           /* proxies, a local address of choice */
 
 #define POP3_RIGHT_ID(id, rule) POP3_RIGHT_##id,
 typedef enum pop3_right {

@@ -16,16 +16,23 @@ static pop3_error failed(int *system) {
   return POP3_E_IO;
 }
 
-pop3_error pop3_socket_connect(const struct addrinfo *address, int *fd,
-                               int *system) {
+/* 0 when connected; -1 and errno. */
+static int begin(int s, const struct addrinfo *address,
+                 const struct sockaddr *local, size_t size) {
+  if (size > 0 && pop3_os_bind(s, local, (socklen_t)size) != 0) return -1;
+  return pop3_os_connect(s, address->ai_addr, (socklen_t)address->ai_addrlen);
+}
+
+pop3_error pop3_socket_connect(const struct addrinfo *address,
+                               const struct sockaddr *local, size_t size,
+                               int *fd, int *system) {
   int s = pop3_os_socket(address->ai_family, address->ai_protocol);
   if (s < 0) {
     *system = errno;
     return POP3_E_IO;
   }
   *fd = s;
-  if (pop3_os_connect(s, address->ai_addr, (socklen_t)address->ai_addrlen) == 0)
-    return POP3_E_OK;
+  if (begin(s, address, local, size) == 0) return POP3_E_OK;
   if (errno == EINPROGRESS) return POP3_E_AGAIN;
   *system = errno;
   *fd = -1;
@@ -90,11 +97,16 @@ pop3_error pop3_socket_send(int fd, const char *octets, size_t size,
 
 void pop3_socket_close(int fd) { pop3_os_close_socket(fd); }
 
+void pop3_socket_keep_alive(int fd, unsigned seconds) {
+  pop3_os_keep_alive(fd, seconds);
+}
+
 void pop3_socket_peer(int fd, char *address, size_t room) {
   peer p;
   socklen_t size;
   address[0] = '\0';
-  if (!get_peer(fd, &p, &size)) return;
+  pop3_address numeric;
+  if (!get_peer(fd, &p, &size) || !pop3_address_of(&p.any, &numeric)) return;
   if (getnameinfo(&p.any, size, address, (unsigned)room, NULL, 0,
                   NI_NUMERICHOST) != 0)
     address[0] = '\0';

@@ -13,14 +13,16 @@
 #pragma GCC visibility push(hidden)
 
 struct addrinfo;
+struct sockaddr;
 
 /*
- * Start to connect to `address`. POP3_E_OK: connected; AGAIN: under way, wait
+ * Start to connect to `address`, from `local` if that has octets. POP3_E_OK: connected; AGAIN: under way, wait
  * until *fd is writable and ask pop3_socket_finish; IO: *system is errno and
  * there is no descriptor.
  */
-pop3_error pop3_socket_connect(const struct addrinfo *address, int *fd,
-                               int *system);
+pop3_error pop3_socket_connect(const struct addrinfo *address,
+                               const struct sockaddr *local, size_t size,
+                               int *fd, int *system);
 
 /* How the attempt ended: OK, AGAIN, or IO with *system. Is the peer this host?
  * The address decides, never the name. */
@@ -34,10 +36,14 @@ pop3_error pop3_socket_send(int fd, const char *octets, size_t size,
 
 void pop3_socket_close(int fd);
 
+/* Have the system ask a silent peer whether it is there, after so many seconds,
+ * or as it likes for 0. */
+void pop3_socket_keep_alive(int fd, unsigned seconds);
+
 /* Is that a numeric address of this host? */
 bool pop3_socket_is_loopback(const char *address);
 
-/* The peer's numeric address, "" if there is none. */
+/* The peer's numeric address, "" if there is none: a path is no address. */
 void pop3_socket_peer(int fd, char *address, size_t room);
 
 #pragma GCC visibility pop

@@ -22,13 +22,14 @@ void pop3_stream_init(pop3_stream *s, const pop3_allocator *allocator,
   s->fd = -1;
 }
 
-void pop3_stream_close_socket(pop3_stream *s) {
-  if (s->fd >= 0) pop3_socket_close(s->fd);
-  s->fd = -1;
+void pop3_stream_enclose(pop3_stream *s) {
+  s->outer = s->tls;
+  s->tls = NULL;
 }
 
 static void free_buffer(pop3_stream *s) {
   if (s->tls != NULL) pop3_tls_rest(s->tls);
+  if (s->outer != NULL) pop3_tls_rest(s->outer);
   if (s->room == POP3_BUFFER_SIZE) {
     pop3_buffers_give(s->buffers, &s->allocator, s->data);
   } else {
@@ -42,11 +43,15 @@ static void free_buffer(pop3_stream *s) {
 void pop3_stream_close(pop3_stream *s) {
   free_buffer(s);
   pop3_tls_free(s->tls);
-  s->tls = NULL;
+  pop3_tls_free(s->outer);
+  pop3_proxy_free(s->proxy);
+  s->tls = s->outer = NULL;
+  s->proxy = NULL;
   pop3_buffers_release(s->buffers);
   s->buffers = NULL;
   s->incoming.size = 0;
-  pop3_stream_close_socket(s);
+  if (s->fd >= 0) pop3_socket_close(s->fd);
+  s->fd = -1;
 }
 
 /* ------------------------------------------------------------ the buffer */
@@ -230,8 +235,8 @@ static pop3_error read_socket(pop3_stream *s, char *octets, size_t room,
   return POP3_E_AGAIN;
 }
 
-static pop3_error read_octets(pop3_stream *s, char *octets, size_t room,
-                              size_t *got, int *system) {
+static pop3_error read_wire(pop3_stream *s, char *octets, size_t room,
+                            size_t *got, int *system) {
   if (room > s->budget) room = s->budget;
   pop3_error error =
       (s->carried ? take_incoming : read_socket)(s, octets, room, got, system);
@@ -241,17 +246,53 @@ static pop3_error read_octets(pop3_stream *s, char *octets, size_t room,
   return POP3_E_OK;
 }
 
+/* Ciphertext into one of the filters. */
+static pop3_error feed_wire(pop3_stream *s, pop3_tls *tls, int *system,
+                            pop3_failure *failure) {
+  size_t room, got = 0;
+  char *octets = pop3_tls_room(tls, &room);
+  if (octets == NULL) return pop3_fail(failure, POP3_E_MEMORY, NULL);
+  pop3_error error = read_wire(s, octets, room, &got, system);
+  if (error == POP3_E_EOF) {
+    pop3_tls_eof(tls);
+    return POP3_E_OK;
+  }
+  if (error == POP3_E_OK) pop3_tls_received(tls, got);
+  return error;
+}
+
+/* Through TLS to the proxy, if there is one. Nothing, and OK, when the budget
+ * ends before a record does. */
+static pop3_error read_octets(pop3_stream *s, char *octets, size_t room,
+                              size_t *got, int *system, pop3_failure *failure) {
+  if (s->outer == NULL) return read_wire(s, octets, room, got, system);
+  for (;;) {
+    pop3_error error = pop3_tls_read(s->outer, octets, room, got, failure);
+    if (error != POP3_E_AGAIN) return error;
+    if (s->budget == 0) return POP3_E_OK;
+    error = feed_wire(s, s->outer, system, failure);
+    if (error != POP3_E_OK) return error;
+  }
+}
+
+/* How the outer filter ended does not matter to the inner one: it has an end of
+ * its own. */
+static bool is_end(pop3_error error) {
+  return error == POP3_E_EOF || error == POP3_E_TRUNCATED;
+}
+
 pop3_error pop3_stream_feed(pop3_stream *s, int *system,
                             pop3_failure *failure) {
   size_t room, got = 0;
+  if (s->outer == NULL) return feed_wire(s, s->tls, system, failure);
   char *octets = pop3_tls_room(s->tls, &room);
   if (octets == NULL) return pop3_fail(failure, POP3_E_MEMORY, NULL);
-  pop3_error error = read_octets(s, octets, room, &got, system);
-  if (error == POP3_E_EOF) {
+  pop3_error error = read_octets(s, octets, room, &got, system, failure);
+  if (is_end(error)) {
     pop3_tls_eof(s->tls);
     return POP3_E_OK;
   }
-  if (error == POP3_E_OK) pop3_tls_received(s->tls, got);
+  if (error == POP3_E_OK && got > 0) pop3_tls_received(s->tls, got);
   return error;
 }
 
@@ -274,7 +315,8 @@ pop3_error pop3_stream_receive(pop3_stream *s, int *system,
   pop3_error error;
   if (!make_room(s)) return pop3_fail(failure, POP3_E_MEMORY, NULL);
   if (s->tls == NULL) {
-    error = read_octets(s, s->data + s->end, room_left(s), &got, system);
+    error =
+        read_octets(s, s->data + s->end, room_left(s), &got, system, failure);
     s->end += got;
     return error;
   }
@@ -289,25 +331,52 @@ pop3_error pop3_stream_receive(pop3_stream *s, int *system,
 
 /* ------------------------------------------------------------ writing */
 
+/* What leaves, but for TLS to the proxy. */
+static pop3_span inner_outgoing(pop3_stream *s, pop3_session *session) {
+  pop3_span span;
+  if (s->tls != NULL) {
+    span.data = pop3_tls_output(s->tls, &span.size);
+    return span;
+  }
+  return s->proxy != NULL ? pop3_proxy_output(s->proxy)
+                          : pop3_session_output(session);
+}
+
+static void inner_sent(pop3_stream *s, pop3_session *session, size_t size) {
+  if (s->tls != NULL) pop3_tls_sent(s->tls, size);
+  else if (s->proxy != NULL) pop3_proxy_sent(s->proxy, size);
+  else pop3_session_sent(session, size);
+}
+
 pop3_span pop3_stream_outgoing(pop3_stream *s, pop3_session *session) {
   pop3_span span;
-  if (s->tls == NULL) return pop3_session_output(session);
-  span.data = pop3_tls_output(s->tls, &span.size);
+  if (s->outer == NULL) return inner_outgoing(s, session);
+  span.data = pop3_tls_output(s->outer, &span.size);
   return span;
 }
 
 void pop3_stream_sent(pop3_stream *s, pop3_session *session, size_t size) {
   s->active = s->now;
   s->asked = true;
-  if (s->tls == NULL) {
-    pop3_session_sent(session, size);
-  } else {
-    pop3_tls_sent(s->tls, size);
-  }
+  if (s->outer != NULL) pop3_tls_sent(s->outer, size);
+  else inner_sent(s, session, size);
 }
 
-pop3_error pop3_stream_transmit(pop3_stream *s, pop3_session *session,
-                                int *system) {
+/* What the outer filter has sent makes room for more. EOF: there is none. */
+static pop3_error wrap(pop3_stream *s, pop3_session *session,
+                       pop3_failure *failure) {
+  if (s->outer == NULL) return POP3_E_EOF;
+  pop3_span span = inner_outgoing(s, session);
+  if (span.size == 0) return POP3_E_EOF;
+  if (span.size > POP3_BUFFER_SIZE) span.size = POP3_BUFFER_SIZE;
+  pop3_error error = pop3_tls_write(s->outer, span.data, span.size, failure);
+  if (error == POP3_E_OK) inner_sent(s, session, span.size);
+  return error;
+}
+
+/* All of the wire's that can be sent. OK: nothing is left of it. */
+static pop3_error send_wire(pop3_stream *s, pop3_session *session,
+                            int *system) {
   for (;;) {
     pop3_span span = pop3_stream_outgoing(s, session);
     size_t sent;
@@ -317,6 +386,17 @@ pop3_error pop3_stream_transmit(pop3_stream *s, pop3_session *session,
         pop3_socket_send(s->fd, span.data, span.size, &sent, system);
     if (error != POP3_E_OK) return error;
     pop3_stream_sent(s, session, sent);
+  }
+}
+
+pop3_error pop3_stream_transmit(pop3_stream *s, pop3_session *session,
+                                int *system, pop3_failure *failure) {
+  for (;;) {
+    pop3_error error = send_wire(s, session, system);
+    if (error != POP3_E_OK) return error;
+    error = wrap(s, session, failure);
+    if (error == POP3_E_EOF) return POP3_E_OK;
+    if (error != POP3_E_OK) return error;
   }
 }
 
@@ -334,7 +414,7 @@ static pop3_error encrypt(pop3_stream *s, pop3_session *session,
 pop3_error pop3_stream_flush(pop3_stream *s, pop3_session *session, int *system,
                              pop3_failure *failure) {
   for (;;) {
-    pop3_error error = pop3_stream_transmit(s, session, system);
+    pop3_error error = pop3_stream_transmit(s, session, system, failure);
     if (error != POP3_E_OK || s->tls == NULL) return error;
     if (pop3_session_pending(session) == 0) return POP3_E_OK;
     error = encrypt(s, session, failure);
@@ -345,7 +425,8 @@ pop3_error pop3_stream_flush(pop3_stream *s, pop3_session *session, int *system,
 /* TLS answers some of what it reads. A peer that makes it answer and takes no
  * answer is not read any more: the filter would have to keep them all. */
 bool pop3_stream_is_clogged(pop3_stream *s) {
-  size_t size = 0;
+  size_t size = 0, outer = 0;
   if (s->tls != NULL) (void)pop3_tls_output(s->tls, &size);
-  return size > 2 * POP3_BUFFER_SIZE;
+  if (s->outer != NULL) (void)pop3_tls_output(s->outer, &outer);
+  return size + outer > 2 * POP3_BUFFER_SIZE;
 }

@@ -7,6 +7,12 @@
  * (nginx, an SSH channel) hands them in and takes them out. It looks like a
  * socket that has received what was handed in and takes nothing by itself.
  *
+ * On the way there may be a proxy. Until it has connected us its messages are
+ * what leaves, in place of the session's; and TLS that ends at the proxy is a
+ * filter of its own, around all the rest:
+ *
+ *     session, or proxy -> tls -> outer -> socket, or the host
+ *
  * The buffer exists while octets flow. Plaintext that was received and not
  * consumed is at its end; before it there may be a message that is put
  * together where it arrived (pop3_stream_keep):
@@ -23,6 +29,7 @@
 #include "failure.h"
 #include "memory.h"
 #include "pop3.h"
+#include "proxy.h"
 #include "tls.h"
 
 #pragma GCC visibility push(hidden)
@@ -36,6 +43,8 @@ typedef struct pop3_stream {
   pop3_error ended;      /* what follows them: OK (more), EOF, IO */
   int system;            /* of IO */
   pop3_tls *tls;         /* NULL in clear */
+  pop3_tls *outer;       /* to the proxy, likewise */
+  pop3_proxy *proxy;     /* owned; NULL once it has connected us */
   char *data; /* NULL while nothing flows; larger than POP3_BUFFER_SIZE
                  only for a message that is kept */
   size_t room;
@@ -55,7 +64,9 @@ void pop3_stream_init(pop3_stream *stream, const pop3_allocator *allocator,
 
 /* Close and free everything; nothing is sent. It stays closed. */
 void pop3_stream_close(pop3_stream *stream);
-void pop3_stream_close_socket(pop3_stream *stream);
+
+/* TLS as it is now goes around what follows: it was the proxy's. */
+void pop3_stream_enclose(pop3_stream *stream);
 
 /*
  * Read more, once all was consumed. OK; AGAIN: nothing there; EOF; IO, with
@@ -75,11 +86,12 @@ pop3_span pop3_stream_unread(const pop3_stream *stream);
 void pop3_stream_consume(pop3_stream *stream, size_t size);
 
 /*
- * Everything that leaves, leaves here: what the filter holds, and what the
- * session wants to send. AGAIN: the socket takes no more now.
+ * Everything that leaves, leaves here: what the filters hold, and what the
+ * session wants to send. AGAIN: the socket takes no more now; IO, with *system;
+ * the filters' errors, with `failure`.
  */
 pop3_error pop3_stream_transmit(pop3_stream *stream, pop3_session *session,
-                                int *system);
+                                int *system, pop3_failure *failure);
 pop3_error pop3_stream_flush(pop3_stream *stream, pop3_session *session,
                              int *system, pop3_failure *failure);
 

@@ -146,6 +146,8 @@ static pop3_error prepare(pop3_tls *tls, const pop3_tls_peer *peer,
   ERR_clear_error();
   if (error == POP3_E_OK && !make_ssl(tls))
     error = pop3_fail(failure, POP3_E_MEMORY, NULL);
+  if (error == POP3_E_OK && peer->door == POP3_TLS_TO_PROXY)
+    (void)SSL_set_alpn_protos(tls->ssl, NULL, 0);
   if (error == POP3_E_OK) error = pop3_checks_expect(tls, peer, failure);
   ERR_clear_error();
   if (error == POP3_E_OK) error = pop3_tls_offer_session(tls, peer, failure);
@@ -160,7 +162,7 @@ pop3_error pop3_tls_new(pop3_tls_context *context, const pop3_tls_peer *peer,
     return pop3_fail(failure, POP3_E_MEMORY, NULL);
   }
   t->context = pop3_tls_context_retain(context);
-  t->after_stls = peer->after_stls;
+  t->door = peer->door;
   pop3_error error = prepare(t, peer, failure);
   if (error != POP3_E_OK) {
     pop3_tls_free(t);
@@ -228,15 +230,18 @@ static bool speaks_plain(const pop3_tls *tls) {
 static pop3_error explain_plain(const pop3_tls *tls, pop3_failure *failure) {
   char shown[2 * POP3_TLS_OPENING];
   (void)pop3_escape(tls->opening, tls->opening_size, shown, sizeof shown);
-  if (tls->after_stls)
+  if (tls->door == POP3_TLS_AFTER_STLS)
     return pop3_fail(failure, POP3_E_INJECTION,
                      "plain octets (\"%s\") followed the server's reply to "
                      "STLS: somebody may be tampering with the connection",
                      shown);
   return pop3_fail(failure, POP3_E_HANDSHAKE,
                    "the server does not speak TLS on this port; it said "
-                   "\"%s\": use port 995 for TLS, or STLS on port 110",
-                   shown);
+                   "\"%s\"%s",
+                   shown,
+                   tls->door == POP3_TLS_TO_PROXY
+                       ? ""
+                       : ": use port 995 for TLS, or STLS on port 110");
 }
 
 /* Before TLS 1.3 the alert for a missing client certificate is the one for

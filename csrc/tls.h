@@ -89,6 +89,13 @@ pop3_error pop3_tls_context_new(const pop3_tls_options *options,
 pop3_tls_context *pop3_tls_context_retain(pop3_tls_context *context);
 void pop3_tls_context_release(pop3_tls_context *context);
 
+/* How TLS is begun. */
+typedef enum pop3_tls_door {
+  POP3_TLS_AT_ONCE,    /* implicit TLS */
+  POP3_TLS_AFTER_STLS, /* RFC 2595 */
+  POP3_TLS_TO_PROXY    /* which speaks another protocol: no ALPN */
+} pop3_tls_door;
+
 /* Whom a filter is for, and by which way. All strings are the caller's and
  * needed only during the call. */
 typedef struct pop3_tls_peer {
@@ -96,7 +103,7 @@ typedef struct pop3_tls_peer {
                        for IPv6 */
   size_t host_size;
   unsigned port;
-  bool after_stls;     /* else implicit TLS */
+  pop3_tls_door door;
   const char *session; /* from pop3_tls_session_export, or NULL */
   size_t session_size;
   const char *tlsa; /* records, for a context by dane = "dns" */
@@ -112,7 +119,7 @@ bool pop3_tls_wants_records(const pop3_tls_context *context,
  * (TLS_CONFIG) when it is empty, non-ASCII, starts with a dot or is otherwise
  * not a host name, unless servername or verification options say that it is
  * not needed. One trailing dot is stripped.
- * `after_stls` makes plaintext in place of the handshake POP3_E_INJECTION
+ * AFTER_STLS makes plaintext in place of the handshake POP3_E_INJECTION
  * (octets that were meant to be read as POP3), else POP3_E_HANDSHAKE.
  * `session` is offered to the server if it is bound to this peer and these
  * options, else the context's newest one for them; TLS_CONFIG when it is not

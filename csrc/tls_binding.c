@@ -157,7 +157,7 @@ bool pop3_tls_bind(pop3_tls *tls, const pop3_tls_peer *peer) {
   add(&d, tls->context->bound, sizeof tls->context->bound);
   add(&d, peer->host, peer->host_size);
   add_number(&d, peer->port);
-  add_number(&d, peer->after_stls);
+  add_number(&d, peer->door);
   add_number(&d, tls->kind);
   add_text(&d, tls->name);
   add_text(&d, peer->tlsa);

@@ -87,7 +87,7 @@ struct pop3_tls {
   BIO *out; /* owned by ssl */
   pop3_tls_name_kind kind;
   char name[POP3_TLS_NAME];
-  bool after_stls;
+  pop3_tls_door door;
   bool secure;     /* handshake done, peer checked */
   pop3_error dead; /* sticky */
   int fault;       /* X509_V_ERR_…: why the chain was refused */

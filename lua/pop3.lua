@@ -22,6 +22,7 @@ local authenticate = require "pop3.authenticate"
 local messages = require "pop3.messages"
 local hosts = require "pop3.host"
 local open = require "pop3.open"
+local proxies = require "pop3.proxy"
 local start = require "pop3.task"
 
 local VERSION = "poplib 0.1.0"
@@ -131,9 +132,11 @@ function methods:set_debuglevel(level, sink)
   if err ~= nil then return call.fail(core.is_safe(self), err) end
 end
 
---- What the connection is: `host`, `port`, `address` (the peer's), `fd` (nil
--- where `restrict` refuses it), `secure`, `closed`, `tls` (`version`, `cipher`,
--- `group`, `alpn`, `verified`: a boolean, "pinned" or "dane", `resumed`).
+--- What the connection is: `host`, `port`, `address` (the peer's), `attempts`
+-- (addresses that were tried), `proxy` (its URL, without a login),
+-- `unix_socket`, `fd` (nil where `restrict` refuses it), `secure`, `closed`,
+-- `tls` (`version`, `cipher`, `group`, `alpn`, `verified`: a boolean, "pinned"
+-- or "dane", `resumed`).
 -- @treturn table
 function methods:info() return core.info(self) end
 
@@ -224,6 +227,7 @@ local function module(safe)
     end
     if options.max_line == nil then options.max_line = M._MAXLINE end
     local problem, misplaced = hosts.choose(options)
+    problem = problem or proxies.choose(options)
     if problem then error(problem, 3) end
     return misplaced and core.misplaced(misplaced)
   end
@@ -333,7 +337,7 @@ local function module(safe)
   --- Restrict, once and for all, what code in this Lua state may do with this
   -- module; see docs/sandbox.md. A second call is refused.
   -- @tparam table options `servers`, `ports`, `on_address`, `files`, `fds`,
-  -- `debug`, `transport`, `max_octets`, `max_connections`
+  -- `debug`, `transport`, `ways`, `max_octets`, `max_connections`
   -- @treturn boolean true
   function M.restrict(options)
     local err = core.restrict(options)

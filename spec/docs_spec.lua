@@ -3,9 +3,13 @@
 -- "-->") has to be printed. A block that begins with "```lua @dovecot" runs
 -- against Dovecot, where there is one.
 
+local certificates = require "spec.support.certificates"
 local child = require "spec.support.child"
 local dovecot = require "spec.support.dovecot"
 local mailbox = require "spec.support.mailbox"
+local providers = require "spec.support.providers"
+local proxies = require "spec.support.proxies"
+local scripted = require "spec.support.server"
 
 local root = debug.getinfo(1, "S").source:match("^@(.*/)spec/") or "./"
 
@@ -22,17 +26,45 @@ local function trusting(options)
   if trusted then options.context = trusted else options.cafile = ca end
   return options
 end
+-- "HOST=PORT" of each stand-in for a provider; they go by their own names.
+local stand_ins = {}
+for host, port in (os.getenv "DOCS_PROVIDERS"):gmatch "(%S+)=(%d+)" do
+  stand_ins[host] = tonumber(port)
+end
+local function stand_in(options)
+  options.servername = options.servername or options.host
+  options.host, options.port = "127.0.0.1", stand_ins[options.host]
+  options.cafile = os.getenv "DOCS_PROVIDERS_CA"
+  return options
+end
+-- Proxies and Unix sockets are examples, too: ports by the URL's scheme.
+local function lead(options)
+  local proxy = options.proxy
+  if options.unix_socket then options.unix_socket = os.getenv "DOCS_SOCKET" end
+  if not proxy then return options end
+  local url = type(proxy) == "table" and proxy.url or proxy
+  local scheme = url:match "^[%w+]+"
+  url = ("%s://127.0.0.1:%s"):format(scheme,
+    os.getenv("DOCS_PROXY_" .. scheme:gsub("%+", "_")))
+  if type(proxy) == "table" then proxy.url = url else options.proxy = url end
+  if scheme == "https" or scheme:find "tls" then
+    options.proxy_tls = { cafile = os.getenv "DOCS_PROXY_CA",
+      servername = "mail.example.org" }
+  end
+  return options
+end
 local function redirect(M)
   local POP3, POP3_SSL, context = M.POP3, M.POP3_SSL, M.context
   M.POP3 = function(_, _, options)
-    return POP3("127.0.0.1", tonumber(plain), trusting(options))
+    options = lead(trusting(options))
+    return POP3("127.0.0.1", tonumber(plain), options)
   end
   M.POP3_SSL = function(_, port, options)
     if type(port) == "table" then options = port end
     if options and options.certfile then
       options.certfile, options.keyfile = certfile, keyfile
     end
-    return POP3_SSL("127.0.0.1", tonumber(tls), trusting(options))
+    return POP3_SSL("127.0.0.1", tonumber(tls), lead(trusting(options)))
   end
   M.context = function(options) return context(trusting(options)) end
   local open = M.open
@@ -45,6 +77,7 @@ local function redirect(M)
       options = target
     end
     for key, value in pairs(options) do own[key] = value end
+    if stand_ins[own.host] then return open(stand_in(own)) end
     local implicit = own.tls == nil or own.tls == "implicit"
     own.host, own.port = "127.0.0.1", tonumber(implicit and tls or plain)
     return open(trusting(own))
@@ -104,19 +137,74 @@ local function blocks(text)
   return found
 end
 
+--- Start the providers that a block opens, each for the user that it names.
+-- @return what the preamble is told of them
+local function stand_in(text)
+  local started = {}
+  for call in text:gmatch "open (%b{})" do
+    local host = call:match 'host = "([^"]+)"'
+    local user = call:match 'user = "([^"]+)"'
+    if host and providers.has(host) then
+      local s = providers.start(host, user, "secret")
+      started[#started + 1] = host .. "=" .. s.port
+    end
+  end
+  return table.concat(started, " ")
+end
+
+-- What the blocks need in their environment to find the proxies, or nil and why
+-- there are none.
+local function start_proxies()
+  local ports = {}
+  for scheme, kind in pairs { socks5 = "socks5", http = "http" } do
+    local plain, none = proxies.start(kind)
+    if not plain then return nil, none end
+    local front, reason = proxies.start("tls", { to = plain.port,
+      certificate = certificates.file "exact", key = certificates.file "key" })
+    if not front then return nil, reason end
+    ports["DOCS_PROXY_" .. scheme] = tostring(plain.port)
+    ports["DOCS_PROXY_" .. (kind == "http" and "https" or "socks5_tls")] =
+      tostring(front.port)
+  end
+  ports.DOCS_PROXY_CA = certificates.cafile
+  return ports
+end
+
 describe("Documentation", function()
-  local box, folder
+  local box, folder, ways, no_ways
+
+  -- For a block that names one.
+  local function start_socket()
+    local path = folder .. "/socket"
+    scripted.start { host = path, connections = { { { mailbox = {
+      messages = {} } } } } }
+    return path
+  end
+
+  local function environment(block, password)
+    local env = { DOCS_PASSWORD = password, DOCS_TOKEN = "token-of-joe",
+      DOCS_FOLDER = folder, DOCS_PROVIDERS = stand_in(block.text),
+      DOCS_PROVIDERS_CA = certificates.cafile }
+    for key, value in pairs(ways or {}) do env[key] = value end
+    if block.text:find "unix_socket =" then env.DOCS_SOCKET = start_socket() end
+    return env
+  end
 
   setup(function()
+    ways, no_ways = start_proxies()
     box = mailbox.start {
       "--sample", "3", "--user", "joe", "--password", "secret",
     }
   end)
 
   before_each(function() folder = files.make_folder() end)
-  after_each(function() files.remove_folder(folder) end)
+  after_each(function()
+    scripted.stop_all()
+    files.remove_folder(folder)
+  end)
 
   teardown(mailbox.stop_all)
+  teardown(proxies.stop_all)
 
   -- The servers' ports, files and secrets, by the block's wish.
   local server
@@ -142,12 +230,14 @@ describe("Documentation", function()
         if block.dovecot and dovecot.missing() then
           return pending(dovecot.missing())
         end
+        if block.text:find("proxy =", 1, true) and not ways then
+          return pending(no_ways)
+        end
         local places, password = (block.dovecot and real or sample)()
         local result = child.run {
           script = PREAMBLE .. "do\n" .. block.text .. "\nend\n",
           arguments = places,
-          env = { DOCS_PASSWORD = password, DOCS_TOKEN = "token-of-joe",
-            DOCS_FOLDER = folder },
+          env = environment(block, password),
         }
         assert.equal(0, result.status, result.err)
         for promised in block.text:gmatch("%-%->%s*([^\n]+)") do
@@ -205,5 +295,80 @@ describe("The table of docs/testing.md", function()
     for lane in ("\n" .. lanes):gmatch("\n([%w.-]+)") do
       assert.truthy(page:find("`" .. lane .. "`", 1, true), lane)
     end
+  end)
+end)
+
+-- A guide's word on what is tested: the file is there, and says so.
+describe("docs/security.md", function()
+  local function find(name)
+    for _, folder in ipairs { "spec/", "spec/csrc/" } do
+      local file = io.open(root .. folder .. name)
+      if file then return file:read("*a"), file:close() end
+    end
+  end
+
+  local function complaint(name, ids)
+    local text = find(name)
+    if not text then return "there is no " .. name end
+    for id in ids:gmatch("[RT]%d%d") do
+      if not text:find(id, 1, true) then return id .. " is not in " .. name end
+    end
+  end
+
+  it("names specs that are there, and whose claims they have", function()
+    local complaints, count = {}, 0
+    for name, ids in read_file(root .. "docs/security.md"):gmatch(
+      "`([%w_/]+%.[%w]+)`([%s,RT%d]*)") do
+      if name:find("_spec%.lua$") or name:find("_test%.c$")
+        or name:find("^wire/") then
+        count = count + 1
+        complaints[#complaints + 1] = complaint(name, ids)
+      end
+    end
+    assert.same({}, complaints)
+    assert.is_true(count > 30)
+  end)
+end)
+
+-- As GitHub and LDoc make names of headings.
+local function anchors(text)
+  local found = {}
+  for heading in ("\n" .. text):gmatch("\n#+ ([^\n]*)") do
+    heading = heading:gsub("%[([^%]]*)%]%([^)]*%)", "%1"):lower()
+    found["#" .. heading:gsub("[^%w%- _]", ""):gsub(" ", "-")] = true
+  end
+  return found
+end
+
+-- A page without its code.
+local function prose(name)
+  return ("\n" .. read_file(root .. name)):gsub("\n```.-\n```", "")
+end
+
+describe("A link", function()
+  local function complaint(name, link)
+    local path, anchor = link:match("^([^#]*)(.*)$")
+    local folder = name:match("^docs/") or ""
+    path = path == "" and name or (folder .. path):gsub("[^/]+/%.%./", "")
+    local file = io.open(root .. path)
+    if not file then return ("%s: there is no %s"):format(name, link) end
+    file:close()
+    if anchor ~= "" and not anchors(prose(path))[anchor] then
+      return ("%s: %s has no such heading"):format(name, link)
+    end
+  end
+
+  it("of a page leads somewhere", function()
+    local complaints, count = {}, 0
+    for _, name in ipairs(documents()) do
+      for link in prose(name):gmatch("%]%(([^)%s]+)%)") do
+        if not link:find("^%a+:") then
+          count = count + 1
+          complaints[#complaints + 1] = complaint(name, link)
+        end
+      end
+    end
+    assert.same({}, complaints)
+    assert.is_true(count > 100)
   end)
 end)

@@ -137,6 +137,20 @@ function Listing:octets() end
 ---@field wait? fun(conn: pop3.Connection, interests: pop3.Interest[], deadline: number)
 ---@field transport? pop3.Transport
 ---@field tls_engine? "openssl"|"transport" default "openssl"
+---@field proxy? string|pop3.Proxy
+---@field proxy_tls? pop3.Context|pop3.TlsOptions
+---@field unix_socket? string a path
+---@field local_address? string numeric
+---@field keepalive? boolean|number true, or seconds
+---@field on_address? fun(host: string, address: string, port: integer): boolean|string|nil, string?
+
+---@class pop3.Proxy
+---@field url? string or the next three
+---@field type? "socks5"|"socks5+tls"|"http"|"https"
+---@field host? string
+---@field port? integer
+---@field user? string
+---@field password? pop3.Password
 
 ---@class pop3.OpenOptions: pop3.Options, pop3.LoginOptions
 ---@field host? string
@@ -169,10 +183,11 @@ function Listing:octets() end
 ---@field servers? string[] names, "*." and a name, addresses, blocks; default: any name
 ---@field ports? integer[] default: any
 ---@field on_address? fun(host: string, address: string, port: integer): boolean?, string?
----@field files? boolean default false, as the next three
+---@field files? boolean default false, as the next four
 ---@field fds? boolean
 ---@field debug? boolean
 ---@field transport? boolean
+---@field ways? boolean
 ---@field max_octets? integer of a message
 ---@field max_connections? integer
 
@@ -487,7 +502,7 @@ function Connection:stls(context) end
 ---@return integer? octets
 function Connection:command(line, multiline) end
 
----@return {class: string, host: string, port: integer, address?: string, fd?: integer, closed: boolean, secure: boolean, tls?: {version: string, cipher: string, group?: string, alpn?: string, verified: boolean|"pinned"|"dane", resumed: boolean}}
+---@return {class: string, host: string, port: integer, address?: string, attempts?: integer, proxy?: string, unix_socket?: string, fd?: integer, closed: boolean, secure: boolean, tls?: {version: string, cipher: string, group?: string, alpn?: string, verified: boolean|"pinned"|"dane", resumed: boolean}}
 function Connection:info() end
 
 ---@class pop3.Certificate

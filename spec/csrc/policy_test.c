@@ -143,7 +143,8 @@ static void test_ports(void) {
 
 static void test_rights(void) {
   static const char *const rules[] = {"files = false", "fds = false",
-                                      "debug = false", "transport = false"};
+                                      "debug = false", "transport = false",
+                                      "ways = false"};
   for (int right = 0; right < POP3_RIGHT_COUNT; right++) {
     pop3_policy policy = {0};
     CHECK(pop3_policy_permit(&policy, (pop3_right)right, "it", &failure) ==

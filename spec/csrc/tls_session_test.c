@@ -103,7 +103,7 @@ static void test_resumption(const struct way *way, bool after_stls) {
   pop3_tls_peer peer = base;
   pop3_tls_context *context = make_context();
   pop3_tls_info info = {0};
-  peer.after_stls = after_stls;
+  peer.door = after_stls ? POP3_TLS_AFTER_STLS : POP3_TLS_AT_ONCE;
   serve_way(&p, &s, way);
   bool good = is_full(&p, context, &peer);
   for (int i = 0; good && i < 3; i++) good = resumes(&p, context, &peer);

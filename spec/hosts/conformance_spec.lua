@@ -808,6 +808,64 @@ describe("An answer", function()
   end)
 end)
 
+-- ------------------------------------------------------------ proxies
+
+describe("A proxy", function()
+  -- What SOCKS5 says to whoever asks for an IPv4 address.
+  local function proxied(reply, ...)
+    return scripted({ read = 3 }, { send = "\5\0" }, { read = 10 },
+      { send = "\5" .. reply .. "\0\1\0\0\0\0\0\0" }, ...)
+  end
+
+  local function url(s)
+    return ("socks5://%s:%d"):format(s.host, s.port)
+  end
+
+  claim("leads to the server, and to its TLS", function()
+    local s = proxied("\0", { mailbox = { messages = mails, capa = { "STLS" },
+      stls = certificates.server "exact" } })
+    local conn = host.connect(s, { proxy = url(s), tls = "starttls",
+      cafile = certificates.cafile, servername = certificates.name })
+    good(conn:login("me", "secret"))
+    assert.equal(mails[1], good(conn:retr_string(1)))
+    assert.same({ url(s), true }, { conn:info().proxy, conn:info().secure })
+    good(conn:quit())
+    assert.falsy(clear(s):find("secret", 1, true))
+  end, "connect")
+
+  claim("is reached by TLS, with the server's within", function()
+    local tls = { tls = certificates.server "exact" }
+    local s = scripted(tls, { tunnel = true }, { expect = true },
+      { expect = true }, { expect = "" }, "S: HTTP/1.1 200 OK\r\n\r\n", tls,
+      { mailbox = { messages = mails } })
+    local trust = { cafile = certificates.cafile,
+      servername = certificates.name }
+    local conn = host.connect(s, { tls = "implicit", proxy_tls = trust,
+      proxy = ("https://%s:%d"):format(s.host, s.port),
+      cafile = trust.cafile, servername = trust.servername })
+    good(conn:login("me", "secret"))
+    for n = 1, #mails do
+      assert.equal(mails[n], good(conn:retr_string(n)))
+    end
+    good(conn:quit())
+    assert.falsy(clear(s):find("secret", 1, true))
+  end, "connect")
+
+  claim("keeps the server's first words, whatever they come with", function()
+    local s = scripted({ read = 3 }, { send = "\5\0" }, { read = 10 },
+      { send = "\5\0\0\1\0\0\0\0\0\0+OK at once\r\n" }, { eof = true })
+    local conn = host.connect(s, { proxy = url(s) })
+    assert.equal("+OK at once", conn:getwelcome())
+    conn:close()
+  end, "connect")
+
+  claim("that does not connect says why", function()
+    local s = proxied("\5", { eof = true })
+    local err = fails("io", "proxy", host.open, s, { proxy = url(s) })
+    assert.truthy(tostring(err):find("connection refused", 1, true))
+  end, "connect")
+end)
+
 describe("A server that cannot be reached", function()
   claim("refuses: io, econnrefused", function()
     local port = server.closed_port()

@@ -55,6 +55,7 @@ describe("The surface", function()
   local option_rows = {
     { "csrc/lua_connection.c", "\n%s+OPTION%(([%l_]+)," },
     { "csrc/lua_context.c", "OPTION%(([%l_]+), %u" },
+    { "csrc/lua_ways.c", "OPTION%(([%l_]+), %u" },
     { "csrc/lua_open.c", "OPEN_OPTION%(([%l_]+), %u" },
     { "csrc/pop3.h", "X%((max_[%l_]+)," },
   }

@@ -112,6 +112,35 @@ describe('TLS by nginx (tls_engine = "transport")', function()
       '{ tls = "implicit", connect_timeout = 0.3 }'))
   end)
 
+  -- A SOCKS5 proxy that was asked for the server by its name.
+  local function proxied(reply, ...)
+    return server.start { { { read = 3 }, { send = "\5\0" },
+      { read = 7 + #certificates.name },
+      { send = "\5\0\0\1\0\0\0\0\0\0" .. reply }, ... } }
+  end
+
+  it("goes through a proxy", function()
+    for how, steps in pairs {
+      implicit = { { tls = certificates.server "exact" },
+        { mailbox = { messages = { "x\r\n" } } } },
+      starttls = { { mailbox = { messages = { "x\r\n" },
+        stls = certificates.server "exact" } } },
+    } do
+      local s = proxied("", (table.unpack or unpack)(steps)) -- luacheck: ignore
+      assert.equal("1 3\ntrue nil\ngood\n", session(s,
+        ('{ tls = "%s", proxy = "socks5://127.0.0.1:%d" }'):format(how, s.port)))
+      assert.equal(certificates.name, s:report().connections[1].tls.servername)
+    end
+  end)
+
+  it("takes no octet that came behind a proxy's answer", function()
+    local s = proxied("+OK in clear\r\n", { eof = true })
+    local said = session(s,
+      ('{ tls = "implicit", proxy = "socks5://127.0.0.1:%d" }'):format(s.port))
+    assert.truthy(said:find("^proto/proxy proxy 127.0.0.1:%d+: octets followed "
+      .. "its answer"), said)
+  end)
+
   it("takes no option of our own TLS", function()
     local said = session(mail_server(), '{ tls = "starttls", cafile = "x" }')
     assert.truthy(said:find("leaves TLS to the host", 1, true), said)

@@ -24,6 +24,9 @@ import tempfile
 import time
 
 NAME = "mail.example.org"
+PROVIDERS = ("pop.gmail.com", "outlook.office365.com", "pop.mail.yahoo.com",
+             "pop.aol.com", "pop.fastmail.com", "pop.gmx.net", "pop3.web.de",
+             "pop.zoho.com", NAME, "exchange.example.org")
 MAX_AGE = 3 * 86400  # the certificates are valid for thirty days
 DAY = datetime.timedelta(days=1)
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
@@ -300,6 +303,11 @@ def make(folder):
     write("missing-intermediate", good)
     write("reversed", good, root, middle)
     write("self-signed", Certificate("Self", key, names=[dns(NAME)]))
+    # Where names are asked for: one for all of PROVIDERS, and what Google's
+    # servers show to whom does not ask.
+    leaf("providers", *map(dns, PROVIDERS))
+    write("no-name", Certificate("invalid2.invalid", key,
+                                 names=[dns("invalid2.invalid")]))
     # For a server that wants to know the client.
     write("client", Certificate("client", key, middle, usage=CLIENT_AUTH),
           middle)

@@ -19,7 +19,8 @@ The script is an object:
   accepts      how many connections are played (default: as many as there are
                lists); 0 is "until a signal comes or the reader goes away"
   accept       false: listen, but never accept
-  host         address to listen on (default 127.0.0.1; "::1")
+  host         address to listen on (default 127.0.0.1; "::1"), or a path that
+               begins with "/": a Unix socket
   port         port to listen on (default 0: any)
   backlog      of listen(2) (default 128)
   deadline     seconds until everything ends (default 60)
@@ -52,9 +53,15 @@ A step is a string or an object with one verb and its options:
                        same). OPTIONS: cert, key (PEM files), min_version,
                        max_version ("1.2"), ciphers, alpn (list), ca (demand a
                        client certificate of this CA), tickets (of TLS 1.3, how
-                       many). Handshakes with equal OPTIONS know each other's
+                       many), names (the only ones that it answers to by SNI;
+                       a client that asks for none of them gets `other`, a
+                       certificate and key of that file, or else an alert).
+                       Handshakes with equal OPTIONS know each other's
                        sessions; forget: true knows none. staple: a file with
                        an OCSP response (DER), which is sent to who asks
+  {tunnel: true}       what is in this stream, under TLS as it may be, is from now
+                       on a stream of its own: a proxy's client has reached its
+                       server
   {auto: RULES}        a table of replies: a list of [regex, reply]. Each line
                        is answered by the first regex that matches it
                        entirely, without regard to case; a reply is octets or a
@@ -94,7 +101,8 @@ The report:
   failed       number of connections with `errors`
   cut          "SIGTERM" or "deadline" where one of them ended it
   connections  list, in the order of the accepts:
-    clear      octets received outside TLS
+    peer       the client's address
+    clear      octets received outside TLS, in a tunnel outside the tunnel's
     secure     octets received inside TLS
     received   both together
     commands   received, as lines without their ends
@@ -163,9 +171,19 @@ def tls_context(options):
         return CONTEXTS[key]
 
 
-def note_name(tls, name, _):
-    if name is not None:
-        tls.facts["servername"] = name
+def judge_name(options):
+    """What is done about the name that a client asks for, or its lack."""
+    def judge(tls, name, _):
+        if name is not None:
+            tls.facts["servername"] = name
+        if name in options.get("names", [name]):
+            return None
+        if "other" not in options:
+            return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+        tls.context = tls_context({"cert": options["other"],
+                                   "key": options.get("key")})
+        return None
+    return judge
 
 
 def new_tls_context(options):
@@ -186,7 +204,7 @@ def new_tls_context(options):
         context.verify_mode = ssl.CERT_REQUIRED
     if "tickets" in options:
         context.num_tickets = int(options["tickets"])
-    context.sni_callback = note_name
+    context.sni_callback = judge_name(options)
     if "staple" in options:
         with open(options["staple"], "rb") as file:
             stapling.staple(context, file.read())
@@ -401,6 +419,27 @@ class Stream:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                              struct.pack("ii", 1, 0))
         self.sock.close()
+
+
+class Within:
+    """A stream as the socket of another one."""
+
+    def __init__(self, outer):
+        self.outer = outer
+
+    def recv(self, size):
+        if not self.outer.buffer and not self.outer.more():
+            return b""
+        taken = self.outer.buffer[:size]
+        self.outer.buffer = self.outer.buffer[size:]
+        return taken
+
+    def sendall(self, data):
+        self.outer.send(data)
+
+    def shutdown(self, _):
+        self.outer.say_goodbye()
+        self.outer.shutdown()
 
 
 class Mailbox:
@@ -666,6 +705,10 @@ class Player:
 
     do_starttls = do_tls
 
+    def do_tunnel(self, _, __):
+        self.stream = Stream(Within(self.stream), {"settle": False},
+                             self.record)
+
     def do_auto(self, rules, step):
         while True:
             line = self.stream.line()
@@ -754,14 +797,18 @@ class Server:
         self.end = time.monotonic() + float(script.get("deadline", 60))
         host = script.get("host", "127.0.0.1")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        if host.startswith("/"):
+            family = socket.AF_UNIX
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if "buffer" in script:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
                                    int(script["buffer"]))
-        self.socket.bind((host, int(script.get("port", 0))))
+        self.local = family == socket.AF_UNIX
+        self.socket.bind(host if self.local
+                         else (host, int(script.get("port", 0))))
         self.socket.listen(int(script.get("backlog", 128)))
-        self.port = self.socket.getsockname()[1]
+        self.port = 0 if self.local else self.socket.getsockname()[1]
 
     def accept_all(self):
         threads = set()
@@ -791,12 +838,13 @@ class Server:
         os.write(self.ring, b"!")
 
     def accept_one(self):
-        sock, _ = self.socket.accept()
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock, peer = self.socket.accept()
+        if not self.local:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         steps = self.lists[min(self.accepted, len(self.lists) - 1)]
         record = {"clear": bytearray(), "secure": bytearray(), "total": 0,
                   "sent": 0, "errors": [], "ended": "running", "extra": b"",
-                  "waiting": 0}
+                  "waiting": 0, "peer": peer[0] if peer else ""}
         with self.lock:
             self.accepted += 1
             if len(self.records) < int(self.script.get("record", 5000)):

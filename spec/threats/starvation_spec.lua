@@ -193,4 +193,33 @@ describe("Starved of memory (T62),", function()
       conn = nil
     end, 3)
   end)
+
+  it("opening by a proxy fails cleanly", function()
+    local proxy = server.start { accepts = 0, keep = 0, record = 0,
+      connections = { { { read = 4 }, { send = "\5\2" }, { read = 12 },
+        { send = "\1\0" }, { read = 10 }, { send = "\5\0\0\1\0\0\0\0\0\0" },
+        "S: +OK" } } }
+    local before = sinks.descriptors()
+    local conn
+    starve.each(function()
+      conn = pop3.POP3("192.0.2.1", 110, { on_address = function() end,
+        proxy = { url = "socks5://127.0.0.1:" .. proxy.port, user = "joe",
+          password = "secret" } })
+    end, function(_, ok, err)
+      assert(ok or tostring(err):find("not enough memory", 1, true)
+        or err.name == "restricted", tostring(err))
+      if conn then conn:close() end
+      conn = nil
+    end, 3)
+    collectgarbage()
+    collectgarbage()
+    assert.equal(before, sinks.descriptors())
+    proxy:stop()
+  end)
+
+  it("T59 an address that is refused is connected to by no lack", function()
+    starve.each(function()
+      pop3.POP3(s.host, s.port, { on_address = function() return false end })
+    end, function(_, ok) assert(not ok) end, 1)
+  end)
 end)
