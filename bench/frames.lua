@@ -26,7 +26,7 @@ end
 
 local function logged_in()
   local conn = connect()
-  conn:login("u", "p")
+  conn:login("u", "p", { auth = "USER" })
   return conn
 end
 

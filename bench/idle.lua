@@ -29,7 +29,7 @@ local function measure(connect)
 end
 
 local function logged_in(conn)
-  conn:login("u", "p")
+  conn:login("u", "p", { auth = "USER" })
   conn:stat()
   return conn
 end

@@ -53,7 +53,7 @@ local MEASURE = [[
     if ngx.var.arg_tls then options.tls = "implicit" end
     local port = ngx.var.arg_tls or ngx.var.arg_port
     local M = pop3.POP3("127.0.0.1", tonumber(port), options)
-    M:login("u", "p")
+    M:login("u", "p", { auth = "USER" })
     return M
   end
 ]]

@@ -122,6 +122,14 @@ pop3_error pop3_conn_export_session(const pop3_conn *c, char *octets,
   return pop3_tls_session_export(c->stream.tls, octets, room, size);
 }
 
+static bool is_secure(const pop3_conn *c) {
+  return c->phase == PHASE_OPEN && pop3_session_is_secure(c->client.session);
+}
+
+const pop3_tls *pop3_conn_tls(const pop3_conn *c) {
+  return is_secure(c) ? c->stream.tls : NULL;
+}
+
 void pop3_conn_describe(const pop3_conn *c, pop3_conn_info *info) {
   memset(info, 0, sizeof *info);
   info->host = c->host;
@@ -133,8 +141,7 @@ void pop3_conn_describe(const pop3_conn *c, pop3_conn_info *info) {
   info->proxy_host = c->scheme != NULL ? c->elsewhere : NULL;
   info->proxy_port = c->proxy_port;
   pop3_socket_peer(c->stream.fd, info->address, sizeof info->address);
-  info->secure =
-      c->phase == PHASE_OPEN && pop3_session_is_secure(c->client.session);
+  info->secure = is_secure(c);
   if (info->secure && c->stream.tls != NULL)
     pop3_tls_describe(c->stream.tls, &info->tls);
 }

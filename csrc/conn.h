@@ -141,6 +141,10 @@ void pop3_conn_use_session(pop3_conn *conn, const char *octets, size_t size);
 pop3_error pop3_conn_export_session(const pop3_conn *conn, char *octets,
                                     size_t room, size_t *size);
 
+/* The filter, for tls_describe.h; NULL while it is not in use, in clear and
+ * where the host does TLS. */
+const pop3_tls *pop3_conn_tls(const pop3_conn *conn);
+
 typedef enum pop3_step {
   POP3_STEP_DONE,   /* the operation is complete */
   POP3_STEP_FAILED, /* it failed: pop3_conn_failure */

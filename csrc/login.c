@@ -3,7 +3,6 @@
  */
 #include "login.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* ------------------------------------------------------------ ways */
@@ -179,6 +178,43 @@ static obstacle judge(const pop3_login_facts *f, const pop3_way *way) {
   return CLEAR_ROAD;
 }
 
+/* Of a required binding, or of -PLUS that was asked for. */
+static pop3_error refuse_binding(const pop3_login_facts *f, const char *offers,
+                                 pop3_failure *failure) {
+  if (f->binding != POP3_BINDING_REQUIRE)
+    return pop3_fail(failure, POP3_E_UNSUPPORTED,
+                     "a mechanism ...-PLUS needs TLS that this library does, "
+                     "and channel_binding left on; the server offers %s",
+                     offers);
+  if (!f->bindable)
+    return pop3_fail(failure, POP3_E_UNSUPPORTED,
+                     "channel_binding = \"require\" needs TLS that this "
+                     "library does: this connection has nothing to bind to");
+  return pop3_fail(failure, POP3_E_UNSUPPORTED,
+                   "channel_binding = \"require\", but the server offers "
+                   "nothing that binds, no ...-PLUS: it offers %s",
+                   offers);
+}
+
+/* Of the names that the caller gave. */
+static pop3_error refuse_asked(const pop3_login_facts *f, obstacle worst,
+                               const char *offers, pop3_failure *failure) {
+  char names[80];
+  size_t used = 0;
+  pop3_span rest = f->asked, name;
+  if (worst == UNFIT)
+    return pop3_fail(failure, POP3_E_UNSUPPORTED,
+                     "auth does not fit what was given: a token goes with "
+                     "OAUTHBEARER and XOAUTH2, a password with all others; "
+                     "authzid with PLAIN, SCRAM, OAUTHBEARER and EXTERNAL");
+  while (pop3_next_name(&rest, &name))
+    used = add_offer(names, used, sizeof names, name);
+  return pop3_fail(failure, POP3_E_UNSUPPORTED,
+                   "not supported by server: %s; it offers %s; leave auth "
+                   "out, or name one of these",
+                   names, offers);
+}
+
 /* What could have been: the text is about the worst obstacle. */
 static pop3_error refuse(const pop3_login_facts *f, obstacle worst,
                          pop3_failure *failure) {
@@ -190,31 +226,9 @@ static pop3_error refuse(const pop3_login_facts *f, obstacle worst,
                      "stls() or tls = \"starttls\"; allow_cleartext = true "
                      "sends it in clear (the server offers %s)",
                      offers);
-  if (f->binding == POP3_BINDING_REQUIRE && !f->bindable)
-    return pop3_fail(failure, POP3_E_UNSUPPORTED,
-                     "channel_binding = \"require\" needs TLS that this "
-                     "library does: this connection has nothing to bind to");
-  if (f->binding == POP3_BINDING_REQUIRE)
-    return pop3_fail(failure, POP3_E_UNSUPPORTED,
-                     "channel_binding = \"require\", but the server offers "
-                     "nothing that binds, no ...-PLUS: it offers %s",
-                     offers);
-  if (worst == UNBINDABLE)
-    return pop3_fail(failure, POP3_E_UNSUPPORTED,
-                     "a mechanism ...-PLUS needs TLS that this library does, "
-                     "and channel_binding left on; the server offers %s",
-                     offers);
-  if (f->asked.size > 0 && worst == UNFIT)
-    return pop3_fail(failure, POP3_E_UNSUPPORTED,
-                     "auth does not fit what was given: a token goes with "
-                     "OAUTHBEARER and XOAUTH2, a password with all others; "
-                     "authzid with PLAIN, SCRAM, OAUTHBEARER and EXTERNAL");
-  if (f->asked.size > 0)
-    return pop3_fail(failure, POP3_E_UNSUPPORTED,
-                     "not supported by server: %.*s; it offers %s; leave auth "
-                     "out, or name one of these",
-                     (int)(f->asked.size < 80 ? f->asked.size - 1 : 80),
-                     f->asked.data, offers);
+  if (worst == UNBINDABLE || f->binding == POP3_BINDING_REQUIRE)
+    return refuse_binding(f, offers, failure);
+  if (f->asked.size > 0) return refuse_asked(f, worst, offers, failure);
   if (f->token)
     return pop3_fail(failure, POP3_E_UNSUPPORTED,
                      "a token needs OAUTHBEARER or XOAUTH2, but the server "

@@ -195,7 +195,7 @@ int pop3_lua_received(lua_State *L) {
 
 /* ------------------------------------------------------------ whose it is */
 
-int pop3_lua_place(lua_State *L) {
+int pop3_lua_where(lua_State *L) {
   pop3_connection *u = pop3_connection_test(L, 1);
   if (u == NULL || pop3_conn_is_closed(u->conn)) return 0;
   compat_getuservalue(L, 1);

@@ -36,10 +36,10 @@ int pop3_lua_secured(lua_State *L);
 int pop3_lua_sent(lua_State *L);
 int pop3_lua_received(lua_State *L);
 
-/* place(value) -> what knows whether the caller may use it here, if it is an
+/* where(value) -> what knows whether the caller may use it here, if it is an
  * open connection: its stream, or the loop that it waits in; nil: anybody may.
  * [-0, +1, -] */
-int pop3_lua_place(lua_State *L);
+int pop3_lua_where(lua_State *L);
 
 /* takes_files(connection) -> may its messages go into files? [-0, +1, v] */
 int pop3_lua_takes_files(lua_State *L);

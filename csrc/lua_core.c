@@ -16,6 +16,7 @@
 #include "lua_secret.h"
 #include "lua_session.h"
 #include "lua_share.h"
+#include "lua_tls_info.h"
 #include "pop3_lua.h"
 
 /* escape(text) -> text fit for a terminal [-0, +1, v] */
@@ -45,7 +46,7 @@ static const luaL_Reg functions[] = {
     {"secured", pop3_lua_secured},
     {"sent", pop3_lua_sent},
     {"received", pop3_lua_received},
-    {"place", pop3_lua_place},
+    {"where", pop3_lua_where},
     {"takes_files", pop3_lua_takes_files},
     {"misplaced", pop3_lua_misplaced},
     {"set_timeout", pop3_lua_set_timeout},
@@ -56,6 +57,7 @@ static const luaL_Reg functions[] = {
     {"close", pop3_lua_close},
     {"trace", pop3_lua_trace},
     {"info", pop3_lua_describe},
+    {"tls_info", pop3_lua_tls_info},
     {"session_export", pop3_lua_session_export},
     {"welcome", pop3_lua_welcome},
     {"is_safe", pop3_lua_is_safe},
@@ -84,6 +86,7 @@ int luaopen_pop3_core(lua_State *L) {
   pop3_open_context(L);
   pop3_open_secret(L);
   pop3_open_listing(L);
+  pop3_open_tls_info(L);
   lua_newtable(L);
   compat_setfuncs(L, functions);
   pop3_open_connections(L);

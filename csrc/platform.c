@@ -441,6 +441,27 @@ int pop3_os_create(int folder, const char *name, pop3_os_identity *identity) {
   return -1;
 }
 
+/* Is it a file of ours? Else errno. */
+static bool is_own_file(int fd) {
+  struct stat status;
+  if (fstat(fd, &status) != 0) return false;
+  if (S_ISREG(status.st_mode) && status.st_uid == geteuid()) return true;
+  errno = S_ISREG(status.st_mode) ? EPERM : EINVAL;
+  return false;
+}
+
+int pop3_os_append(const char *path) {
+  int fd = open(path,
+                O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW |
+                    O_NOCTTY | O_NONBLOCK,
+                0600);
+  if (fd < 0 || is_own_file(fd)) return fd;
+  int error = errno;
+  (void)close(fd);
+  errno = error;
+  return -1;
+}
+
 static bool is_still(int folder, const char *name,
                      const pop3_os_identity *identity) {
   struct stat status;

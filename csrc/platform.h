@@ -208,6 +208,13 @@ int pop3_os_sync_folder(int fd);
  * closed it is in any case. */
 int pop3_os_close(int fd);
 
+/*
+ * Open a file to append to, by one write at a time, or make it with mode 0600.
+ * A link, another user's file and what is no file are refused: secrets go in.
+ * (On Windows whose it is depends on its folder.) -1.
+ */
+int pop3_os_append(const char *path);
+
 /* This process's number: a forked child has another one. */
 long pop3_os_process(void);
 

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <windows.h>
 /* behind windows.h */
 #include <mstcpip.h>
@@ -480,6 +481,12 @@ int pop3_os_sync_folder(int fd) {
 }
 
 int pop3_os_close(int fd) { return _close(fd) == 0 ? 0 : errno; }
+
+int pop3_os_append(const char *path) {
+  return _open(path,
+               _O_WRONLY | _O_APPEND | _O_CREAT | _O_BINARY | _O_NOINHERIT,
+               _S_IREAD | _S_IWRITE);
+}
 
 long pop3_os_process(void) { return (long)GetCurrentProcessId(); }
 

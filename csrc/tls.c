@@ -285,6 +285,7 @@ static pop3_error advance(pop3_tls *tls, pop3_failure *failure) {
     return waits ? POP3_E_AGAIN : die(tls, refuse(tls, failure));
   }
   pop3_error error = pop3_tls_check_peer(tls, failure);
+  if (error == POP3_E_OK) error = pop3_tls_check_keylog(tls, failure);
   if (error != POP3_E_OK) return die(tls, error);
   pop3_tls_keep_session(tls);
   tls->secure = true;

@@ -41,9 +41,13 @@ typedef struct pop3_tls_options {
   bool verify;             /* chain; default true */
   bool check_hostname;     /* default true; does not follow `verify` */
   const char *servername;  /* SNI and expected name instead of the host */
-  const char *certfile;    /* client certificate chain, PEM */
-  const char *keyfile;     /* its key, PEM; default: certfile */
-  const char *keypass;     /* the key's passphrase */
+  const char *certfile;    /* client certificate and its chain: a file in PEM or
+                               PKCS#12, or a URI ("pkcs11:...") that OpenSSL has
+                               a store for */
+  const char *keyfile;     /* its key, likewise; default: certfile */
+  const char *keypass;     /* the passphrase of either, a token's PIN */
+  const char *keylog;      /* a file for the connections' secrets, made with
+                               mode 0600 or appended to; default: none */
   const char *min_version; /* "1.2" (default) or "1.3"; "1.0", "1.1" by
                                explicit choice */
   const char *max_version;

@@ -147,6 +147,8 @@ bool pop3_tls_bind_context(pop3_tls_context *context,
   add_trust(&d, context->ssl, options);
   add_checks(&d, options);
   add_certificate(&d, SSL_CTX_get0_certificate(context->ssl));
+  /* what was told once must not open the octets of those who told nothing */
+  add_number(&d, options->keylog != NULL);
   return end(&d, context->bound);
 }
 

@@ -7,7 +7,6 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
-#include <openssl/x509err.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -263,64 +262,13 @@ static pop3_error set_trust(SSL_CTX *ssl, const pop3_tls_options *options,
   return options->dane && error == POP3_E_TLS_CONFIG ? POP3_E_OK : error;
 }
 
-/* --- the client's own certificate ---------------------------------------- */
-
-/* Without keypass it fails instead of asking on the terminal. */
-static int give_passphrase(char *out, int room, int writing, void *passphrase) {
-  size_t size = passphrase ? strlen(passphrase) : 0;
-  (void)writing;
-  if (!passphrase || size > (size_t)room) return -1;
-  memcpy(out, passphrase, size);
-  return (int)size;
-}
-
-static pop3_error refuse_key(pop3_failure *failure, const char *path,
-                             const pop3_tls_options *options) {
-  int reason = ERR_GET_REASON(ERR_peek_error());
-  if (reason == X509_R_KEY_VALUES_MISMATCH ||
-      reason == X509_R_KEY_TYPE_MISMATCH)
-    return pop3_fail(failure, POP3_E_TLS_CONFIG,
-                     "the key in \"%s\" does not belong to the certificate in "
-                     "\"%s\"",
-                     path, options->certfile);
-  return pop3_fail(failure, POP3_E_TLS_CONFIG,
-                   "keyfile = \"%s\" cannot be used (%s): it should be a "
-                   "private key in PEM%s",
-                   path, pop3_tls_reason(),
-                   options->keypass ? ", and keypass its passphrase"
-                                    : "; an encrypted one needs keypass");
-}
-
-static pop3_error load_key(SSL_CTX *ssl, const pop3_tls_options *options,
-                           pop3_failure *failure) {
-  const char *path = options->keyfile ? options->keyfile : options->certfile;
-  if (SSL_CTX_use_PrivateKey_file(ssl, path, SSL_FILETYPE_PEM) == 1 &&
-      SSL_CTX_check_private_key(ssl) == 1)
-    return POP3_E_OK;
-  return refuse_key(failure, path, options);
-}
-
-static pop3_error set_identity(SSL_CTX *ssl, const pop3_tls_options *options,
-                               pop3_failure *failure) {
-  if (options->keyfile && !options->certfile)
-    return pop3_fail(failure, POP3_E_TLS_CONFIG,
-                     "keyfile needs certfile: a key is no use without its "
-                     "certificate");
-  if (!options->certfile) return POP3_E_OK;
-  if (SSL_CTX_use_certificate_chain_file(ssl, options->certfile) != 1)
-    return pop3_fail(failure, POP3_E_TLS_CONFIG,
-                     "certfile = \"%s\" cannot be used (%s): it should be a "
-                     "certificate and its chain in PEM",
-                     options->certfile, pop3_tls_reason());
-  return load_key(ssl, options, failure);
-}
-
 /* --- contexts ------------------------------------------------------------ */
 
 static pop3_tls_context *make_context(const pop3_tls_options *options) {
   pop3_tls_context *c = OPENSSL_zalloc(sizeof *c);
   if (!c) return NULL;
   c->references = 1;
+  c->keylog = -1;
   c->verify = options->verify;
   c->check_hostname = options->check_hostname;
   c->alpn = options->alpn;
@@ -337,13 +285,17 @@ static pop3_tls_context *make_context(const pop3_tls_options *options) {
 
 static pop3_error apply(SSL_CTX *ssl, const pop3_tls_options *options,
                         pop3_failure *failure) {
-  SSL_CTX_set_default_passwd_cb(ssl, give_passphrase);
-  SSL_CTX_set_default_passwd_cb_userdata(ssl, unconst(options->keypass));
   pop3_error error = set_protocol(ssl, options, failure);
   if (error == POP3_E_OK) error = set_trust(ssl, options, failure);
-  if (error == POP3_E_OK) error = set_identity(ssl, options, failure);
-  SSL_CTX_set_default_passwd_cb_userdata(ssl, NULL);
+  if (error == POP3_E_OK) error = pop3_tls_load_identity(ssl, options, failure);
   return error;
+}
+
+/* OpenSSL's own configuration may leave it without any algorithm. */
+static pop3_error refuse_library(pop3_failure *failure) {
+  if (ERR_peek_error() == 0) return pop3_fail(failure, POP3_E_MEMORY, NULL);
+  return pop3_tls_fail(failure, POP3_E_TLS_CONFIG,
+                       "OpenSSL cannot be used: see its configuration file");
 }
 
 pop3_error pop3_tls_context_new(const pop3_tls_options *options,
@@ -351,11 +303,10 @@ pop3_error pop3_tls_context_new(const pop3_tls_options *options,
                                 pop3_failure *failure) {
   ERR_clear_error();
   pop3_tls_context *c = make_context(options);
-  if (!c) {
-    ERR_clear_error();
-    return pop3_fail(failure, POP3_E_MEMORY, NULL);
-  }
+  if (!c) return refuse_library(failure);
   pop3_error error = apply(c->ssl, options, failure);
+  if (error == POP3_E_OK)
+    error = pop3_tls_open_keylog(c, options->keylog, failure);
   if (error == POP3_E_OK) error = pop3_checks_prepare(c, options, failure);
   pop3_tls_collect_sessions(c);
   if (error == POP3_E_OK && !pop3_tls_bind_context(c, options))
@@ -380,6 +331,7 @@ void pop3_tls_context_release(pop3_tls_context *context) {
   /* What others did with it is done before it is freed. */
   if (__atomic_sub_fetch(&context->references, 1, __ATOMIC_ACQ_REL) > 0) return;
   pop3_tls_free_sessions(context);
+  pop3_tls_close_keylog(context);
   pop3_checks_free(&context->checks);
   SSL_CTX_free(context->ssl);
   BIO_meth_free(context->input);

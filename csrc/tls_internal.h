@@ -1,9 +1,10 @@
 /*
  * tls_internal.h - what the files of tls.h share: tls_context.c (options made
- * ready), tls.c (the filter), tls_verify.c (whom we talk to, and why not),
- * tls_input.c (ciphertext that arrives), tls_checks.c and those that it names,
- * tls_binding.c (what a session is good for), tls_session.c (sessions kept),
- * tls_channel.c (what a login is bound to).
+ * ready), tls_client_cert.c (who we are), tls_keylog.c (secrets told), tls.c
+ * (the filter), tls_verify.c (whom we talk to, and why not), tls_checks.c and
+ * those that it names, tls_describe.c (whom we talk to, in text), tls_input.c
+ * (ciphertext that arrives), tls_binding.c (what a session is good for),
+ * tls_session.c (sessions kept), tls_channel.c (what a login is bound to).
  */
 #ifndef POP3_TLS_INTERNAL_H
 #define POP3_TLS_INTERNAL_H
@@ -50,6 +51,7 @@ struct pop3_tls_context {
   CRYPTO_RWLOCK *lock;
   SSL_CTX *ssl;
   BIO_METHOD *input; /* of the filters' BIOs */
+  int keylog;        /* a descriptor, or -1 */
   char *servername;  /* own copy, or NULL */
   bool verify;
   bool check_hostname;
@@ -91,6 +93,7 @@ struct pop3_tls {
   int fault;       /* X509_V_ERR_…: why the chain was refused */
   int fault_depth;
   X509 *culprit; /* the certificate at fault, or NULL */
+  int unlogged;  /* errno's value: why keylog's file lacks something, or 0 */
   pop3_checked checked;
   unsigned char bound[POP3_TLS_BOUND];
   bool offered;    /* a session of this very binding */
@@ -124,6 +127,22 @@ pop3_error pop3_tls_explain_peer(const pop3_tls *tls, pop3_failure *failure);
  * ALPN, MEMORY.
  */
 pop3_error pop3_tls_check_peer(const pop3_tls *tls, pop3_failure *failure);
+
+/*
+ * Load certfile and keyfile, and show them to servers that ask. TLS_CONFIG (its
+ * text names option and place, and never the passphrase), MEMORY.
+ */
+pop3_error pop3_tls_load_identity(SSL_CTX *ssl, const pop3_tls_options *options,
+                                  pop3_failure *failure);
+
+/* Append secrets to the file `path` from now on; NULL: to none. It is open as
+ * long as the context is there. TLS_CONFIG. */
+pop3_error pop3_tls_open_keylog(pop3_tls_context *context, const char *path,
+                                pop3_failure *failure);
+void pop3_tls_close_keylog(pop3_tls_context *context);
+
+/* After the handshake: was all written? TLS_CONFIG. */
+pop3_error pop3_tls_check_keylog(const pop3_tls *tls, pop3_failure *failure);
 
 #define POP3_TLS_NAME_ROOM 200
 #define POP3_TLS_TIME_ROOM 32

@@ -19,6 +19,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "tls_describe.h"
 #include "tls_internal.h"
 
 enum { PINS, TLSA, CERTIFICATE, ISSUER, RESPONSE, PIECES };
@@ -116,6 +117,25 @@ static void try_response(piece response, X509 *certificate, X509 *issuer) {
        "a response has two verdicts");
 }
 
+/* Printable, and nothing that is not there. */
+static void read_text(const char *text) {
+  for (; *text; text++)
+    hold(*text == '\t' || ((unsigned char)*text >= ' ' && *text != 127),
+         "text is not escaped");
+}
+
+static void try_description(const X509 *certificate) {
+  pop3_tls_certificate c;
+  hold(pop3_tls_certificate_describe(certificate, &c) == POP3_E_OK,
+       "a certificate cannot be described");
+  const char *texts[] = {c.subject,   c.issuer, c.serial,     c.key_type,
+                         c.signature, c.pin,    c.fingerprint};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) read_text(texts[i]);
+  for (const char *at = c.names; *at; at += strlen(at) + 1) read_text(at);
+  hold(ERR_peek_error() == 0, "a description leaves an error");
+  pop3_tls_certificate_free(&c);
+}
+
 static X509 *certificate_of(piece p) {
   const unsigned char *at = p.octets;
   X509 *certificate = d2i_X509(NULL, &at, (long)p.size);
@@ -133,6 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *octets, size_t size) {
   try_pins(pins, certificate);
   try_records(records, certificate);
   if (certificate) {
+    try_description(certificate);
     (void)pop3_ocsp_is_promised(certificate);
     (void)pop3_tls_show_name(X509_get_subject_name(certificate), name);
     (void)pop3_tls_show_time(X509_get0_notAfter(certificate), when);

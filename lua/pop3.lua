@@ -140,6 +140,12 @@ end
 -- @treturn table
 function methods:info() return core.info(self) end
 
+--- What TLS has come to, and who the server is: `version`, `cipher`, `bits`,
+-- `group`, `alpn`, `servername`, `resumed`, `verified`, `verified_by`, and the
+-- certificates: `chain` as they were sent, `verified_chain`. See docs/tls.md.
+-- @treturn ?table nil in clear, when closed, and where the transport does TLS
+function methods:tls_info() return core.tls_info(self) end
+
 --- The socket's descriptor, or nil when closed; for polling only.
 -- @treturn ?number
 function methods:fd() return core.info(self).fd end
@@ -249,8 +255,8 @@ local function module(safe)
   --- Connect by TLS (RFC 8314) and read the greeting.
   -- @tparam string host name or address
   -- @tparam[opt=995] number port
-  -- @tparam[opt] string keyfile the client certificate's key, PEM
-  -- @tparam[opt] string certfile the client certificate, PEM
+  -- @tparam[opt] string keyfile the client certificate's key, a path or URI
+  -- @tparam[opt] string certfile the client certificate, likewise
   -- @tparam[opt] table options see docs/options.md
   -- @return a connection
   function M.POP3_SSL(host, ...)

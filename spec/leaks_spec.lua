@@ -110,6 +110,28 @@ describe("a long-lived process", function()
     end)
   end)
 
+  it("logs in by SCRAM 1,000 times, or breaks that off", function()
+    local steps = { "S: +OK", "C: CAPA",
+      { send = "+OK\r\nSASL SCRAM-SHA-256\r\n.\r\n" } }
+    local function server_of(options)
+      options.password = "secret"
+      return server.start { connections = { { steps[1], steps[2], steps[3],
+        { scram = options } } }, accepts = 0, deadline = 540, keep = 0,
+        record = 0, backlog = 1024 }
+    end
+    local good, bad = server_of {}, server_of { fault = "signature" }
+    repeat_session(500, function()
+      local conn = pop3.POP3(good.host, good.port)
+      conn:login("me", "secret")
+      conn:close()
+      conn = pop3.POP3(bad.host, bad.port)
+      assert.is_false((pcall(conn.login, conn, "me", "secret")))
+      conn = pop3.POP3(good.host, good.port)
+      assert.is_false((pcall(conn.login, conn, "me", "wrong")))
+      conn:close()
+    end)
+  end)
+
   it("is refused 1,000 times by a closed port", function()
     local port = server.closed_port()
     repeat_session(1000, function()

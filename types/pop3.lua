@@ -83,9 +83,10 @@ function Listing:octets() end
 ---@field verify? boolean default true
 ---@field check_hostname? boolean default true
 ---@field servername? string
----@field certfile? string
----@field keyfile? string
+---@field certfile? string a file in PEM or PKCS#12, or a URI
+---@field keyfile? string likewise
 ---@field keypass? string
+---@field keylog? string a file that gets the connections' secrets
 ---@field min_version? "1.0"|"1.1"|"1.2"|"1.3" default "1.2"
 ---@field max_version? "1.0"|"1.1"|"1.2"|"1.3"
 ---@field ciphers? string
@@ -503,6 +504,36 @@ function Connection:command(line, multiline) end
 
 ---@return {class: string, host: string, port: integer, address?: string, attempts?: integer, proxy?: string, unix_socket?: string, fd?: integer, closed: boolean, secure: boolean, tls?: {version: string, cipher: string, group?: string, alpn?: string, verified: boolean|"pinned"|"dane", resumed: boolean}}
 function Connection:info() end
+
+---@class pop3.Certificate
+---@field subject string "CN=mail.example.org,O=Example"
+---@field issuer string
+---@field sans string[] "DNS:mail.example.org", "IP:192.0.2.1", "email:…"
+---@field not_before? number seconds since 1970
+---@field not_after? number seconds since 1970
+---@field serial string hexadecimal
+---@field key_type? string "RSA", "EC", "ED25519", or an OID
+---@field key_bits? integer
+---@field signature? string "ecdsa-with-SHA256"
+---@field pin string "sha256//…"
+---@field fingerprint string SHA-256, hexadecimal
+---@field pem string
+
+---@class pop3.TlsInfo
+---@field version string "TLSv1.3"
+---@field cipher string
+---@field bits integer of the cipher's key
+---@field group? string
+---@field alpn? string
+---@field servername? string as it was sent
+---@field verified boolean
+---@field verified_by string "chain+name", "chain+name+pin", "dane", "nothing", …
+---@field resumed boolean
+---@field chain pop3.Certificate[] as they were sent, the server's own first
+---@field verified_chain? pop3.Certificate[] up to the root; nil when resumed
+
+---@return pop3.TlsInfo? info nil in clear, when closed, by the transport's TLS
+function Connection:tls_info() end
 
 ---@return string? session nil when there is nothing to resume (yet)
 function Connection:session_export() end

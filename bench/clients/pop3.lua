@@ -34,9 +34,10 @@ local function connect(more)
   return pop3.POP3_SSL("127.0.0.1", number "port", given)
 end
 
+-- USER and PASS, as the others, without the question what there is.
 local function open()
   local conn = connect()
-  conn:login("u", "p")
+  conn:login("u", "p", { auth = "USER" })
   return conn
 end
 
@@ -134,7 +135,7 @@ local function check_resumed(conn)
 end
 
 function verbs.session()
-  local together = { stat = true, quit = true }
+  local together = { auth = "USER", stat = true, quit = true }
   local full = options.ca and options.resume ~= "1" and { resume = false }
   local last = number "sessions"
   for i = 1, last do
@@ -156,7 +157,7 @@ function verbs.boxes()
   for i = 1, number "boxes" do
     loop:spawn(function()
       local conn = connect { loop = loop, pipelining = true }
-      conn:login("u", "p", { stat = true })
+      conn:login("u", "p", { auth = "USER", stat = true })
       conn:retr_many(list, function(_, text) count(assert(text)) end)
       conn:quit()
       times[i] = pop3.now() - begin

@@ -29,6 +29,13 @@ local function refuse(reason)
   ngx.header["Auth-Status"] = reason
 end
 
+-- The server's own words, fit for a header.
+local function words(line)
+  return (line:gsub("^%-ERR ", ""):gsub("%c", function(c)
+    return ("\\x%02x"):format(c:byte())
+  end))
+end
+
 -- Why the server does not take this login, or nil.
 local function problem(user, password)
   if user == "" or password == "" or (user .. password):find("%c") then
@@ -43,7 +50,8 @@ local function problem(user, password)
   c:quit()
   if ok then return end
   ngx.log(ngx.ERR, "POP3: ", message)
-  return err.kind == "auth" and message:gsub("^%-ERR ", "") or UNAVAILABLE
+  return err.response and err.kind == "auth" and words(err.response)
+    or UNAVAILABLE
 end
 
 local function check()

@@ -86,7 +86,7 @@ function always.hangup(_, transport) transport:close() end
 -- object, or nil. A stream or a loop may have the method `unusable`, which says
 -- so, before an octet is sent.
 function call.refusal(conn)
-  local place = core.place(conn) or call.steps
+  local place = core.where(conn) or call.steps
   local ask = place.unusable
   local reason = ask and ask(place)
   return reason and core.misplaced(reason)

@@ -4,6 +4,7 @@
 
 local escape = require("pop3.core").escape
 local interrupt = require "pop3.cli.interrupt"
+local output = require "pop3.cli.output"
 local parse_arguments = require "pop3.cli.arguments"
 local problem = require "pop3.cli.problem"
 local server = require "pop3.cli.server"
@@ -13,23 +14,14 @@ local cli = {}
 -- Not %d, which is 32 bits wide in PUC Lua 5.1 on some systems.
 local function decimal(count) return ("%.0f"):format(count) end
 
-local function put(text)
-  local done, reason = io.stdout:write(text)
-  if not done then
-    problem.raise(problem.IO, "cannot write to standard output: " .. reason)
-  end
-end
-
-local function flush()
-  local done, reason = io.stdout:flush()
-  if not done then
-    problem.raise(problem.IO, "cannot write to standard output: " .. reason)
-  end
-end
+local put, flush = output.put, output.flush
 
 -- ------------------------------------------------------------ commands
 
-local commands = { fetch = require "pop3.cli.fetch" }
+local commands = {
+  fetch = require "pop3.cli.fetch",
+  probe = require "pop3.cli.probe",
+}
 
 function commands.ls(options)
   server.session(options, function(conn, extras)

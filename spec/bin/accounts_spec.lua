@@ -160,19 +160,10 @@ describe("bin/pop3 fetch --config", function()
       section("d", box))
     local result = fetch(nil, "-q", ...)
     assert.equal(0, result.status, result.err)
-    local open, now, most = {}, 0, 0
-    for number, word in box:log():gmatch("(%d+) (%u+)[^\n]*\n") do
-      if word == "END" then
-        now = now - 1
-      elseif not open[number] then
-        open[number], now = true, now + 1
-        most = math.max(most, now)
-      end
-    end
     for _, name in ipairs { "a", "b", "c", "d" } do
       assert.equal(8, stored(name))
     end
-    return most
+    return box:most_at_a_time()
   end
 
   it("fetches four accounts at once", function()
@@ -215,6 +206,16 @@ describe("bin/pop3 fetch --config", function()
       "[a]\ntimeout = soon\n" },
     { "line ends that are none", 78, ":2: eol is lf or crlf",
       "[a]\neol = cr\n" },
+    { "a mechanism that is none", 78, "cannot log in by GSSAPI",
+      "[a]\n" .. GOOD .. "auth = gssapi\n" },
+    { "a proxy that is none", 78, "a proxy is a URL",
+      "[a]\n" .. GOOD .. "proxy = ftp://x\n" },
+    { "a proxy's password", 78, "use --proxy-password-command",
+      "[a]\n" .. GOOD .. "proxy = socks5://a:b@x\n" },
+    { "a pin that is none", 78, "44 characters",
+      "[a]\n" .. GOOD .. "pin = sha256//abc=\n" },
+    { "a token and a password", 78, "password-command and token-command",
+      "[a]\n" .. GOOD .. "password-command = x\ntoken-command = y\n" },
     { "two passwords", 78, "password-file and password-command", "[a]\n"
       .. GOOD .. "password-file = a\npassword-command = b\n" },
   } do
@@ -236,6 +237,10 @@ describe("bin/pop3 fetch --config", function()
     { "--maildir", 64, "--maildir is for one account", { "--maildir", "x" } },
     { "--password-file", 64, "--password-file is for one account",
       { "--password-file", "x" } },
+    { "--pin", 64, "--pin is for one account", { "--pin", "sha256//"
+      .. ("A"):rep(43) .. "=" } },
+    { "--token-command", 64, "--token-command is for one account",
+      { "--token-command", "x" } },
     { "no jobs", 64, "not a number from 1", { "--jobs", "0" } },
   } do
     it("refuses " .. row[1] .. ": " .. row[2], function()

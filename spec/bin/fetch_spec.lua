@@ -221,7 +221,7 @@ describe("bin/pop3", function()
 
   local it_traced = scene.has_strace and it or pending
 
-  local CALLS = "-e trace=open,openat,fsync,link,rename,unlink,sendto,sendmsg,"
+  local CALLS = "-e trace=open,openat,fsync,link,rename,unlink,?send,sendto,sendmsg,"
     .. "write,close"
 
   it_traced("a message is durable before it is deleted", function()

@@ -233,6 +233,8 @@ static void texts_say_what_there_is(void) {
   (void)chosen("SASL PLAIN\nUSER\n", "st", "SCRAM-SHA-1\n", NULL);
   CHECK(strstr(failure.text, "SCRAM-SHA-1") != NULL);
   CHECK(strstr(failure.text, "SASL PLAIN, USER, APOP") != NULL);
+  (void)chosen("SASL PLAIN\n", "s", "SCRAM-SHA-1\nLOGIN\n", NULL);
+  CHECK(strstr(failure.text, "server: SCRAM-SHA-1, LOGIN; it offers") != NULL);
   (void)chosen("SASL PLAIN\n", "", NULL, NULL);
   CHECK(strstr(failure.text, "allow_cleartext") != NULL);
   (void)chosen(NULL, "so", NULL, NULL);

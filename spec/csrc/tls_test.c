@@ -1,9 +1,7 @@
 /*
  * tls_test.c - the TLS filter against an OpenSSL server in this process, over
- * memory BIOs: whom it trusts, what it says when it does not, and that no
- * failure of an allocation makes a success (R14, R15, T03, T35).
- *
- * Run: without an argument a sample of the allocations fails, with "all" each.
+ * memory BIOs: whom it trusts, and what it says when it does not (R14, R15,
+ * T03, T35). Its lack of memory is tls_starve_test.c's matter.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -440,6 +438,11 @@ static void test_alpn(void) {
   server s = {.identity = &leaf, .protocol = "http/1.1"};
   expect(&s, "pop.example.org", POP3_E_ALPN, "right port",
          "a server that chooses HTTP");
+  serve(&p, &s);
+  must(attach(&p, "pop.example.org", true) == POP3_E_OK, "a filter");
+  check(said(shake(&p), POP3_E_ALPN, "right port"),
+        "a server that chooses HTTP after STLS (ALPACA)");
+  stop(&p);
   s.protocol = "!";
   expect(&s, "pop.example.org", POP3_E_ALPN, "alpn = false",
          "a server that refuses \"pop3\"");
@@ -744,51 +747,7 @@ static void test_contexts(void) {
         "the library is the one that this was built for");
 }
 
-/* --- a lack of memory ---------------------------------------------------- */
-
-static void test_starving(long stride) {
-  identity expired = make(
-      &(form){.subject = "x", .issuer = &root, NAMES, .from = -9, .to = -8});
-  identity foreign = make(&(form){.subject = "x", .issuer = &stranger, NAMES});
-  starve(&(server){.identity = &leaf}, "pop.example.org", true, stride,
-         "out of memory with a good certificate");
-  starve(&(server){.identity = &leaf}, "other.example.org", false, stride,
-         "out of memory with another host's certificate");
-  starve(&(server){.identity = &leaf}, "192.0.2.9", false, stride,
-         "out of memory with another address's certificate");
-  starve(&(server){.identity = &foreign}, "pop.example.org", false, stride,
-         "out of memory with an unknown issuer");
-  starve(&(server){.identity = &expired}, "pop.example.org", false, stride,
-         "out of memory with an expired certificate");
-  discard(&expired), discard(&foreign);
-}
-
-/* The same with a session that may be resumed, or must not. */
-static void test_starving_resumption(int version, long stride) {
-  pair p;
-  char octets[8192];
-  server s = {.identity = &leaf, .max = version};
-  identity foreign = make(&(form){.subject = "x", .issuer = &stranger, NAMES});
-  must(try_out(&p, &s, "pop.example.org") == POP3_E_OK && answers(&p) &&
-           pop3_tls_session_export(p.client, octets, sizeof octets,
-                                   &given_size) == POP3_E_OK,
-       "a session");
-  stop(&p);
-  given = octets;
-  starve(&s, "pop.example.org", true, stride, "out of memory while resuming");
-  starve(&s, "other.example.org", false, stride,
-         "out of memory with a session of another host");
-  s.identity = &foreign;
-  s.forgetful = true;
-  starve(&s, "pop.example.org", false, stride,
-         "out of memory with a session, and a server that is not the same");
-  given = NULL;
-  discard(&foreign);
-}
-
-int main(int count, char **arguments) {
-  bool all = count > 1 && strcmp(arguments[1], "all") == 0;
-  use_failing_allocator();
+int main(void) {
   make_world();
   use_defaults();
   test_session(TLS1_3_VERSION, "TLSv1.3", 0);
@@ -817,9 +776,6 @@ int main(int count, char **arguments) {
   test_options();
   test_system_trust();
   test_contexts();
-  test_starving(all ? 1 : 23);
-  test_starving_resumption(TLS1_2_VERSION, all ? 1 : 23);
-  test_starving_resumption(TLS1_3_VERSION, all ? 1 : 23);
   end_world();
   return failures > 0;
 }

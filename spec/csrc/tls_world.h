@@ -122,13 +122,13 @@ pop3_error try_out(pair *p, server *s, const char *host);
 bool answers(pair *p);
 
 /*
- * One allocation of the client's handshake fails, each in turn (or every
- * `stride`-th): it may succeed where it should, and never where it should not.
- * After use_failing_allocator, which comes before all else.
+ * While `starving` is set, the n-th of OpenSSL's allocations fails, and all
+ * after it if `for_good`; 0: none does. They are counted from here on. After
+ * use_failing_allocator, which comes before all else.
  */
 void use_failing_allocator(void);
-void starve(server *s, const char *host, bool should, long stride,
-            const char *name);
+void fail_allocation(long n, bool for_good);
+long allocations_seen(void);
 
 size_t least(size_t a, size_t b);
 

@@ -49,6 +49,7 @@ local mails = conn:messages { order = "newest", ahead = 4096 }
 mails:next():save(folder .. "/saved")
 conn:set_debuglevel(2, function() end)
 conn:capa()
+assert(conn:tls_info().chain[1].pem)
 assert(conn:session_export())
 conn:quit()
 

@@ -49,7 +49,7 @@ describe("examples/nginx/auth_http.conf", function()
     assert.same({ "+OK 6 messages" }, said.answers)
     assert.equal(box:served()[1], said.message)
     assert.equal("+OK goodbye", said.goodbye)
-    assert.equal("1 USER otto\n1 PASS ***\n1 QUIT\n1 END\n"
+    assert.equal("1 CAPA\n1 USER otto\n1 PASS ***\n1 QUIT\n1 END\n"
       .. "2 USER otto\n2 PASS ***\n2 RETR 1\n2 QUIT\n2 END\n", box:log())
   end)
 

@@ -49,8 +49,8 @@ describe("examples/nginx/stream.conf", function()
     assert.equal("chunked", answer.headers["transfer-encoding"])
     assert.is_true(answer.complete)
     assert.equal(box:served()[22], answer.body)
-    assert.equal("1 CAPA\n1 STLS\n1 USER otto\n1 PASS ***\n1 STAT\n1 RETR 22\n"
-      .. "1 QUIT\n1 END\n", box:log())
+    assert.equal("1 CAPA\n1 STLS\n1 CAPA\n1 USER otto\n1 PASS ***\n1 STAT\n"
+      .. "1 RETR 22\n1 QUIT\n1 END\n", box:log())
   end)
 
   it("asks for user and password", function()

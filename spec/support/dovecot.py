@@ -13,6 +13,7 @@ Options:
                          introspection at an endpoint of ours, which knows
                          tokens such as "token-of-joe"
     "mechanisms": WORDS  these instead
+    "cert", "key": FILE  shown in place of its own certificate
     "only_tls": true     disable_plaintext_auth, and an address that is not the
                          client's: the same one counts as secure
 
@@ -272,6 +273,9 @@ class Dovecot:
 
     def start(self):
         make_certificates(self.root)
+        for option, name in (("cert", "server.pem"), ("key", "server.key")):
+            if option in self.options:
+                shutil.copyfile(self.options[option], f"{self.root}/{name}")
         if self.options.get("sasl"):
             self.prepare_others()
         for _ in range(ATTEMPTS):

@@ -18,6 +18,9 @@ lua.has_integers = version >= 5.3
 --- Does `for` close what it leaves early?
 lua.closes = version >= 5.4
 
+--- Are pointers short? Then half of the address space is a system's.
+lua.is_32_bit = #tostring({}):match("0x(%x+)") <= 8
+
 lua.unpack = table.unpack or unpack -- luacheck: ignore
 
 --- A function from text.

@@ -7,6 +7,7 @@
 --     box.plain, box.tls, box.ca      -- ports, CA file
 --     box.user, box.password
 --     box:log()                       -- the commands of all connections
+--     box:most_at_a_time()            -- connections, as these tell
 --     box:served()                    -- the mails, in CRLF form
 
 local files = require "spec.support.files"
@@ -45,6 +46,22 @@ end
 --- Every command that arrived, as "CONNECTION COMMAND ARGUMENTS" lines.
 function Box:log()
   return read_file(self.folder .. "/log")
+end
+
+--- The most sessions that were open at a time. The server hears of an end late,
+-- but one that said QUIT has only its answer to wait for.
+function Box:most_at_a_time()
+  local state, now, most = {}, 0, 0
+  for session, word in self:log():gmatch "(%d+) (%u+)[^\n]*\n" do
+    if not state[session] then
+      state[session], now = "open", now + 1
+      most = math.max(most, now)
+    end
+    if state[session] == "open" and (word == "QUIT" or word == "END") then
+      state[session], now = "over", now - 1
+    end
+  end
+  return most
 end
 
 --- The mails in their order.

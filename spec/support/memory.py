@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Is a secret in another process's memory? (T22)
 
-    memory.py SECRET_FILE COMMAND...
+    memory.py [--core] SECRET_FILE COMMAND...
 
 runs COMMAND, waits for it to print a line, stops it there, searches all of
-its memory, and lets it end by closing its standard input. It is searched for
+its memory, and lets it end by closing its standard input; or, with --core, has
+the kernel write it into a core file, and searches that. It is searched for
 every run of twelve octets of the secret and for its base64 at all three
 alignments. Prints one JSON object:
 
@@ -12,6 +13,7 @@ alignments. Prints one JSON object:
     status   the command's exit status
     octets   that were searched
     found    list of [what, mapping]
+    lacking  why there is no core file, else absent
 
 The search runs in another process because its patterns would be found in its
 own.
@@ -20,9 +22,12 @@ own.
 import base64
 import json
 import os
+import resource
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 
 RUN = 12
 DEADLINE = 60
@@ -102,14 +107,53 @@ def pieces(memory, start, end):
             yield octets
 
 
-def main(path, *command):
-    with open(path, "rb") as file:
-        secret = file.read().strip()
+def search_core(folder, secret):
+    """What is in the one file of the folder, and how large it is."""
+    names = os.listdir(folder)
+    if not names:
+        return 0, [], "the kernel wrote none"
+    size, found = 0, []
+    with open(os.path.join(folder, names[0]), "rb") as file:
+        while True:
+            octets = file.read(PIECE)
+            if not octets:
+                break
+            size += len(octets)
+            octets += file.read(OVERLAP)
+            file.seek(size)
+            found += [(what, "core") for whole, run, what in forms(secret)
+                      if holds(octets, whole, run)]
+    return size, sorted(set(found)), None
+
+
+def may_dump():
+    """Why the kernel would write no core file into the current folder."""
+    with open("/proc/sys/kernel/core_pattern") as file:
+        pattern = file.read().strip()
+    if pattern.startswith("|") or "/" in pattern:
+        return "core files go elsewhere here: " + pattern
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    if most != resource.RLIM_INFINITY:
+        return "core files are limited here"
+    return None
+
+
+def allow_core(folder):
+    resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2)
+    os.chdir(folder)
+
+
+def start(command, **more):
+    """A process that has printed its line, which comes, too."""
     process = subprocess.Popen(command, stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE)
+                               stdout=subprocess.PIPE, **more)
     signal.signal(signal.SIGALRM, lambda *_: process.kill())
     signal.alarm(DEADLINE)
-    said = process.stdout.readline().decode("latin-1").strip()
+    return process, process.stdout.readline().decode("latin-1").strip()
+
+
+def look_inside(secret, command):
+    process, said = start(command)
     octets, found = 0, []
     os.kill(process.pid, signal.SIGSTOP)
     _, status = os.waitpid(process.pid, os.WUNTRACED)
@@ -117,8 +161,33 @@ def main(path, *command):
         octets, found = search(process.pid, secret)
         os.kill(process.pid, signal.SIGCONT)
     process.communicate()
-    print(json.dumps({"said": said, "status": process.returncode,
-                      "octets": octets, "found": found}))
+    return {"said": said, "status": process.returncode, "octets": octets,
+            "found": found}
+
+
+def look_at_core(secret, command):
+    lacking = may_dump()
+    if lacking:
+        return {"lacking": lacking}
+    folder = tempfile.mkdtemp()
+    try:
+        process, said = start(command, preexec_fn=lambda: allow_core(folder))
+        process.send_signal(signal.SIGABRT)
+        process.communicate()
+        octets, found, lacking = search_core(folder, secret)
+    finally:
+        shutil.rmtree(folder)
+    return {"said": said, "status": process.returncode, "octets": octets,
+            "found": found, "lacking": lacking}
+
+
+def main(*words):
+    look = look_inside
+    if words[0] == "--core":
+        look, words = look_at_core, words[1:]
+    with open(words[0], "rb") as file:
+        secret = file.read().strip()
+    print(json.dumps(look(secret, words[1:])))
 
 
 if __name__ == "__main__":

@@ -161,8 +161,8 @@ describe("T51 The wrong receiver", function()
   end
 
   local of_connections = {
-    "begin", "turn", "deliver", "cancel", "close", "trace", "info", "session_export",
-    "welcome", "is_safe", "carried", "secured", "sent", "received",
+    "begin", "turn", "deliver", "cancel", "close", "trace", "info", "tls_info",
+    "session_export", "welcome", "is_safe", "carried", "secured", "sent", "received",
   }
   for _, name in ipairs(of_connections) do
     it("of core." .. name .. " is one, too", function()

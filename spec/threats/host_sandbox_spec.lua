@@ -143,7 +143,7 @@ describe("A restricted script", function()
     local lines = run([[
       pop3.restrict { servers = { host } }
       for _, key in ipairs { "cafile", "capath", "certfile", "keyfile",
-                             "crlfile", "dane_config" } do
+                             "crlfile", "dane_config", "keylog" } do
         say(pop3.context, { [key] = extra })
         say(pop3.POP3, host, port, { tls = "starttls", [key] = extra })
         say(pop3.POP3, host, port, { context = { [key] = extra } })
@@ -168,10 +168,20 @@ describe("A restricted script", function()
       assert.truthy(lines[i]:find("policy/restricted", 1, true), i .. ": " .. lines[i])
       assert.truthy(lines[i]:find("files = false", 1, true), i .. ": " .. lines[i])
     end
-    assert.equal(6 * 5 + 3 + 4 + 1, #lines)
+    assert.equal(7 * 5 + 3 + 4 + 1, #lines)
     assert.equal("ok", lines[#lines])
     assert.is_nil(io.open(path))
     files.remove_folder(folder)
+  end)
+
+  it("T58 asks no store of OpenSSL's, by a URI neither", function()
+    local wanted = refuses "certfile (files = false)"
+    expect({ wanted, wanted, wanted }, run [[
+      pop3.restrict {}
+      for _, uri in ipairs { "file:/etc/passwd", "pkcs11:object=joe", "http://x/" } do
+        say(pop3.context, { certfile = uri })
+      end
+    ]])
   end)
 
   it("T58 does not find a context that the host's options made", function()

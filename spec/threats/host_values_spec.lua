@@ -225,6 +225,9 @@ describe("T53 A string of 1 GiB", function()
     end
     local s = server.start { deadline = 260, connections = { { "S: +OK", "C: NOOP", "S: +OK" } } }
     local result = child.run { script = HUGE, deadline = 250, arguments = { s.host, s.port } }
+    if lua.is_32_bit and result.err:find("not enough memory", 1, true) then
+      return pending("two copies of it have no room in 32 bits")
+    end
     assert.equal("", result.err)
     assert.equal("policy passes\n+OK\n", result.out)
     assert.equal("NOOP\r\n", s:report().connections[1].received)

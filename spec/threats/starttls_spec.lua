@@ -487,6 +487,21 @@ describe("Strange servers", function()
     s:report()
   end)
 
+  it("CAPA refused: no bare AUTH asks for mechanisms instead", function()
+    local s = server.start{
+      {"S: +OK ready",
+       {auto = {{"CAPA", "-ERR what\r\n"},
+                {"AUTH", "+OK\r\nPLAIN\r\nLOGIN\r\n.\r\n"},
+                {"USER .*", "+OK\r\n"}, {"PASS .*", "+OK\r\n"}}}},
+    }
+    local conn = connect(s, {tls = "none"})
+    conn:login("user", SECRET)
+    conn:quit()
+    for _, command in ipairs(s:report().connections[1].commands) do
+      assert.is_nil(command:find("^AUTH"), command)
+    end
+  end)
+
   it("QUIT refused: closed all the same, the refusal is told", function()
     local s = server.start{{"S: +OK", "C: QUIT", "S: -ERR no"}}
     local conn = connect(s, {tls = "none"})

@@ -3,8 +3,10 @@
 -- @module pop3.cli.arguments
 
 local argparse = require "argparse"
+local mechanisms = require "pop3.cli.mechanisms"
 local pop3 = require "pop3"
 local problem = require "pop3.cli.problem"
+local values = require "pop3.cli.values"
 
 local EPILOG = [[
 A URL is pop3s://USER@HOST[:PORT] (TLS, port 995), pop3://USER@HOST (STLS,
@@ -23,12 +25,24 @@ local function message_number(text)
   return nil, "'" .. text .. "' is not a message number"
 end
 
--- Of every command: { option, argument, description }.
+-- Of every command: { option, argument, description, check }.
 local OPTIONS = {
   { "--user", "NAME", "Who logs in, where the URL does not say." },
   { "--cafile", "FILE", "Certificates to trust, PEM." },
   { "--capath", "DIR", "A folder of certificates to trust." },
   { "--servername", "NAME", "The name the certificate must have." },
+  { "--proxy", "URL", "Connect through it: socks5://HOST[:PORT], "
+    .. "http://HOST:PORT (CONNECT), https:// or socks5+tls://.",
+    values.proxy },
+  { "--proxy-password-command", "COMMAND",
+    "Run COMMAND in a shell; what it prints is the proxy's password." },
+  { "--unix-socket", "PATH", "Connect to this socket of the system's." },
+}
+
+-- Of the commands that log in.
+local LOGIN_OPTIONS = {
+  { "--auth", "MECHANISM", "Log in by this one only: PLAIN, SCRAM-SHA-256, "
+    .. "XOAUTH2, USER, APOP ...", mechanisms.check },
 }
 
 local function whole_number(text)
@@ -41,20 +55,41 @@ local function add_url(command)
   command:argument("url", "The server, see below."):argname("URL")
 end
 
-local function add_common(command)
-  for _, row in ipairs(OPTIONS) do
-    command:option(row[1], row[3]):argname(row[2])
+local function add_options(command, rows)
+  for _, row in ipairs(rows) do
+    local option = command:option(row[1], row[3]):argname(row[2])
+    if row[4] then option:convert(row[4]) end
   end
+end
+
+-- Who is there, and how to get there.
+local function add_way(command, seconds_text)
+  add_options(command, OPTIONS)
+  command:option("--pin", "A key of the certificates must have this digest, "
+    .. "sha256//BASE64; it may be given again.")
+    :argname("DIGEST"):count("*"):convert(values.pin)
+  command:option("--timeout", seconds_text)
+    :argname("SECONDS"):convert(seconds)
+end
+
+local function add_login(command)
+  add_options(command, LOGIN_OPTIONS)
   command:mutex(
     command:option("--password-file",
       "Read the password from FILE; one line end at its end is dropped.")
       :argname("FILE"),
     command:option("--password-command",
       "Run COMMAND in a shell; what it prints is the password.")
+      :argname("COMMAND"),
+    command:option("--token-command",
+      "Run COMMAND in a shell; what it prints is an OAuth token.")
       :argname("COMMAND"))
-  command:option("--timeout",
+end
+
+local function add_common(command)
+  add_way(command,
     "Give up after SECONDS without an octet (60), or to connect (30).")
-    :argname("SECONDS"):convert(seconds)
+  add_login(command)
   command:flag("--allow-cleartext",
     "Let a pop:// URL do without TLS: others can read the password.")
   command:flag("--no-verify",
@@ -93,6 +128,23 @@ local function add_fetch(parser)
   return fetch
 end
 
+local PROBE = [[
+Show one page on a server: greeting, TLS, certificate, capabilities, logins,
+quirks. For a HOST alone, ports 995 and 110 are asked. At most one login is
+tried, with nothing but what the options give, and only where the
+certificate was verified. The exit code is 0 if a safe login is possible.]]
+
+local function add_probe(parser)
+  local probe = parser:command("probe", PROBE)
+    :summary("Show what a server can do, and whether a login is safe.")
+  probe:argument("url", "A host; or its ports, each as a URL, see below.")
+    :argname("HOST or URL"):args("+")
+  probe:flag("--json", "Write JSON.")
+  probe:flag("--no-verify", "With --pin: look at the key and at nothing else.")
+  add_way(probe, "Give up after SECONDS without an octet (10).")
+  add_login(probe)
+end
+
 local function declare()
   local parser = argparse("pop3", "Read mail from a POP3 server.", EPILOG)
     :add_help { add_help = "-h --help" }
@@ -117,6 +169,7 @@ local function declare()
   local capa = parser:command("capa", "Show what the server can do.")
   add_url(capa)
   add_common(capa)
+  add_probe(parser)
   return parser
 end
 
@@ -133,7 +186,10 @@ return function(list)
     end
   end
   local ok, result = declare():pparse(list)
-  if ok then return result end
+  if ok then
+    if result.pin and #result.pin == 0 then result.pin = nil end
+    return result
+  end
   -- A mistyped command may be a URL, and that may hold a password.
   local text = tostring(result):gsub("%S*://%S*", "URL"):gsub("\n", " ")
   problem.raise(problem.USAGE, text, "see pop3 --help")

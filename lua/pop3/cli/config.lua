@@ -17,7 +17,9 @@
 
 local stat = require "posix.sys.stat"
 local unistd = require "posix.unistd"
+local mechanisms = require "pop3.cli.mechanisms"
 local problem = require "pop3.cli.problem"
+local values = require "pop3.cli.values"
 
 local config = {}
 
@@ -53,11 +55,35 @@ local function as_path(value, folder)
   return value:sub(1, 1) == "/" and value or folder .. value
 end
 
+local function as_auth(value)
+  local name, reason = mechanisms.check(value)
+  return name, reason and "cannot be: " .. reason
+end
+
+local function as_proxy(value)
+  local proxy, reason = values.proxy(value)
+  return proxy, reason and "cannot be: " .. reason
+end
+
+-- Several, with blanks between them.
+local function as_pins(value)
+  local pins = {}
+  for word in value:gmatch("%S+") do
+    local pin, reason = values.pin(word)
+    if not pin then return nil, "cannot be: " .. reason end
+    pins[#pins + 1] = pin
+  end
+  return pins
+end
+
 local KEYS = {
   ["url"] = as_text, ["user"] = as_text, ["servername"] = as_text,
   ["password-command"] = as_text, ["password-file"] = as_path,
   ["maildir"] = as_path, ["cafile"] = as_path, ["capath"] = as_path,
   ["timeout"] = as_seconds, ["eol"] = as_eol,
+  ["auth"] = as_auth, ["token-command"] = as_text, ["pin"] = as_pins,
+  ["proxy"] = as_proxy, ["proxy-password-command"] = as_text,
+  ["unix-socket"] = as_path,
   ["allow-cleartext"] = as_choice, ["no-verify"] = as_choice,
   ["delete"] = as_choice, ["all"] = as_choice,
 }
@@ -173,7 +199,9 @@ end
 -- Options of the command line that are for all accounts; others are for one.
 local FOR_ALL = { "keep", "delete", "all", "eol", "timeout", "quiet" }
 local FOR_ONE = { "maildir", "user", "password_file", "password_command",
-  "servername", "cafile", "capath", "allow_cleartext", "no_verify" }
+  "token_command", "auth", "pin", "proxy", "proxy_password_command",
+  "unix_socket", "servername", "cafile", "capath", "allow_cleartext",
+  "no_verify" }
 
 local function refuse_for_one(options)
   for _, name in ipairs(FOR_ONE) do
@@ -182,6 +210,20 @@ local function refuse_for_one(options)
         .. "URL"):format((name:gsub("_", "-"))),
         "give a URL, or put it into the file")
     end
+  end
+end
+
+local SECRETS = { "password-file", "password-command", "token-command" }
+
+local function check_secrets(section)
+  local found
+  for _, key in ipairs(SECRETS) do
+    local is_there = section.options[key:gsub("-", "_")]
+    if found and is_there then
+      wrong(section.where, ("[%s] has %s and %s"):format(section.name, found,
+        key), "keep one of them")
+    end
+    found = found or is_there and key
   end
 end
 
@@ -199,10 +241,7 @@ local function complete(section, all, options)
       wrong(section.where, ("[%s] has no %s"):format(section.name, key))
     end
   end
-  if own.password_file and own.password_command then
-    wrong(section.where, ("[%s] has password-file and password-command"):format(
-      section.name), "keep one of them")
-  end
+  check_secrets(section)
   own.no_environment = true -- one password is not for all servers
 end
 

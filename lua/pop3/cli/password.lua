@@ -1,5 +1,6 @@
 --- Where a password comes from: a file, a command, the environment or a
--- prompt; never the command line, which others can see.
+-- prompt; never the command line, which others can see. A token of OAuth comes
+-- from a command.
 --
 -- @module pop3.cli.password
 
@@ -89,9 +90,8 @@ local function from_file(path)
   return pop3.secret { path = path }
 end
 
---- The password for `user` at `host`: a string or a pop3.secret, which is read
--- when it is needed and wiped after it.
-function password.get(options, user, host)
+-- What was said where it comes from, or nil.
+local function find(options)
   if options.password_file then return from_file(options.password_file) end
   if options.password_command then
     return pop3.secret { command = options.password_command }
@@ -99,7 +99,22 @@ function password.get(options, user, host)
   if os.getenv(VARIABLE) and not options.no_environment then
     return pop3.secret { env = VARIABLE }
   end
-  return ask(("Password of %s at %s: "):format(escape(user), escape(host)))
+end
+
+--- What the options name to log in with: `password` or `token`, which are read
+-- when they are needed and wiped after it; nil where they name nothing.
+function password.given(options)
+  if options.token_command then
+    return { token = pop3.secret { command = options.token_command } }
+  end
+  local found = find(options)
+  return found and { password = found }
+end
+
+--- The password as `given` returns it, from the terminal.
+function password.ask(user, host)
+  return { password = ask(("Password of %s at %s: "):format(escape(user),
+    escape(host))) }
 end
 
 return password

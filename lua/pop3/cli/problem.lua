@@ -37,7 +37,7 @@ end
 local P = problem
 
 -- "kind name", or "kind": the exit code, what to do where the error itself
--- does not say it, and what goes before its text.
+-- does not say it, what goes before its text, and whether that is all.
 local ERRORS = {
   ["auth"] = { P.NO_PERMISSION, "check the user name and the password",
     "the server refused the login: " },
@@ -46,8 +46,14 @@ local ERRORS = {
   ["proto unsolicited"] = { P.PROTOCOL,
     "do not trust this server: tell its administrator" },
   ["proto unsupported"] = { P.UNAVAILABLE, "the server cannot do that" },
+  ["proto proxy"] = { P.PROTOCOL, "check --proxy" },
+  ["auth proxy"] = { P.NO_PERMISSION,
+    "check the user in --proxy, and --proxy-password-command" },
+  ["io proxy"] = { P.UNAVAILABLE, "check host and port" },
   ["closed"] = { P.TEMPORARY, "try again later",
     "the server ended the connection: " },
+  ["closed eof"] = { P.TEMPORARY, "try again later",
+    "the server ended the connection", true },
   ["limit"] = { P.PROTOCOL, "tell the server's administrator" },
   ["tls"] = { P.PROTOCOL, "ask the server's administrator" },
   ["tls hostname"] = { P.PROTOCOL,
@@ -86,7 +92,8 @@ local function in_our_words(text)
     text = text:gsub("%f[%w]" .. option .. ' = "', "--" .. option .. ' "')
       :gsub("%f[%w]use " .. option .. " ", "use --" .. option .. " ")
   end
-  return text
+  return (text:gsub("check unix_socket", "check --unix-socket")
+    :gsub("put that into pins", "give that as --pin"))
 end
 
 -- Texts of the module that end with what to do.
@@ -109,17 +116,37 @@ end
 local function of_error(err)
   local row = ERRORS[err.kind .. " " .. err.name] or ERRORS[err.kind]
     or { P.SOFTWARE }
-  local text = in_our_words(tostring(err))
+  local text = row[4] and "" or in_our_words(tostring(err))
   local by_code = row_of(err.code)
   local exit = (by_code or row)[1]
   return exit, (row[3] or "") .. text, remedy_of(err, by_code or row, text)
 end
 
+-- What the module calls them, where that differs from --NAME.
+local OPTIONS = { pins = "pin", token = "token-command" }
+
+-- An option whose value only the module could tell to be wrong.
+local function of_option(err)
+  local name, reason = tostring(err):match("bad option '(%S+)' to %S+ %((.*)%)")
+  if not name then return P.SOFTWARE, "this is a bug: " .. tostring(err) end
+  return P.USAGE, ("--%s: %s"):format(OPTIONS[name] or name:gsub("_", "-"),
+    reason)
+end
+
+--- Is it about where a secret comes from, and not about the server? The reason,
+-- or nil.
+function problem.of_secret(err)
+  return type(err) == "table" and tostring(err):match("^secret: (.*)") or nil
+end
+
 --- What a caught error is: exit code, text.
 function problem.of(err)
   if getmetatable(err) == Problem then return err.exit, err.text end
-  if type(err) ~= "table" or not err.kind then
-    return P.SOFTWARE, "this is a bug: " .. tostring(err)
+  if type(err) ~= "table" or not err.kind then return of_option(err) end
+  local secret = problem.of_secret(err)
+  if secret then
+    return P.NO_PERMISSION, ("no password: %s; check where it comes from")
+      :format(secret)
   end
   local exit, what, remedy = of_error(err)
   return exit, remedy and what .. "; " .. remedy or what
