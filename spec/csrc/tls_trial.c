@@ -93,9 +93,34 @@ pop3_tls_info describe(server *s, const char *host) {
   return info;
 }
 
+/* A handshake whose `at`-th allocation fails; 0: none does. */
+static pop3_error try_hungry(server *s, long at, bool *dirty) {
+  pair p;
+  serve(&p, s);
+  fail_allocation(at, false);
+  hungry = true;
+  pop3_error error = attach(&p, HOST, false);
+  if (error == POP3_E_OK) error = shake(&p);
+  hungry = false;
+  *dirty = p.dirty;
+  stop(&p);
+  return error;
+}
+
 void starve_with(server *s, void (*choose)(void), bool should, long stride,
                  const char *name) {
+  long points = 0, passed = 0, wrong = 0;
+  bool dirty;
   choose();
-  starve(s, HOST, should, stride, name);
+  (void)try_hungry(s, 0, &dirty);
+  long total = allocations_seen();
+  for (long at = 1; at <= total; at += stride, points++) {
+    pop3_error error = try_hungry(s, at, &dirty);
+    passed += error == POP3_E_OK;
+    wrong += dirty || (error == POP3_E_OK && !should);
+  }
+  fail_allocation(0, false);
+  printf("# %ld points, %ld handshakes passed\n", points, passed);
+  check(wrong == 0 && points > 1000 / stride && (passed > 0) == should, name);
   use_defaults();
 }

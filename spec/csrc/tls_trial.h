@@ -25,7 +25,8 @@ bool is_bound(server *s, void (*change)(void));
 /* What a connection says of itself. */
 pop3_tls_info describe(server *s, const char *host);
 
-/* starve, by the options that `choose` makes. */
+/* A handshake by the options that `choose` makes, in which an allocation of
+ * OpenSSL's fails, each `stride`-th in turn: none may succeed that should not. */
 void starve_with(server *s, void (*choose)(void), bool should, long stride,
                  const char *name);
 

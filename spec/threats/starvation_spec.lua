@@ -121,6 +121,24 @@ describe("Starved of memory (T62),", function()
     end
   end
 
+  it("tls_info is whole or an error", function()
+    local other = server.start { {
+      { tls = certificates.server "ip" }, "S: +OK ready", { auto = {} },
+    } }
+    finally(function() other:stop() end)
+    local conn = pop3.POP3_SSL(other.host, other.port,
+      { cafile = certificates.cafile })
+    local wanted, info = conn:tls_info(), nil
+    starve.each(function()
+      info = nil
+      info = conn:tls_info()
+    end, function(_, ok, err)
+      if ok then return assert.same(wanted, info) end
+      assert(tostring(err):find("not enough memory", 1, true), tostring(err))
+    end, 1)
+    conn:quit()
+  end)
+
   -- Who knows the password is never found out by a lack of memory.
   local logins = {
     ["SCRAM"] = { { "C: CAPA",
