@@ -21,9 +21,10 @@ packages_demo="$packages_build luajit2 libluajit2-5.1-dev lua-posix lua-argparse
 packages_test="$packages_demo lua5.4 liblua5.4-dev lua5.1 liblua5.1-0-dev
   nginx libnginx-mod-http-lua libnginx-mod-mail lua-resty-core
   lua5.2 liblua5.2-dev lua5.3 liblua5.3-dev debootstrap dpkg-dev
-  lua-cqueues lua-luv lua-copas lua-sec microsocks tinyproxy stunnel4
-  lua-busted lua-dkjson lua-filesystem lua-socket lua-check luarocks git binutils patch
-  libidn-dev libgsasl-dev libsasl2-dev libsasl2-modules sasl2-bin
+  lua-cqueues lua-luv lua-copas lua-sec
+  microsocks tinyproxy stunnel4
+  lua-busted lua-dkjson lua-filesystem lua-socket lua-check luarocks git
+  binutils patch libidn-dev libgsasl-dev libsasl2-dev libsasl2-modules sasl2-bin
   clang-format clang-19 libclang-rt-19-dev valgrind strace dovecot-pop3d
   libunbound-dev love xvfb xauth musl-tools qemu-user gcc-i686-linux-gnu
   libc6-dev-i386-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross"
