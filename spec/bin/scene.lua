@@ -22,14 +22,23 @@ function scene.shell(command)
   return out, tonumber(status)
 end
 
---- The names in a folder, in the order of delivery: by the counter.
+-- When a file of a Maildir was made: the second and its fraction, always of the
+-- same width, and the count of the process that made it.
+local function moment(name)
+  local time, count = name:match("^(%d+%.M%d+)P%d+Q(%d+)%.")
+  return time or name, tonumber(count or 0)
+end
+
+--- The names in a folder, in the order of delivery.
 function scene.files(folder)
   local list = {}
   local out = scene.shell("ls -A " .. quote(folder) .. " 2>/dev/null")
   for name in out:gmatch("[^\n]+") do list[#list + 1] = name end
   table.sort(list, function(a, b)
-    return tonumber(a:match("Q(%d+)%.") or 0)
-      < tonumber(b:match("Q(%d+)%.") or 0)
+    local a_time, a_count = moment(a)
+    local b_time, b_count = moment(b)
+    if a_time ~= b_time then return a_time < b_time end
+    return a_count < b_count
   end)
   return list
 end
