@@ -191,9 +191,7 @@ static void set_tls_info(lua_State *L, const pop3_tls_info *tls) {
   set_string(L, "cipher", tls->cipher);
   set_string(L, "group", tls->group);
   set_string(L, "alpn", tls->alpn);
-  if (tls->pinned) set_string(L, "verified", "pinned");
-  else if (tls->dane) set_string(L, "verified", "dane");
-  else set_boolean(L, "verified", tls->verified);
+  set_boolean(L, "verified", tls->verified || tls->pinned || tls->dane);
   set_boolean(L, "resumed", tls->resumed);
   lua_setfield(L, -2, "tls");
 }

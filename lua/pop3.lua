@@ -135,8 +135,8 @@ end
 --- What the connection is: `host`, `port`, `address` (the peer's), `attempts`
 -- (addresses that were tried), `proxy` (its URL, without a login),
 -- `unix_socket`, `fd` (nil where `restrict` refuses it), `secure`, `closed`,
--- `tls` (`version`, `cipher`, `group`, `alpn`, `verified`: a boolean, "pinned"
--- or "dane", `resumed`).
+-- `tls` (`version`, `cipher`, `group`, `alpn`, `verified`, by whatever means,
+-- `resumed`).
 -- @treturn table
 function methods:info() return core.info(self) end
 

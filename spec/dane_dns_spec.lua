@@ -72,7 +72,7 @@ describe("TLSA records from the DNS", function()
       local s = start()
       local conn = pop3.POP3_SSL(s.host, s.port,
         options_for("good.example.org."))
-      assert.equal("dane", conn:info().tls.verified)
+      assert.equal("dane", conn:tls_info().verified_by)
       conn:quit()
       assert.equal("QUIT\r\n", s:report().connections[1].secure)
     end)

@@ -502,7 +502,7 @@ function Connection:stls(context) end
 ---@return integer? octets
 function Connection:command(line, multiline) end
 
----@return {class: string, host: string, port: integer, address?: string, attempts?: integer, proxy?: string, unix_socket?: string, fd?: integer, closed: boolean, secure: boolean, tls?: {version: string, cipher: string, group?: string, alpn?: string, verified: boolean|"pinned"|"dane", resumed: boolean}}
+---@return {class: string, host: string, port: integer, address?: string, attempts?: integer, proxy?: string, unix_socket?: string, fd?: integer, closed: boolean, secure: boolean, tls?: {version: string, cipher: string, group?: string, alpn?: string, verified: boolean, resumed: boolean}}
 function Connection:info() end
 
 ---@class pop3.Certificate
