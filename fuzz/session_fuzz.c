@@ -7,7 +7,7 @@
  * sources: spec/csrc/replay.c
  *
  * scripts/fuzz builds and runs it. New seeds from the wire transcripts:
- * transcripts --seeds fuzz/corpus spec/wire/X.txt
+ * transcripts --seeds fuzz/session_corpus spec/wire/X.txt
  *
  * An input is an octet of configuration, then steps that 0xff ends: a letter
  * of STEPS and the step's text.

@@ -67,7 +67,7 @@ local calls = {
   end,
   messages = function(conn)
     local list = conn:messages { since = { "x" }, order = "newest" }
-    for _ = 1, 6 do
+    for _ = 1, 3 do
       local m = list:next()
       check(m.number, m:text())
       m:headers(1)
