@@ -44,7 +44,7 @@ static bool is_set(const char *name) {
 /* How far apart the points are, of which there are so many in all. */
 static long stride_of(long total, long most) {
   if (whole) return 1;
-  return total / (slow ? 12 : most) + 1;
+  return total / (slow || sanitized ? 12 : most) + 1;
 }
 
 typedef struct tally {
