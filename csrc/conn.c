@@ -249,12 +249,11 @@ static const char *advise(int system) {
   return NULL;
 }
 
-/* Where it failed; a proxy is blamed by whoever hears of it. */
-static const char *name_place(const pop3_conn *c, char *place, size_t room) {
+const char *pop3_conn_place(const pop3_conn *c, char place[POP3_CONN_PLACE]) {
   if (c->stream.proxy != NULL) return "";
   const char *path = pop3_conn_path(c);
-  if (path != NULL) (void)snprintf(place, room, "%s: ", path);
-  else (void)snprintf(place, room, "%s:%u: ", c->host, c->port);
+  if (path != NULL) (void)snprintf(place, POP3_CONN_PLACE, "%s: ", path);
+  else (void)snprintf(place, POP3_CONN_PLACE, "%s:%u: ", c->host, c->port);
   return place;
 }
 
@@ -267,11 +266,11 @@ static const char *count_failed(const pop3_conn *c, char *text, size_t room) {
 }
 
 pop3_step pop3_conn_fail_system(pop3_conn *c, int system) {
-  char place[POP3_HOST_MAX + 16], count[64];
+  char place[POP3_CONN_PLACE], count[64];
   bool told = system == POP3_CARRIER_ERRNO;
   const char *todo = advise(system);
   pop3_fail(&c->failure, POP3_E_IO, "%s%s%s%s%s",
-            name_place(c, place, sizeof place),
+            pop3_conn_place(c, place),
             told ? c->reason : pop3_os_text(system),
             count_failed(c, count, sizeof count), todo != NULL ? "; " : "",
             todo != NULL ? todo : "");

@@ -84,6 +84,11 @@ pop3_step pop3_conn_fail(pop3_conn *conn, pop3_error error);
 /* End the operation and the connection: an errno, or the above. */
 pop3_step pop3_conn_fail_system(pop3_conn *conn, int system);
 
+/* Where it failed, "mail.example:110: ", or "" where a proxy is blamed by
+ * whoever hears of it. */
+#define POP3_CONN_PLACE (POP3_HOST_MAX + 16)
+const char *pop3_conn_place(const pop3_conn *conn, char place[POP3_CONN_PLACE]);
+
 /* Begin to look up the TLSA records that the context wants, if any
  * (conn_dane.c); later, what they are: NULL where none are wanted. AGAIN while
  * it runs. */
