@@ -341,6 +341,11 @@ pop3_step pop3_conn_wait_for(pop3_conn *c, int fd, bool readable,
   return POP3_STEP_WAIT;
 }
 
+pop3_step pop3_conn_unclog(pop3_conn *c) {
+  return c->deaf != 0 ? pop3_conn_fail_system(c, c->deaf)
+                      : pop3_conn_wait_for(c, c->stream.fd, false, true);
+}
+
 double pop3_now(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
@@ -482,6 +487,7 @@ static pop3_step shake_hands(pop3_conn *c) {
     size_t next = pop3_tls_fed(c->stream.tls);
     if (next > 0) return pause_handshake(c, next);
     if (c->stream.budget == 0) return POP3_STEP_AGAIN;
+    if (pop3_stream_is_clogged(&c->stream)) return pop3_conn_unclog(c);
     error = pop3_stream_feed(&c->stream, &system, &c->failure);
     if (error == POP3_E_AGAIN)
       return pop3_conn_wait_for(c, c->stream.fd, true, stuck);
@@ -584,9 +590,7 @@ static pop3_step send_on(pop3_conn *c, bool *full) {
 static pop3_step receive_on(pop3_conn *c, bool full) {
   int system = 0;
   if (c->stream.budget == 0) return POP3_STEP_AGAIN;
-  if (pop3_stream_is_clogged(&c->stream))
-    return c->deaf != 0 ? pop3_conn_fail_system(c, c->deaf)
-                        : pop3_conn_wait_for(c, c->stream.fd, false, true);
+  if (pop3_stream_is_clogged(&c->stream)) return pop3_conn_unclog(c);
   pop3_error reading = pop3_stream_receive(&c->stream, &system, &c->failure);
   if (reading == POP3_E_OK) return POP3_STEP_ON;
   if (reading == POP3_E_AGAIN && c->deaf == 0)

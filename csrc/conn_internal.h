@@ -99,6 +99,9 @@ pop3_error pop3_conn_take_records(pop3_conn *conn, const char **records);
 pop3_step pop3_conn_wait_for(pop3_conn *conn, int fd, bool readable,
                              bool writable);
 
+/* The stream is clogged: nothing is read before something has left. */
+pop3_step pop3_conn_unclog(pop3_conn *conn);
+
 /* An operation begins; and when it has to be over, and as which error. */
 void pop3_conn_start_clock(pop3_conn *conn, double now, bool establishing);
 double pop3_conn_limit(const pop3_conn *conn, pop3_error *which);

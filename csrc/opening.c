@@ -298,6 +298,7 @@ static pop3_step leave_proxy(pop3_conn *c, bool full) {
 static pop3_step await_proxy(pop3_conn *c, bool full) {
   int system = 0;
   if (c->stream.budget == 0) return POP3_STEP_AGAIN;
+  if (pop3_stream_is_clogged(&c->stream)) return pop3_conn_unclog(c);
   pop3_error reading = pop3_stream_receive(&c->stream, &system, &c->failure);
   if (reading == POP3_E_OK) return POP3_STEP_ON;
   if (reading != POP3_E_AGAIN) return proxy_failed(c, reading, system);
