@@ -269,8 +269,7 @@ pop3_step pop3_conn_fail_system(pop3_conn *c, int system) {
   char place[POP3_CONN_PLACE], count[64];
   bool told = system == POP3_CARRIER_ERRNO;
   const char *todo = advise(system);
-  pop3_fail(&c->failure, POP3_E_IO, "%s%s%s%s%s",
-            pop3_conn_place(c, place),
+  pop3_fail(&c->failure, POP3_E_IO, "%s%s%s%s%s", pop3_conn_place(c, place),
             told ? c->reason : pop3_os_text(system),
             count_failed(c, count, sizeof count), todo != NULL ? "; " : "",
             todo != NULL ? todo : "");

@@ -507,8 +507,10 @@ static void test_clogged_and_gone(void) {
 /* Connected to a proxy by TLS, whose answer to CONNECT is awaited. */
 static pop3_conn *proxied(SSL_CTX *server, pop3_tls_context *context,
                           SSL **ssl) {
-  pop3_route_proxy proxy = {.scheme = "https", .host = "127.0.0.1",
-                            .port = port, .context = context,
+  pop3_route_proxy proxy = {.scheme = "https",
+                            .host = "127.0.0.1",
+                            .port = port,
+                            .context = context,
                             .login = {.kind = POP3_PROXY_HTTP}};
   pop3_route route = {.proxy = &proxy};
   pop3_conn *c = create();
