@@ -249,12 +249,11 @@ static const char *advise(int system) {
   return NULL;
 }
 
-/* Where it failed; a proxy is blamed by whoever hears of it. */
-static const char *name_place(const pop3_conn *c, char *place, size_t room) {
+const char *pop3_conn_place(const pop3_conn *c, char place[POP3_CONN_PLACE]) {
   if (c->stream.proxy != NULL) return "";
   const char *path = pop3_conn_path(c);
-  if (path != NULL) (void)snprintf(place, room, "%s: ", path);
-  else (void)snprintf(place, room, "%s:%u: ", c->host, c->port);
+  if (path != NULL) (void)snprintf(place, POP3_CONN_PLACE, "%s: ", path);
+  else (void)snprintf(place, POP3_CONN_PLACE, "%s:%u: ", c->host, c->port);
   return place;
 }
 
@@ -267,11 +266,10 @@ static const char *count_failed(const pop3_conn *c, char *text, size_t room) {
 }
 
 pop3_step pop3_conn_fail_system(pop3_conn *c, int system) {
-  char place[POP3_HOST_MAX + 16], count[64];
+  char place[POP3_CONN_PLACE], count[64];
   bool told = system == POP3_CARRIER_ERRNO;
   const char *todo = advise(system);
-  pop3_fail(&c->failure, POP3_E_IO, "%s%s%s%s%s",
-            name_place(c, place, sizeof place),
+  pop3_fail(&c->failure, POP3_E_IO, "%s%s%s%s%s", pop3_conn_place(c, place),
             told ? c->reason : pop3_os_text(system),
             count_failed(c, count, sizeof count), todo != NULL ? "; " : "",
             todo != NULL ? todo : "");
@@ -340,6 +338,11 @@ pop3_step pop3_conn_wait_for(pop3_conn *c, int fd, bool readable,
   i->readable = readable;
   i->writable = writable;
   return POP3_STEP_WAIT;
+}
+
+pop3_step pop3_conn_unclog(pop3_conn *c) {
+  return c->deaf != 0 ? pop3_conn_fail_system(c, c->deaf)
+                      : pop3_conn_wait_for(c, c->stream.fd, false, true);
 }
 
 double pop3_now(void) {
@@ -483,6 +486,7 @@ static pop3_step shake_hands(pop3_conn *c) {
     size_t next = pop3_tls_fed(c->stream.tls);
     if (next > 0) return pause_handshake(c, next);
     if (c->stream.budget == 0) return POP3_STEP_AGAIN;
+    if (pop3_stream_is_clogged(&c->stream)) return pop3_conn_unclog(c);
     error = pop3_stream_feed(&c->stream, &system, &c->failure);
     if (error == POP3_E_AGAIN)
       return pop3_conn_wait_for(c, c->stream.fd, true, stuck);
@@ -585,9 +589,7 @@ static pop3_step send_on(pop3_conn *c, bool *full) {
 static pop3_step receive_on(pop3_conn *c, bool full) {
   int system = 0;
   if (c->stream.budget == 0) return POP3_STEP_AGAIN;
-  if (pop3_stream_is_clogged(&c->stream))
-    return c->deaf != 0 ? pop3_conn_fail_system(c, c->deaf)
-                        : pop3_conn_wait_for(c, c->stream.fd, false, true);
+  if (pop3_stream_is_clogged(&c->stream)) return pop3_conn_unclog(c);
   pop3_error reading = pop3_stream_receive(&c->stream, &system, &c->failure);
   if (reading == POP3_E_OK) return POP3_STEP_ON;
   if (reading == POP3_E_AGAIN && c->deaf == 0)

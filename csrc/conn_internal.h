@@ -84,6 +84,11 @@ pop3_step pop3_conn_fail(pop3_conn *conn, pop3_error error);
 /* End the operation and the connection: an errno, or the above. */
 pop3_step pop3_conn_fail_system(pop3_conn *conn, int system);
 
+/* Where it failed, "mail.example:110: ", or "" where a proxy is blamed by
+ * whoever hears of it. */
+#define POP3_CONN_PLACE (POP3_HOST_MAX + 16)
+const char *pop3_conn_place(const pop3_conn *conn, char place[POP3_CONN_PLACE]);
+
 /* Begin to look up the TLSA records that the context wants, if any
  * (conn_dane.c); later, what they are: NULL where none are wanted. AGAIN while
  * it runs. */
@@ -93,6 +98,9 @@ pop3_error pop3_conn_take_records(pop3_conn *conn, const char **records);
 /* Wait for this, too. */
 pop3_step pop3_conn_wait_for(pop3_conn *conn, int fd, bool readable,
                              bool writable);
+
+/* The stream is clogged: nothing is read before something has left. */
+pop3_step pop3_conn_unclog(pop3_conn *conn);
 
 /* An operation begins; and when it has to be over, and as which error. */
 void pop3_conn_start_clock(pop3_conn *conn, double now, bool establishing);

@@ -59,26 +59,18 @@ static const pop3_way *next_asked(pop3_span *rest) {
 
 /* ------------------------------------------------------------ offers */
 
-/* Is there a mechanism of CAPA's SASL lines that `is` is true for? */
-static bool any_offered(const pop3_caps *caps, const char *name,
-                        bool (*is)(pop3_span word, const char *name)) {
+/* Is a mechanism of that name in CAPA's SASL lines? */
+static bool is_announced(const pop3_caps *caps, const char *name) {
   pop3_span line, word;
   size_t at = 0;
   while (pop3_caps_next(caps, &at, &line)) {
     pop3_next_word(&line, &word);
     if (!is_word(word, "SASL")) continue;
     while (pop3_next_word(&line, &word)) {
-      if (is(word, name)) return true;
+      if (is_word(word, name)) return true;
     }
   }
   return false;
-}
-
-static bool ends_with(pop3_span word, const char *end) {
-  size_t size = strlen(end);
-  if (word.size < size) return false;
-  pop3_span tail = {word.data + word.size - size, size};
-  return is_word(tail, end);
 }
 
 /*
@@ -89,14 +81,25 @@ static bool is_offered(const pop3_login_facts *f, const pop3_way *way) {
   bool asked = f->asked.size > 0;
   if (way == &pop3_way_apop) return f->timestamp;
   if (pop3_way_is_sasl(way) && f->caps->known)
-    return any_offered(f->caps, way->name, is_word);
+    return is_announced(f->caps, way->name);
   if (asked || !f->caps->known) return asked || way == &pop3_way_user;
   return pop3_caps_has(f->caps, "USER") || !pop3_caps_has(f->caps, "SASL");
 }
 
+static bool is_bound(const pop3_way *way) {
+  return (way->flags & POP3_SASL_BOUND) != 0;
+}
+
+/* Of a -PLUS that is none of ours there is no telling who put it there; and
+ * that one which was announced is unknown all the same, anybody can say. */
 bool pop3_login_is_stripped(const pop3_login_facts *f) {
-  return f->bindable && f->binding != POP3_BINDING_DISABLE &&
-         !any_offered(f->caps, "-PLUS", ends_with);
+  if (!f->bindable || f->binding == POP3_BINDING_DISABLE) return false;
+  if (f->failed != NULL && is_bound(f->failed)) return true;
+  for (size_t i = 0; i < pop3_sasl_mechanism_count; i++) {
+    const pop3_way *way = &pop3_sasl_mechanisms[i];
+    if (is_bound(way) && is_announced(f->caps, way->name)) return false;
+  }
+  return true;
 }
 
 static size_t add(char *text, size_t used, size_t room, const char *more,
@@ -167,7 +170,7 @@ static bool is_fit(const pop3_login_facts *f, const pop3_way *way) {
 }
 
 static obstacle judge(const pop3_login_facts *f, const pop3_way *way) {
-  bool bound = (way->flags & POP3_SASL_BOUND) != 0;
+  bool bound = is_bound(way);
   if (!is_fit(f, way)) return UNFIT;
   if (way == f->failed || !is_offered(f, way)) return NOT_OFFERED;
   if (f->binding == POP3_BINDING_REQUIRE && !bound) return UNBOUND;

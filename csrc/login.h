@@ -72,7 +72,8 @@ pop3_error pop3_login_choose(const pop3_login_facts *facts,
 /* Does a choice depend on what CAPA says? */
 bool pop3_login_needs_caps(pop3_span asked);
 
-/* Does the server have to be told that it offered no -PLUS (gs2 flag "y")? */
+/* Does the server have to be told that it offered no -PLUS of ours, or refused
+ * one as unknown (gs2 flag "y")? */
 bool pop3_login_is_stripped(const pop3_login_facts *facts);
 
 /* What the server offers, for people: "SASL PLAIN LOGIN, USER". NUL-ended,

@@ -95,11 +95,12 @@ static pop3_error start_carrier(pop3_conn *c) {
   return POP3_E_OK;
 }
 
-/* How it ended is for the first step to say. */
+/* How it ended is for the first step to say. No path at all would be a name of
+ * Linux's that whoever is on this host may listen at. */
 static pop3_error start_at_path(pop3_conn *c, const char *path) {
   struct sockaddr_storage address;
   socklen_t size = pop3_os_path_address(path, &address);
-  if (size == 0 || strlen(path) >= POP3_ROUTE_PATH)
+  if (size == 0 || path[0] == '\0' || strlen(path) >= POP3_ROUTE_PATH)
     return pop3_fail(&c->failure, POP3_E_ARGUMENT,
                      "the path of a Unix socket has 1 to %d octets",
                      POP3_ROUTE_PATH - 1);
@@ -192,12 +193,14 @@ void pop3_conn_arrived(pop3_conn *c, bool loopback) {
 
 /* No address is left. */
 static pop3_step unconnected(pop3_conn *c) {
+  char place[POP3_CONN_PLACE];
   bool local = c->race.unsuited && c->failure.error == POP3_E_OK;
   if (c->race.failed > 0) return pop3_conn_fail_system(c, c->race.system);
   if (local)
     pop3_fail(&c->failure, POP3_E_IO,
-              "%s:%u: it has no %s address, and local_address is one", c->host,
-              c->port, c->race.local.bits == 32 ? "IPv4" : "IPv6");
+              "%sit has no %s address, and local_address is one",
+              pop3_conn_place(c, place),
+              c->race.local.bits == 32 ? "IPv4" : "IPv6");
   pop3_session_poison(c->client.session, c->failure.error);
   return pop3_conn_failed(c);
 }
@@ -295,6 +298,7 @@ static pop3_step leave_proxy(pop3_conn *c, bool full) {
 static pop3_step await_proxy(pop3_conn *c, bool full) {
   int system = 0;
   if (c->stream.budget == 0) return POP3_STEP_AGAIN;
+  if (pop3_stream_is_clogged(&c->stream)) return pop3_conn_unclog(c);
   pop3_error reading = pop3_stream_receive(&c->stream, &system, &c->failure);
   if (reading == POP3_E_OK) return POP3_STEP_ON;
   if (reading != POP3_E_AGAIN) return proxy_failed(c, reading, system);

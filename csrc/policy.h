@@ -72,8 +72,12 @@ typedef struct pop3_policy {
 pop3_error pop3_policy_permit(const pop3_policy *policy, pop3_right right,
                               const char *what, pop3_failure *failure);
 
-/* May this host be asked for at this port? A name is compared without case and
- * without one final dot; nothing is resolved. */
+/* May this name be resolved, or this address be asked for? A name is compared
+ * without case and without one final dot; nothing is resolved. */
+pop3_error pop3_policy_check_name(const pop3_policy *policy, const char *host,
+                                  size_t size, pop3_failure *failure);
+
+/* And may it be asked for at this port? */
 pop3_error pop3_policy_check_server(const pop3_policy *policy, const char *host,
                                     size_t size, unsigned port,
                                     pop3_failure *failure);

@@ -4,7 +4,7 @@
  * The octets of a session do not say what its verification rested upon, so a
  * digest of that goes with it. Each field goes in with its length before it,
  * so that no two lists of fields make the same octets. What is added here
- * later (pins, say) parts new sessions from old ones, and does no harm.
+ * later parts new sessions from old ones, and does no harm.
  */
 #define _GNU_SOURCE
 #include <openssl/err.h>

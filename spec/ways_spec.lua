@@ -620,6 +620,9 @@ describe("A Unix socket", function()
   it("has a path of bounded length", function()
     local err = misuse(pop3.POP3, NAME, 110, { unix_socket = "/" .. ("x"):rep(107) })
     assert.truthy(err:find("1 to 107 octets", 1, true), err)
+    -- Linux would take it for a name that anybody on this host may use
+    err = misuse(pop3.POP3, NAME, 110, { unix_socket = "" })
+    assert.truthy(err:find("1 to 107 octets", 1, true), err)
     fails("io", "enoent", pop3.POP3, NAME, 110,
       { unix_socket = "/" .. ("x"):rep(106) })
   end)
@@ -649,6 +652,16 @@ describe("local_address", function()
     lines = run(script, s.port, "::1", { SHIM_NAMES = "127.0.0.1,127.0.0.2" })
     assert.truthy(lines[1]:find("^io\t.*mail.example:%d+: it has no IPv6 address"),
       lines[1])
+  end)
+
+  it("leaves a proxy out that has none, and blames it", function()
+    local lines = run([[
+      local ok, err = pcall(require("pop3").POP3, "mail.example", 110,
+        { local_address = "::1", proxy = "socks5://proxy.example:1080" })
+      print(err.kind, err)
+    ]], nil, { SHIM_NAMES = "127.0.0.1" })
+    assert.truthy(lines[1]:find("proxy proxy.example:1080: it has no IPv6 address",
+      1, true), lines[1])
   end)
 
   it("that is not this host's is an error that says so", function()

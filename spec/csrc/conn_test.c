@@ -504,6 +504,52 @@ static void test_clogged_and_gone(void) {
   pop3_tls_context_release(context);
 }
 
+/* Connected to a proxy by TLS, whose answer to CONNECT is awaited. */
+static pop3_conn *proxied(SSL_CTX *server, pop3_tls_context *context,
+                          SSL **ssl) {
+  pop3_route_proxy proxy = {.scheme = "https",
+                            .host = "127.0.0.1",
+                            .port = port,
+                            .context = context,
+                            .login = {.kind = POP3_PROXY_HTTP}};
+  pop3_route route = {.proxy = &proxy};
+  pop3_conn *c = create();
+  pop3_conn_use_route(c, &route);
+  must(open_at(c, "mail.example", 110, NULL) == POP3_E_OK, "to open");
+  must(settle(c) == POP3_STEP_WAIT, "to connect");
+  int peer = accept_one();
+  (void)fcntl(peer, F_SETFL, O_NONBLOCK);
+  *ssl = SSL_new(server);
+  (void)SSL_set_fd(*ssl, peer);
+  SSL_set_accept_state(*ssl);
+  while (settle(c) == POP3_STEP_WAIT && SSL_do_handshake(*ssl) != 1)
+    must(is_ready(c, PATIENCE) || settle(c) == POP3_STEP_WAIT, "a handshake");
+  CHECK(settle(c) == POP3_STEP_WAIT);
+  return c;
+}
+
+static void test_clogged_proxy(void) {
+  SSL_CTX *server = make_server(TLS1_2_VERSION);
+  pop3_tls_context *context = trusting();
+  const pop3_interest *interests;
+  long answered = 0;
+  SSL *ssl;
+  pop3_conn *c = proxied(server, context, &ssl);
+  do {
+    answered += storm(ssl);
+    must(is_ready(c, PATIENCE), "the storm to arrive");
+    CHECK(settle(c) == POP3_STEP_WAIT);
+    CHECK(pop3_conn_interests(c, &interests) == 1);
+  } while (interests[0].readable && answered < 2000000);
+  CHECK(!interests[0].readable && interests[0].writable);
+  now += options.connect_timeout;
+  CHECK(settle(c) == POP3_STEP_FAILED && failed_as(c, POP3_E_CONNECT));
+  destroy(c);
+  hang_up(ssl);
+  SSL_CTX_free(server);
+  pop3_tls_context_release(context);
+}
+
 /* Between a carried connection and a server that is an SSL only, until nothing
  * moves. */
 static pop3_step carry(pop3_conn *c, SSL *ssl) {
@@ -742,6 +788,7 @@ static const struct claim {
     {test_storm, "T41 records without text do not outlast a step"},
     {test_handshake_storm, "T41 HelloRequests do not outlast a step"},
     {test_clogged, "T41 a peer that takes no answers is not read any more"},
+    {test_clogged_proxy, "T41 nor is a proxy"},
     {test_clogged_and_gone, "T41 one that is gone, too, is not waited for"},
     {test_goodbye_over_tls, "an idle goodbye over TLS answers nothing"},
     {test_handshake_in_vain, "a handshake that cannot be sent fails at once"},

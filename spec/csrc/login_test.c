@@ -208,19 +208,33 @@ static void a_missing_plus_is_told(void) {
   static const struct {
     const char *caps, *letters;
     bool told;
+    const char *failed;
   } rows[] = {
-      {"SASL SCRAM-SHA-256\n", "sb", true},
-      {"SASL SCRAM-SHA-256 SCRAM-SHA-256-PLUS\n", "sb", false},
-      {"SASL SCRAM-SHA-256 scram-sha-1-plus\n", "sb", false},
-      {"SASL SCRAM-SHA-256\n", "s", false},
-      {"SASL SCRAM-SHA-256\n", "sbD", false},
-      {NULL, "sb", true},
-      {"X-PLUS\nSASL SCRAM-SHA-1\n", "sb", true},
+      {"SASL SCRAM-SHA-256\n", "sb", true, NULL},
+      {"SASL SCRAM-SHA-256 SCRAM-SHA-256-PLUS\n", "sb", false, NULL},
+      {"SASL SCRAM-SHA-256 scram-sha-1-plus\n", "sb", false, NULL},
+      {"SASL SCRAM-SHA-256\n", "s", false, NULL},
+      {"SASL SCRAM-SHA-256\n", "sbD", false, NULL},
+      {NULL, "sb", true, NULL},
+      {"X-PLUS\nSASL SCRAM-SHA-1\n", "sb", true, NULL},
+      /* one that nobody has, in the place of those that were taken out */
+      {"SASL SCRAM-SHA-256 X-PLUS\n", "sb", true, NULL},
+      {"SASL SCRAM-SHA-256 SCRAM-SHA-999-PLUS\n", "sb", true, NULL},
+      /* offered, and then somebody said that there is none */
+      {"SASL SCRAM-SHA-256 SCRAM-SHA-256-PLUS\n", "sb", true,
+       "SCRAM-SHA-256-PLUS"},
+      {"SASL SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-256-PLUS\n", "sb", true,
+       "SCRAM-SHA-256-PLUS"},
+      {"SASL SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-256-PLUS\n", "sb", false,
+       "SCRAM-SHA-256"},
+      {"SASL SCRAM-SHA-256 SCRAM-SHA-256-PLUS\n", "sbD", false,
+       "SCRAM-SHA-256-PLUS"},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     pop3_login_facts f = {.caps = &caps};
     announce(rows[i].caps);
     apply(&f, rows[i].letters);
+    if (rows[i].failed) f.failed = pop3_way_find(span(rows[i].failed));
     CHECK(pop3_login_is_stripped(&f) == rows[i].told);
     pop3_caps_clear(&caps);
   }

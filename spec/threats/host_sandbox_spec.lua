@@ -450,6 +450,23 @@ describe("Servers and ports", function()
     expect({ "refuses port 25", "refuses port 111" }, { lines[10], lines[11] })
     assert.equal(11, #lines)
   end)
+
+  -- What is asked of the DNS for one name tells its owner whatever is in it.
+  it("T59 hold for the name that TLSA records are looked up by", function()
+    expect({ refuses "server told.evil.example", refuses "server told.evil.example",
+      refuses "server told.evil.example", "ok", "ok" },
+      run([[
+      local options = { dane = "dns", dane_domain = "told.evil.example" }
+      pop3.context(options)
+      pop3.restrict { servers = { "mail.example", "*.example.net" } }
+      say(pop3.POP3_SSL, "mail.example", 995, options)
+      say(pop3.POP3, "mail.example", 110, { context = options })
+      say(pop3.context, options)
+      say(pop3.context, { dane = "dns", dane_domain = "mx.example.net" })
+      say(pop3.context, { dane = "3 1 1 " .. ("ab"):rep(32),
+        dane_domain = "told.evil.example" })
+    ]]))
+  end)
 end)
 
 -- Every form that leads into the network of the host itself.

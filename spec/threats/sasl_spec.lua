@@ -132,6 +132,10 @@ describe("T19 a mechanism that somebody took out of the list", function()
       assert.equal("y", gs2("SCRAM-SHA-256", nil, true))
     end)
 
+  it("is noticed, too, where somebody left one that nobody has", function()
+    assert.equal("y", gs2("SCRAM-SHA-256 SCRAM-SHA-999-PLUS", nil, true))
+  end)
+
   it("is not asked after without TLS, nor where nobody wants it",
     function()
       assert.equal("n", gs2("SCRAM-SHA-256", nil, false))
