@@ -25,7 +25,6 @@ LIMITS = [
     ("session-each", TIMES_FLOOR, 1.2),
     ("session-tls", TIMES_FLOOR, 1.2),
     ("session-resumed", TIMES_FLOOR, 1.2),
-    ("open-plain", TIMES_FLOOR, 1.3),
     ("open-scram", TIMES_FLOOR, 1.3),
     ("boxes", TIMES_FLOOR, 1.35),
 ]
