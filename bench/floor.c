@@ -11,6 +11,8 @@
  *   listing   LIST and UIDL, of list= and uidl= octets
  *   session   sessions= times connect, login, STAT, QUIT; pipelined=1 with
  *             all commands in one flight; resume=1
+ *   open      sessions= times connect, login by auth=SCRAM-SHA-256 or PLAIN,
+ *             STAT and QUIT, together with pipelined=1; resume=1
  *   boxes     boxes= sessions at once, each fetches as above
  *
  * ca=FILE makes it TLS.
@@ -29,6 +31,8 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "floor_scram.h"
 
 enum { RECEIVE = 131072, MOST_BOXES = 4096 };
 
@@ -300,6 +304,44 @@ static void session(void) {
   }
 }
 
+/* A challenge without "+ " and its line end. */
+static const char *challenge(flow *link) {
+  size_t size = 0;
+  do size += receive(link, buffer + size, FLOOR_LINE - size);
+  while (size < FLOOR_LINE && buffer[size - 1] != '\n');
+  if (size < 4 || buffer[0] != '+' || buffer[1] != ' ') fail("challenge");
+  buffer[size - 2] = '\0';
+  return buffer + 2;
+}
+
+static void login_scram(flow *link) {
+  char line[FLOOR_LINE];
+  floor_scram_first(line);
+  say(link, line);
+  floor_scram_final(challenge(link), line);
+  say(link, line);
+  if (!floor_scram_check(challenge(link))) fail("signature");
+  ask(link, "\r\n");
+}
+
+static void open_session(void) {
+  const char *auth = text_option("auth");
+  for (size_t n = option("sessions", 1); n > 0; n--) {
+    flow link = open_flow();
+    drain_lines(&link, 1);
+    if (strcmp(auth, "PLAIN") == 0) ask(&link, "AUTH PLAIN AHUAcA==\r\n");
+    else login_scram(&link);
+    if (option("pipelined", 0)) {
+      say(&link, "STAT\r\nQUIT\r\n");
+      drain_lines(&link, 2);
+    } else {
+      ask(&link, "STAT\r\n");
+      ask(&link, "QUIT\r\n");
+    }
+    close_flow(&link);
+  }
+}
+
 static void start(void) {
   if (text_option("ca") != NULL) tls_context(text_option("ca"));
 }
@@ -391,8 +433,8 @@ static const struct {
   const char *name;
   void (*run)(void);
 } verbs[] = {
-    {"start", start},     {"fetch", fetch},     {"listing", listing},
-    {"session", session}, {"boxes", run_boxes},
+    {"start", start},     {"fetch", fetch},       {"listing", listing},
+    {"session", session}, {"open", open_session}, {"boxes", run_boxes},
 };
 
 int main(int count, char **arguments) {

@@ -18,7 +18,8 @@
 
 enum { PIECE = 65536, BATCH = 4 << 20, RECORD = 16384, ROUNDS = 3 };
 
-static const pop3_tls_peer peer = {"pop.example.org", 15, 995, false, NULL, 0};
+static const pop3_tls_peer peer = {
+    .host = "pop.example.org", .host_size = 15, .port = 995};
 
 static char plain[BATCH], cipher[BATCH + BATCH / 8], buffer[PIECE];
 

@@ -122,12 +122,17 @@ pop3_error pop3_conn_export_session(const pop3_conn *c, char *octets,
   return pop3_tls_session_export(c->stream.tls, octets, room, size);
 }
 
-static bool is_secure(const pop3_conn *c) {
+const char *pop3_conn_target(const pop3_conn *c, unsigned *port) {
+  *port = c->port;
+  return c->host;
+}
+
+bool pop3_conn_is_secure(const pop3_conn *c) {
   return c->phase == PHASE_OPEN && pop3_session_is_secure(c->client.session);
 }
 
 const pop3_tls *pop3_conn_tls(const pop3_conn *c) {
-  return is_secure(c) ? c->stream.tls : NULL;
+  return pop3_conn_is_secure(c) ? c->stream.tls : NULL;
 }
 
 void pop3_conn_describe(const pop3_conn *c, pop3_conn_info *info) {
@@ -141,7 +146,7 @@ void pop3_conn_describe(const pop3_conn *c, pop3_conn_info *info) {
   info->proxy_host = c->scheme != NULL ? c->elsewhere : NULL;
   info->proxy_port = c->proxy_port;
   pop3_socket_peer(c->stream.fd, info->address, sizeof info->address);
-  info->secure = is_secure(c);
+  info->secure = pop3_conn_is_secure(c);
   if (info->secure && c->stream.tls != NULL)
     pop3_tls_describe(c->stream.tls, &info->tls);
 }

@@ -221,6 +221,11 @@ bool pop3_conn_is_closed(const pop3_conn *conn);
 /* The operations' state: capabilities, greeting, traces, octets pending. */
 pop3_client *pop3_conn_client(pop3_conn *conn);
 
+/* Whom it is to, as it was asked for, and whether by TLS by now; what else there
+ * is to know takes a system call. */
+const char *pop3_conn_target(const pop3_conn *conn, unsigned *port);
+bool pop3_conn_is_secure(const pop3_conn *conn);
+
 typedef struct pop3_conn_info {
   const char *host; /* as it was asked for */
   unsigned port;

@@ -12,18 +12,16 @@ static bool push_cache(lua_State *L, int anchors) {
 /* "host:port when" [-0, +1, m] */
 static void push_key_of(lua_State *L, const pop3_connection *u,
                         const char *when) {
-  pop3_conn_info info;
-  pop3_conn_describe(u->conn, &info);
-  lua_pushfstring(L, "%s:%d %s", info.host, (int)info.port, when);
+  unsigned port;
+  const char *host = pop3_conn_target(u->conn, &port);
+  lua_pushfstring(L, "%s:%d %s", host, (int)port, when);
 }
 
 /* "host:port tls after login" [-0, +1, m] */
 static void push_key(lua_State *L, const pop3_connection *u, bool after) {
   static const char *const when[2][2] = {{"clear", "clear after login"},
                                          {"tls", "tls after login"}};
-  pop3_conn_info info;
-  pop3_conn_describe(u->conn, &info);
-  push_key_of(L, u, when[info.secure][after]);
+  push_key_of(L, u, when[pop3_conn_is_secure(u->conn)][after]);
 }
 
 static bool is_after(const pop3_connection *u) {

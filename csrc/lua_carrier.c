@@ -29,9 +29,8 @@ static int push_room(lua_State *L, pop3_connection *u) {
 
 /* [-0, +1, m] */
 static int push_host(lua_State *L, pop3_connection *u) {
-  pop3_conn_info info;
-  pop3_conn_describe(u->conn, &info);
-  lua_pushstring(L, info.host);
+  unsigned port;
+  lua_pushstring(L, pop3_conn_target(u->conn, &port));
   return 1;
 }
 

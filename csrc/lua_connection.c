@@ -122,11 +122,11 @@ int pop3_lua_close(lua_State *L) {
 /* [-0, +1, m] */
 static int connection_to_string(lua_State *L) {
   pop3_connection *u = pop3_connection_check(L, 1, "tostring");
-  pop3_conn_info info;
-  pop3_conn_describe(u->conn, &info);
+  unsigned port;
+  const char *host = pop3_conn_target(u->conn, &port);
   lua_pushfstring(L, "pop3.%s (", u->class);
-  pop3_push_escaped(L, info.host, strlen(info.host));
-  lua_pushfstring(L, ":%d%s)", (int)info.port,
+  pop3_push_escaped(L, host, strlen(host));
+  lua_pushfstring(L, ":%d%s)", (int)port,
                   pop3_conn_is_closed(u->conn) ? ", closed" : "");
   lua_concat(L, 3);
   return 1;
@@ -136,15 +136,15 @@ static int connection_to_string(lua_State *L) {
 static int connection_index(lua_State *L) {
   pop3_connection *u = pop3_connection_check(L, 1, "index");
   const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
-  pop3_conn_info info;
+  unsigned port;
   lua_settop(L, 2);
   lua_pushvalue(L, 2);
   lua_rawget(L, lua_upvalueindex(1));
   if (!lua_isnil(L, -1)) return 1;
   if (strcmp(key, "host") != 0 && strcmp(key, "port") != 0) return 1;
-  pop3_conn_describe(u->conn, &info);
-  if (key[0] == 'h') lua_pushstring(L, info.host);
-  if (key[0] == 'p') lua_pushinteger(L, (lua_Integer)info.port);
+  const char *host = pop3_conn_target(u->conn, &port);
+  if (key[0] == 'h') lua_pushstring(L, host);
+  if (key[0] == 'p') lua_pushinteger(L, (lua_Integer)port);
   return 1;
 }
 

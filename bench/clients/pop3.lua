@@ -147,6 +147,23 @@ function verbs.session()
   return "{}"
 end
 
+-- What a program calls that wants a session: the way is chosen by what the
+-- server offers, unless it is told.
+function verbs.open()
+  local given = {
+    host = "127.0.0.1", port = number "port", tls = options.ca and "implicit",
+    cafile = options.ca, user = "u", password = "p", auth = options.auth,
+    cache = cache, stat = true, quit = true,
+  }
+  for name, value in pairs(host.options) do given[name] = value end
+  for _ = 2, number "sessions" do pop3.open(given):close() end
+  given.quit = nil
+  local conn = pop3.open(given)
+  check_resumed(conn) -- a closed one does not know any more
+  conn:quit()
+  return "{}"
+end
+
 -- All at once, so that no cache could help: it is told what the server can.
 function verbs.boxes()
   local found, poll = pcall(require, "pop3.loop.poll")

@@ -25,6 +25,7 @@ LIMITS = [
     ("session-each", TIMES_FLOOR, 1.2),
     ("session-tls", TIMES_FLOOR, 1.2),
     ("session-resumed", TIMES_FLOOR, 1.2),
+    ("open-scram", TIMES_FLOOR, 1.3),
     ("boxes", TIMES_FLOOR, 1.35),
 ]
 

@@ -17,8 +17,10 @@ def runs(quick):
     rows = [(job, tls, large) for job in ("sink", "iterator", "string", "lines")
             for tls in (False, True)]
     rows += [("small", tls, small) for tls in (False, True)]
-    return rows + [("listing", False, listed),
-                   ("handshake", True, {"messages": 1, "size": 256})]
+    one = {"messages": 1, "size": 256}
+    derived = {**one, "scram": 600000}
+    return rows + [("listing", False, listed), ("handshake", True, one),
+                   ("scram", False, derived), ("scram", True, derived)]
 
 
 def steps(client, job, tls, server):

@@ -37,6 +37,7 @@ def columns(job):
         ("wall s", lambda row: number(row["wall"])),
         ("peak MiB", lambda row: f"{row['peak_mib']:.0f}"),
         ("in flight", lambda row: number(row.get("in_flight"))),
+        ("round trips", lambda row: number(row.get("turns"))),
         (f"calls/{job['per']}", lambda row: number(row.get("calls"))),
         ("instructions/octet", lambda row: number(row.get("instructions"))),
         ("slowest ms", lambda row: number(row.get("slowest_ms"))),

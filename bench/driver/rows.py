@@ -13,6 +13,7 @@ from .paths import built
 from .server import LoadServer
 
 SLOW = 3  # seconds of a run, beyond which two runs are enough
+SESSIONS = ("session", "open")  # whose round trips are of interest
 KEPT = ("cpu", "wall", "peak_kib")
 
 
@@ -27,7 +28,7 @@ class Row:
         self.client = client
         self.runs = []
         self.told = []
-        self.trouble = self.in_flight = self.verified = None
+        self.trouble = self.in_flight = self.verified = self.turns = None
         self.counts = {}
 
     def wants_run(self, number):
@@ -51,6 +52,7 @@ class Row:
                 run["peak_kib"] for run in self.runs) / 1024,
             "start_cpu": started["cpu"],
             "in_flight": self.in_flight,
+            "turns": self.turns if job.verb in SESSIONS else None,
             "verified": self.verified,
             **self.counts,
         }
@@ -110,7 +112,9 @@ def time_once(job, row, server, scratch):
         return
     row.runs.append({name: usage[name] for name in KEPT})
     row.told.append(told)
-    row.in_flight = max(row.in_flight or 0, server.counted()["in_flight"])
+    seen = server.counted()
+    row.in_flight = max(row.in_flight or 0, seen["in_flight"])
+    row.turns = seen["turns"] / seen["connections"]
 
 
 def counted(count, row, job, server, scratch, before):

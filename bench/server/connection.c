@@ -88,6 +88,7 @@ void connection_free(connection *conn) {
 
 static void count_commands(connection *conn, const char *octets, size_t size) {
   const char *end = octets + size;
+  bool idle = conn->unanswered == 0;
   while ((octets = memchr(octets, '\n', (size_t)(end - octets))) != NULL) {
     octets++;
     conn->unanswered++;
@@ -95,6 +96,7 @@ static void count_commands(connection *conn, const char *octets, size_t size) {
   }
   if (conn->unanswered > counted.in_flight)
     counted.in_flight = conn->unanswered;
+  if (idle && conn->unanswered > 0) counted.turns++;
 }
 
 /* Room for so many octets of lines, and a NUL. */

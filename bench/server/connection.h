@@ -15,10 +15,12 @@
 #include <stdint.h>
 
 #include "mailbox.h"
+#include "scram.h"
 
 /* Of all connections, since the last time they were asked for. */
 typedef struct counters {
   long connections, commands, in_flight; /* the most at any moment */
+  long turns; /* commands came, and none was unanswered: a round trip */
 } counters;
 extern counters counted;
 
@@ -32,6 +34,7 @@ typedef struct connection {
   bool shut;       /* we have closed our direction */
   bool watched;    /* epoll tells when it can be written */
   long unanswered; /* commands */
+  scram login;     /* the exchange of AUTH, if one goes on */
   struct arrivals *arrivals;
   char *in; /* lines not yet handed out */
   size_t in_start, in_end, in_room;

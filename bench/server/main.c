@@ -3,7 +3,8 @@
  * and leave in large writes, by one epoll loop for any number of clients.
  *
  *   server [--messages N] [--size OCTETS] [--dots] [--rtt MS]
- *          [--no-pipelining] [--cert FILE --key FILE] [--no-digest]
+ *          [--no-pipelining] [--scram ITERATIONS] [--cert FILE --key FILE]
+ *          [--no-digest]
  *
  * The first line on stdout tells, in JSON, the ports and what a client must
  * deliver. A line on stdin is answered by what was counted since the line
@@ -83,8 +84,10 @@ static void introduce(void) {
 }
 
 static void report(void) {
-  printf("{\"connections\": %ld, \"commands\": %ld, \"in_flight\": %ld}\n",
-         counted.connections, counted.commands, counted.in_flight);
+  printf(
+      "{\"connections\": %ld, \"commands\": %ld, \"in_flight\": %ld, "
+      "\"turns\": %ld}\n",
+      counted.connections, counted.commands, counted.in_flight, counted.turns);
   fflush(stdout);
   counted = (counters){0};
 }
@@ -249,6 +252,7 @@ static const struct option long_options[] = {
     {"dots", no_argument, NULL, 'd'},
     {"rtt", required_argument, NULL, 'r'},
     {"no-pipelining", no_argument, NULL, 'p'},
+    {"scram", required_argument, NULL, 'a'},
     {"cert", required_argument, NULL, 'c'},
     {"key", required_argument, NULL, 'k'},
     {"no-digest", no_argument, NULL, 'x'},
@@ -266,6 +270,10 @@ static void read_options(int count, char **arguments, options *o) {
     if (letter == 'd') o->service.box.dots = true;
     if (letter == 'r') o->delay = (uint64_t)(strtod(optarg, NULL) * 5e5);
     if (letter == 'p') o->service.pipelining = false;
+    if (letter == 'a') {
+      o->service.auth = true;
+      scram_prepare((unsigned)strtoul(optarg, NULL, 10));
+    }
     if (letter == 'c') o->certificate = optarg;
     if (letter == 'k') o->key = optarg;
     if (letter == 'x') o->digest = false;

@@ -34,9 +34,15 @@ static void ok(const context *c) { say(c, "+OK\r\n"); }
 static void no_message(const context *c) { say(c, "-ERR no such message\r\n"); }
 
 static void capa(const context *c) {
-  if (c->service->pipelining)
-    say(c, "+OK\r\nUSER\r\nTOP\r\nUIDL\r\nPIPELINING\r\n.\r\n");
-  else say(c, "+OK\r\nUSER\r\nTOP\r\nUIDL\r\n.\r\n");
+  char text[120];
+  snprintf(text, sizeof text, "+OK\r\nUSER\r\nTOP\r\nUIDL\r\n%s%s.\r\n",
+           c->service->auth ? "SASL SCRAM-SHA-256 PLAIN\r\n" : "",
+           c->service->pipelining ? "PIPELINING\r\n" : "");
+  say(c, text);
+}
+
+static void auth(const context *c) {
+  say(c, scram_begin(&c->conn->login, c->arguments));
 }
 
 static void stat(const context *c) {
@@ -113,6 +119,7 @@ static const struct {
     {"RETR", retr}, {"TOP", top},   {"LIST", list}, {"UIDL", uidl},
     {"USER", ok},   {"PASS", ok},   {"STAT", stat}, {"QUIT", quit},
     {"DELE", ok},   {"CAPA", capa}, {"NOOP", ok},   {"RSET", ok},
+    {"AUTH", auth},
 };
 
 static handler find(const char *name) {
@@ -125,13 +132,19 @@ void session_greet(connection *conn, uint64_t now) {
   connection_copy(conn, "+OK ready\r\n", now);
 }
 
-void session_answer(connection *conn, const service *service, char *line,
-                    uint64_t now) {
+static void answer_command(connection *conn, const service *service, char *line,
+                           uint64_t now) {
   size_t word = strcspn(line, " ");
   context c = {conn, service, line + word, now};
   if (*c.arguments == ' ') *c.arguments++ = '\0';
   handler handle = find(line);
   if (handle == NULL) say(&c, "-ERR unknown command\r\n");
   else handle(&c);
+}
+
+void session_answer(connection *conn, const service *service, char *line,
+                    uint64_t now) {
+  if (conn->login.step == SCRAM_IDLE) answer_command(conn, service, line, now);
+  else connection_copy(conn, scram_continue(&conn->login, line), now);
   connection_replied(conn);
 }

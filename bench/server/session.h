@@ -7,6 +7,7 @@
 typedef struct service {
   mailbox box;
   bool pipelining; /* announced; pipelined commands are taken in any case */
+  bool auth;       /* announced: SCRAM-SHA-256 and PLAIN */
 } service;
 
 void session_greet(connection *conn, uint64_t now);
