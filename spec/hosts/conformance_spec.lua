@@ -526,6 +526,7 @@ describe("TLS", function()
       good(conn:noop())
       local info = conn:info()
       assert.is_true(info.secure and info.tls.verified)
+      assert.equal("chain+name", conn:tls_info().verified_by)
       conn:close()
       local report = s:report().connections[1]
       assert.same({ certificates.name, "NOOP\r\n" },
