@@ -59,10 +59,6 @@ static void add_certificate(digest *d, const X509 *certificate) {
   add(d, print, size);
 }
 
-/*
- * What a file gave is in the store by now, so that is what counts, not the
- * file's octets: nobody can exchange it between two readings of it.
- */
 static void add_list(digest *d, const X509_CRL *list) {
   unsigned char print[EVP_MAX_MD_SIZE];
   unsigned size = 0;
@@ -71,6 +67,10 @@ static void add_list(digest *d, const X509_CRL *list) {
   add(d, print, size);
 }
 
+/*
+ * What a file gave is in the store by now, so that is what counts, not the
+ * file's octets: nobody can exchange it between two readings of it.
+ */
 static void add_loaded(digest *d, const SSL_CTX *ssl) {
   const STACK_OF(X509_OBJECT) *trusted =
       X509_STORE_get0_objects(SSL_CTX_get_cert_store(ssl));

@@ -250,6 +250,21 @@ static pop3_error trust_directory(SSL_CTX *ssl, const char *path,
   return pop3_fail(failure, POP3_E_MEMORY, NULL);
 }
 
+/*
+ * What OpenSSL notes in a certificate when it looks at it first, it notes now,
+ * while the context is one thread's. (Later it has a lock for that, but those
+ * who find it done read without one, trusting in the order of its writes.)
+ */
+static void look_at_roots(SSL_CTX *ssl) {
+  const STACK_OF(X509_OBJECT) *roots =
+      X509_STORE_get0_objects(SSL_CTX_get_cert_store(ssl));
+  for (int i = 0; i < sk_X509_OBJECT_num(roots); i++) {
+    X509 *root = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(roots, i));
+    if (root) (void)X509_check_purpose(root, -1, 0);
+  }
+  ERR_clear_error();
+}
+
 static pop3_error set_trust(SSL_CTX *ssl, const pop3_tls_options *options,
                             pop3_failure *failure) {
   pop3_error error = POP3_E_OK;
@@ -287,6 +302,7 @@ static pop3_error apply(SSL_CTX *ssl, const pop3_tls_options *options,
                         pop3_failure *failure) {
   pop3_error error = set_protocol(ssl, options, failure);
   if (error == POP3_E_OK) error = set_trust(ssl, options, failure);
+  if (error == POP3_E_OK) look_at_roots(ssl);
   if (error == POP3_E_OK) error = pop3_tls_load_identity(ssl, options, failure);
   return error;
 }
