@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "lua_error.h"
 #include "lua_restrict.h"
@@ -198,9 +199,23 @@ static pop3_tls_context *push_cached(lua_State *L,
   return context;
 }
 
+/* The DNS is asked for this name in place of the host's, so it is judged in its
+ * place. */
+static bool is_permitted(lua_State *L, const pop3_tls_options *options,
+                         pop3_failure *failure) {
+  const char *domain = options->dane_domain;
+  if (domain == NULL) return true;
+  return pop3_policy_check_name(pop3_policy_of(L), domain, strlen(domain),
+                                failure) == POP3_E_OK;
+}
+
 pop3_tls_context *pop3_lua_context_for(lua_State *L,
                                        const pop3_tls_options *options,
                                        pop3_failure *failure) {
+  if (!is_permitted(L, options, failure)) {
+    lua_pushnil(L);
+    return NULL;
+  }
   if (options->keypass != NULL) return push_new(L, options, failure);
   push_cache(L);
   push_cache_key(L, options);
@@ -224,7 +239,7 @@ int pop3_lua_context(lua_State *L) {
   pop3_error error = POP3_E_OK;
   if (lua_istable(L, 1))
     error = pop3_options_read(L, 1, "context", &set, 1, &failure);
-  if (error != POP3_E_OK) lua_pushnil(L);
+  if (error != POP3_E_OK || !is_permitted(L, &options, &failure)) lua_pushnil(L);
   else if (push_cached(L, &options, &failure) != NULL) return 1;
   pop3_push_error(L, &failure);
   return 2;

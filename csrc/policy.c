@@ -126,11 +126,16 @@ static pop3_error refuse_port(pop3_failure *failure, unsigned port) {
 pop3_error pop3_policy_check_server(const pop3_policy *p, const char *host,
                                     size_t size, unsigned port,
                                     pop3_failure *failure) {
+  if (p->strict && p->ports != NULL && !has_port(p, port))
+    return refuse_port(failure, port);
+  return pop3_policy_check_name(p, host, size, failure);
+}
+
+pop3_error pop3_policy_check_name(const pop3_policy *p, const char *host,
+                                  size_t size, pop3_failure *failure) {
   pop3_span asked = {host, size};
   pop3_address address;
-  if (!p->strict) return POP3_E_OK;
-  if (p->ports != NULL && !has_port(p, port)) return refuse_port(failure, port);
-  if (!p->listed) return POP3_E_OK;
+  if (!p->strict || !p->listed) return POP3_E_OK;
   bool numeric = pop3_address_parse(host, size, &address);
   if (numeric ? is_listed(p, &address) : is_named(p, without_dot(asked)))
     return POP3_E_OK;

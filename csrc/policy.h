@@ -72,6 +72,10 @@ typedef struct pop3_policy {
 pop3_error pop3_policy_permit(const pop3_policy *policy, pop3_right right,
                               const char *what, pop3_failure *failure);
 
+/* May this name, or address, be asked for? As below, at any port. */
+pop3_error pop3_policy_check_name(const pop3_policy *policy, const char *host,
+                                  size_t size, pop3_failure *failure);
+
 /* May this host be asked for at this port? A name is compared without case and
  * without one final dot; nothing is resolved. */
 pop3_error pop3_policy_check_server(const pop3_policy *policy, const char *host,
