@@ -239,7 +239,8 @@ int pop3_lua_context(lua_State *L) {
   pop3_error error = POP3_E_OK;
   if (lua_istable(L, 1))
     error = pop3_options_read(L, 1, "context", &set, 1, &failure);
-  if (error != POP3_E_OK || !is_permitted(L, &options, &failure)) lua_pushnil(L);
+  if (error != POP3_E_OK || !is_permitted(L, &options, &failure))
+    lua_pushnil(L);
   else if (push_cached(L, &options, &failure) != NULL) return 1;
   pop3_push_error(L, &failure);
   return 2;
