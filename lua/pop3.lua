@@ -78,8 +78,9 @@ end
 local function with_token(options)
   local token = type(options) == "table" and rawget(options, "token")
   if type(token) ~= "function" then return options end
-  local own, refusal = copy(options), nil
-  own.token, refusal = reveal(token)
+  local own = copy(options)
+  local octets, refusal = reveal(token)
+  own.token = octets
   return own, refusal
 end
 
