@@ -202,6 +202,15 @@ static pop3_error take_local(lua_State *L, const char *method, const char *text,
   return pop3_permit(L, POP3_RIGHT_WAYS, "local_address", failure);
 }
 
+/* What is not said in octets is the system's to refuse. [-0, +0, v] */
+static void take_path(lua_State *L, const char *method, const char *path,
+                      pop3_route *route) {
+  route->path = path;
+  if (path == NULL || (*path != '\0' && strlen(path) < POP3_ROUTE_PATH)) return;
+  lua_pushfstring(L, "a path of 1 to %d octets expected", POP3_ROUTE_PATH - 1);
+  pop3_option_error(L, method, "unix_socket", lua_tostring(L, -1));
+}
+
 /* Linux takes no more. */
 #define LONGEST_KEEPALIVE 32767
 
@@ -231,7 +240,7 @@ pop3_error pop3_ways_read(lua_State *L, int index, const char *method,
   luaL_checkstack(L, LUA_MINSTACK, method);
   check_together(L, index, method);
   take_keepalive(L, index, method, &ways->route);
-  ways->route.path = options->unix_socket;
+  take_path(L, method, options->unix_socket, &ways->route);
   pop3_error error =
       take_local(L, method, options->local_address, &ways->route, failure);
   if (error == POP3_E_OK && is_given(L, index, "proxy"))

@@ -23,6 +23,7 @@ local messages = require "pop3.messages"
 local hosts = require "pop3.host"
 local open = require "pop3.open"
 local proxies = require "pop3.proxy"
+local reveal = require "pop3.reveal"
 local start = require "pop3.task"
 
 local VERSION = "poplib 0.1.0"
@@ -54,18 +55,13 @@ local function copy(options)
   return own
 end
 
--- A secret may be a function, called once, now that it is needed.
-local function reveal(secret)
-  if type(secret) == "function" then return (secret()) end
-  return secret
-end
-
 --- Send the password (`PASS`).
 -- @param password string, function called once, or `pop3.secret`
 -- @treturn string the status line
 function methods:pass_(password)
-  return call.settle(self, call.refusal(self)
-    or core.begin(self, "pass_", reveal(password)))
+  local refusal, octets = call.refusal(self), nil
+  if not refusal then octets, refusal = reveal(password) end
+  return call.settle(self, refusal or core.begin(self, "pass_", octets))
 end
 
 --- Log in by the digest of the greeting's timestamp and a shared secret.
@@ -73,17 +69,19 @@ end
 -- @param secret string, function called once, or `pop3.secret`
 -- @treturn string the status line
 function methods:apop(user, secret)
-  return call.settle(self, call.refusal(self)
-    or core.begin(self, "apop", user, reveal(secret)))
+  local refusal, octets = call.refusal(self), nil
+  if not refusal then octets, refusal = reveal(secret) end
+  return call.settle(self, refusal or core.begin(self, "apop", user, octets))
 end
 
--- The options of login(), its token revealed.
+-- The options of login(), its token revealed; or nil and why there is none.
 local function with_token(options)
   local token = type(options) == "table" and rawget(options, "token")
   if type(token) ~= "function" then return options end
   local own = copy(options)
-  own.token = reveal(token)
-  return own
+  local octets, refusal = reveal(token)
+  own.token = octets
+  return own, refusal
 end
 
 --- Log in the strongest way that the server offers; see docs/login.md. Refuses
@@ -100,9 +98,11 @@ end
 -- @treturn ?table what came of it: `stat` (`count`, `octets`), `listing`,
 -- `quit` (the status line), and `errors`, by the same names
 function methods:login(user, password, options)
-  return call.settle(self, call.refusal(self)
-    or core.begin(self, "login", user, reveal(password),
-      with_token(options)))
+  local refusal, octets, own = call.refusal(self), nil, nil
+  if not refusal then octets, refusal = reveal(password) end
+  if not refusal then own, refusal = with_token(options) end
+  return call.settle(self, refusal
+    or core.begin(self, "login", user, octets, own))
 end
 
 methods.authenticate = authenticate
@@ -220,16 +220,19 @@ local function module(safe)
   }
 
   -- Defaults of the module for what the caller left open; and why he cannot
-  -- connect where he is, as an error object, or nil.
+  -- connect where he is, or by his proxy, as an error object, or nil.
   local function complete(options)
     if options.timeout == nil then
       options.timeout = default_timeout or math.huge
     end
     if options.max_line == nil then options.max_line = M._MAXLINE end
     local problem, misplaced = hosts.choose(options)
-    problem = problem or proxies.choose(options)
+    local refusal = misplaced and core.misplaced(misplaced)
+    if not problem and not refusal then
+      problem, refusal = proxies.choose(options)
+    end
     if problem then error(problem, 3) end
-    return misplaced and core.misplaced(misplaced)
+    return refusal
   end
 
   local function opened(conn, err)
@@ -247,8 +250,8 @@ local function module(safe)
   function M.POP3(host, ...)
     local port, options = arguments("POP3", { "timeout" }, ...)
     port = port or default_port("POP3", options)
-    local misplaced = complete(options)
-    if misplaced then return call.fail(safe, misplaced) end
+    local refusal = complete(options)
+    if refusal then return call.fail(safe, refusal) end
     return opened(core.connect("POP3", safe, host, port, options))
   end
 
@@ -263,8 +266,8 @@ local function module(safe)
     local names = { "keyfile", "certfile" }
     local port, options = arguments("POP3_SSL", names, ...)
     port = port or default_port("POP3_SSL", options)
-    local misplaced = complete(options)
-    if misplaced then return call.fail(safe, misplaced) end
+    local refusal = complete(options)
+    if refusal then return call.fail(safe, refusal) end
     return opened(core.connect("POP3_SSL", safe, host, port, options))
   end
 
@@ -282,8 +285,8 @@ local function module(safe)
   function M.open(target, options)
     local plan, problem = open.plan(target, options)
     if not plan then error(problem, 2) end
-    local misplaced = complete(plan.options)
-    if misplaced then return call.fail(safe, misplaced) end
+    local refusal = complete(plan.options)
+    if refusal then return call.fail(safe, refusal) end
     return plan:log_in(opened(core.connect("open", safe, plan.host, plan.port,
       plan.options)))
   end

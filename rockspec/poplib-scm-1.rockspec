@@ -74,6 +74,7 @@ build = {
     ["pop3.proxy"] = "lua/pop3/proxy.lua",
     ["pop3.reader"] = "lua/pop3/reader.lua",
     ["pop3.retrieve"] = "lua/pop3/retrieve.lua",
+    ["pop3.reveal"] = "lua/pop3/reveal.lua",
     ["pop3.safe"] = "lua/pop3/safe.lua",
     ["pop3.task"] = "lua/pop3/task.lua",
     ["pop3.url"] = "lua/pop3/url.lua",

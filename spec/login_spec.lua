@@ -524,3 +524,36 @@ describe("authenticate", function()
     end
   end)
 end)
+
+describe("A function for a secret that gives none", function()
+  local function none() return nil, "the user pressed Escape" end
+
+  -- Each way to hand one over.
+  local ways = {
+    ["pass_"] = function(conn) return conn, none end,
+    ["apop"] = function(conn) return conn, "joe", none end,
+    ["login"] = function(conn) return conn, "joe", none end,
+    ["login by a token"] = function(conn)
+      return conn, "joe", nil, { token = none }
+    end,
+  }
+  for name, arguments in pairs(ways) do
+    it("ends " .. name .. ", and the connection goes on", function()
+      server.talk({ { "S: +OK <1.2@example.org>", "C: NOOP", "S: +OK" } },
+        function(conn)
+          local err = claims.fails("aborted", "aborted",
+            conn[name:match "^%S+"], arguments(conn))
+          assert.equal("the user pressed Escape", err.message)
+          conn:noop()
+        end)
+    end)
+  end
+
+  it("says so where it says nothing", function()
+    server.talk({ { "S: +OK" } }, function(conn)
+      local err = claims.fails("aborted", "aborted", conn.login, conn, "joe",
+        function() end)
+      assert.equal("the function for a secret gave none", err.message)
+    end)
+  end)
+end)

@@ -146,10 +146,17 @@ describe("What is wrong with the arguments", function()
     { "bad option 'auth'", { auth = 17 } },
     { "bad option 'auth'", { auth = { "PLAIN", 17 } } },
     { "bad option 'channel_binding'", { channel_binding = "always" } },
+    { "bad option 'auth' to 'open' (a mechanism's name or a list expected, got "
+      .. "nil", { auth = { nil, "PLAIN" } } },
     { "bad option 'authzid'", { authzid = 17 } },
+    { "bad option 'authzid' to 'open' (contains CR", { authzid = "a\r\nQUIT" } },
     { "bad option 'token'", { token = "t" } },
     { "bad option 'host' to 'open' (string expected, got number)",
       { host = 17 } },
+    { "bad option 'host' to 'open' (a name or an address expected",
+      { host = "pop3s://joe:Hunter2@h" } },
+    { "bad option 'host' to 'open' (a name or an address expected",
+      { host = "joe:Hunter2@h" } },
     { "bad option 'port'", { port = "995" } },
     { "bad option 'port'", { port = 0 } },
     { "bad option 'port'", { port = 65536 } },
@@ -358,6 +365,18 @@ describe("A function for a secret", function()
       password = function() calls = calls + 1 return "secret" end }))
     conn:close()
     assert.equal(1, calls)
+    assert.equal(0, s:report().failed)
+  end)
+
+  it("changes no option that was checked before", function()
+    local s = server.start { { tls(), "S: +OK ready", "C: CAPA",
+      { send = "+OK\r\nSASL LOGIN PLAIN\r\n.\r\n" },
+      { match = "AUTH PLAIN [A-Za-z0-9+/=]*" }, "S: +OK", { eof = true } } }
+    local names = { "PLAIN" }
+    pop3.open(options(s, { auth = names, password = function()
+      names[1] = "LOGIN"
+      return "secret"
+    end })):close()
     assert.equal(0, s:report().failed)
   end)
 

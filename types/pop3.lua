@@ -14,7 +14,7 @@
 local pop3 = {}
 
 ---@class pop3.Error
----@field kind "proto"|"auth"|"closed"|"limit"|"tls"|"timeout"|"io"|"resolve"|"policy"|"state"|"aborted"
+---@field kind "proto"|"auth"|"closed"|"limit"|"tls"|"timeout"|"io"|"resolve"|"policy"|"state"|"aborted"|"argument"
 ---@field name string
 ---@field class? table pop3.error_proto, or nil
 ---@field code? string response code without brackets, upper case
@@ -75,7 +75,7 @@ function Listing:numbers() end
 ---@return integer
 function Listing:octets() end
 
----@alias pop3.Password string|pop3.Secret|fun():string
+---@alias pop3.Password string|pop3.Secret|fun(): (string|pop3.Secret|nil), string?
 
 ---@class pop3.TlsOptions
 ---@field cafile? string

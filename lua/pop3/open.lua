@@ -10,6 +10,7 @@
 local core = require "pop3.core"
 local call = require "pop3.call"
 local compat = require "pop3.compat"
+local reveal = require "pop3.reveal"
 local url = require "pop3.url"
 
 local open = {}
@@ -101,17 +102,28 @@ end
 local UNKNOWN = "no mechanism of ours: SCRAM-SHA-256, PLAIN, XOAUTH2, "
   .. "EXTERNAL, APOP, USER and others are"
 
+-- What is wrong with a mechanism's name, or nil.
+local function check_name(name)
+  if type(name) ~= "string" then
+    return bad("auth", expected("a mechanism's name or a list", name))
+  end
+  if not core.is_mechanism(name) then return bad("auth", UNKNOWN) end
+end
+
+-- A list becomes one of ours: the caller's may change while its secret's
+-- function waits.
 local function check_auth(options)
   local auth = options.auth
   if auth == nil then return end
-  local names = type(auth) == "table" and auth or { auth }
-  if #names == 0 then return bad("auth", "the list of names is empty") end
-  for _, name in ipairs(names) do
-    if type(name) ~= "string" then
-      return bad("auth", expected("a mechanism's name or a list", name))
-    end
-    if not core.is_mechanism(name) then return bad("auth", UNKNOWN) end
+  if type(auth) ~= "table" then return check_name(auth) end
+  local names = {}
+  for i = 1, #auth do
+    names[i] = auth[i]
+    local problem = check_name(names[i])
+    if problem then return problem end
   end
+  if #names == 0 then return bad("auth", "the list of names is empty") end
+  options.auth = names
 end
 
 local BINDINGS = { prefer = true, require = true, disable = true }
@@ -126,6 +138,7 @@ local function check_login(options)
   if authzid ~= nil and type(authzid) ~= "string" then
     return bad("authzid", expected("string", authzid))
   end
+  if authzid and has_controls(authzid) then return bad("authzid", CONTROLS) end
   return check_auth(options)
 end
 
@@ -141,6 +154,10 @@ local function check_server(options)
   end
   if type(host) ~= "string" then
     return bad("host", expected("string", host))
+  end
+  if host:find("://", 1, true) or host:find("@", 1, true) then
+    return bad("host", "a name or an address expected; a URL stands before the "
+      .. "options")
   end
   if not is_port(port) then
     return bad("port", "a number from 1 to 65535 expected")
@@ -245,15 +262,12 @@ local function misuse(conn, text)
   error(text, 0)
 end
 
--- A function is called once, now that there is somebody to tell. What it gives
--- is looked at by the login; by nil it gives nothing.
-local function reveal(conn, key, secret)
-  if type(secret) ~= "function" then return secret end
-  local ok, value, reason = compat.protected(secret)
+-- There is somebody to tell it now. What a function gives is looked at by the
+-- login.
+local function ask(conn, secret)
+  local ok, value, refusal = compat.protected(reveal, secret)
   if not ok then misuse(conn, value) end
-  if value ~= nil then return value end
-  return nil, core.aborted(type(reason) == "string" and reason
-    or ("the function of the option '%s' gave none"):format(key))
+  return value, refusal
 end
 
 -- ------------------------------------------------------------ login
@@ -292,7 +306,7 @@ function Plan:log_in(conn, ...)
   local key = self.token ~= nil and "token" or "password"
   local secret, refusal = self[key], nil
   if secret ~= nil then refusal = core.insecure(conn) end
-  if not refusal then secret, refusal = reveal(conn, key, secret) end
+  if not refusal then secret, refusal = ask(conn, secret) end
   if refusal then return give_up(conn, refusal) end
   self[key] = secret
   self.login.token = self.token

@@ -10,6 +10,8 @@
 --
 -- @module pop3.proxy
 
+local reveal = require "pop3.reveal"
+
 local proxy = {}
 
 local SCHEMES = {
@@ -56,15 +58,15 @@ end
 
 -- `host[:port]` into `parts`.
 local function take_server(parts, text)
-  local host, port = text:match("^%[([%x:.]+)%]:?(.*)$")
-  if not host then host, port = text:match("^([^:%[%]]*):?(.*)$") end
-  if not host or host == "" then return "the URL's host is missing" end
+  local host, rest = text:match("^%[([%x:.]+)%](.*)$")
+  if not host then host, rest = text:match("^([^:]*)(.*)$") end
+  if host == "" then return "the URL's host is missing" end
   if not host:find("^[%w_.:-]+$") then
     return "the URL's host is neither a name nor an address"
   end
   parts.host = host
-  if port == "" and not text:find(":$") then return nil end
-  parts.port = port:find("^%d+$") and tonumber(port)
+  if rest == "" then return nil end
+  parts.port = tonumber(rest:match("^:(%d+)$"))
   return check_port(parts.port)
 end
 
@@ -97,12 +99,8 @@ local function begin(given)
     port = given.port or row.port }
 end
 
--- A secret may be a function, called once, now that it is needed.
-local function reveal(secret)
-  if type(secret) == "function" then return (secret()) end
-  return secret
-end
-
+-- A table to a flat one; or nil and what is wrong; or nil, nil and why there is
+-- no password, as an error object.
 local function flatten(given)
   for key, value in pairs(given) do
     local wanted = KEYS[key]
@@ -117,26 +115,31 @@ local function flatten(given)
   local parts, problem = begin(given)
   if not parts then return nil, problem end
   if not parts.host then return nil, "the host is missing" end
+  problem = check_port(parts.port)
+  if problem then return nil, problem end
   parts.user = given.user or parts.user
-  if given.password ~= nil then parts.password = reveal(given.password) end
-  return parts, check_port(parts.port)
+  if given.password == nil then return parts end
+  local refusal
+  parts.password, refusal = reveal(given.password)
+  return parts, nil, refusal
 end
 
 --- Turn a constructor's option into the core's.
 -- @tparam table options changed in place
 -- @treturn ?string what is wrong with it
+-- @return ?an error object: why its password's function gave none
 function proxy.choose(options)
   local given = options.proxy
   if given == nil then return nil end
-  local problem
+  local problem, refusal
   if type(given) == "string" then
     options.proxy, problem = parse(given)
   elseif type(given) == "table" then
-    options.proxy, problem = flatten(given)
+    options.proxy, problem, refusal = flatten(given)
   else
     problem = "a URL or a table expected, got " .. type(given)
   end
-  return problem and ("bad option 'proxy' (%s)"):format(problem)
+  return problem and ("bad option 'proxy' (%s)"):format(problem), refusal
 end
 
 return proxy

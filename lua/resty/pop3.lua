@@ -4,10 +4,10 @@
 --     local pop3 = require "resty.pop3"
 --     local c = pop3:new()
 --     c:set_timeouts(1000, 5000, 5000)
---     local ok, message = c:connect("mail.example.org", 995,
---       { tls = "implicit" })
+--     local ok, message = c:open("pop3s://joe@mail.example.org/",
+--       { password = "secret" })
 --     if not ok then return ngx.log(ngx.ERR, message) end
---     ok, message = c:login("joe", "secret")
+--     local count = c:stat()
 --
 -- Every method of a connection (docs/options.md, docs/retrieving.md) is one of
 -- the object's. See docs/nginx.md.
@@ -27,7 +27,8 @@ local function merge(into, options)
 end
 
 --- A client that is not connected yet.
--- @tparam[opt] table options for each `connect`, see docs/options.md
+-- @tparam[opt] table options for each `connect` and `open`, see
+-- docs/options.md
 -- @treturn resty.pop3
 function Client:new(options) -- luacheck: ignore self
   return setmetatable({ options = merge({}, options) }, Client)
@@ -66,6 +67,17 @@ function Client:set_timeout(milliseconds)
   return self:set_timeouts(milliseconds, milliseconds, milliseconds)
 end
 
+-- Our loop and the client's options, below those of the call.
+local function complete(self, options)
+  return merge(merge({ loop = "nginx" }, self.options), options)
+end
+
+-- A connection that is there gives way to the next one, which may be none.
+local function close(self)
+  if self.conn then self.conn:close() end
+  self.conn = nil
+end
+
 --- Connect and read the greeting. A connection that is there is closed.
 -- @tparam string host name or address
 -- @tparam[opt] number port 110, or 995 with `tls = "implicit"`
@@ -73,12 +85,34 @@ end
 -- @treturn boolean true, or nil, message, err
 function Client:connect(host, port, options)
   if type(port) == "table" then port, options = nil, port end
-  local all = merge(merge({ loop = "nginx" }, self.options), options)
-  if self.conn then self.conn:close() end
+  local all = complete(self, options)
+  close(self)
   local conn, message, err = pop3.POP3(host, port, all)
   self.conn = conn
   if not conn then return nil, message, err end
   return true
+end
+
+--- Connect and log in, by TLS from the first octet unless told otherwise. A
+-- connection that is there is closed.
+-- @param target a URL (`pop3s:`, `pop3:`, `pop:`), or a table of options
+-- @tparam[opt] table options beside a URL; see docs/open.md
+-- @treturn boolean true, or nil, message, err
+-- @treturn ?table what came with the login, as `login` returns it
+function Client:open(target, options)
+  local given = options
+  if options == nil and type(target) == "table" then given = target end
+  if type(given) ~= "table" and given ~= nil then
+    call.bad_argument(2, "open", "option table", given)
+  end
+  local all = complete(self, given)
+  close(self)
+  local conn, extras, err
+  if given == target then conn, extras, err = pop3.open(all)
+  else conn, extras, err = pop3.open(target, all) end
+  self.conn = conn
+  if not conn then return nil, extras, err end
+  return true, extras
 end
 
 local function not_connected(name)

@@ -29,9 +29,9 @@ describe("docs/nginx.md", function()
     local page = files.read(nginx.root .. "/docs/nginx.md")
     local text = page:match("```nginx\n(.-)```")
     local changes = {
-      ['"mail.example.org", 995'] = '"127.0.0.1", ' .. box.tls,
-      ['tls = "implicit" }'] = ('tls = "implicit", cafile = %q }'):format(
-        box.ca),
+      ["joe@mail.example.org/"] = "joe@127.0.0.1:" .. box.tls,
+      ['password = "secret" }'] = ('password = "secret", cafile = %q }')
+        :format(box.ca),
     }
     for from, to in pairs(CHANGES) do changes[from] = to end
     for from, to in pairs(changes) do

@@ -65,6 +65,37 @@ describe("Inside of nginx", function()
     ]]):format(certificates.cafile, s.port, certificates.name)))
   end)
 
+  it("resty.pop3 logs in by one call, which may wait for the password",
+    function()
+      local s = mail_server { stls = certificates.server "exact" }
+      assert.equal("true 1\n1 22\n+OK bye\nnil econnrefused\n"
+        .. "nil not initialized state\ntrue nil\nTLSv1.3\n"
+        .. "bad argument #1 to 'open'\nbad argument #2 to 'open'\n",
+        answer(([[
+          local pop3 = require "resty.pop3"
+          local c = pop3:new { cafile = %q, servername = %q }
+          local function password() ngx.sleep(0.001) return "secret" end
+          local ok, extras = c:open("pop3://me@127.0.0.1:%d/",
+            { password = password, stat = true })
+          show(ok, extras.stat.count)
+          show(c:stat())
+          show(c:quit())
+          local _, message, err = c:open { host = "127.0.0.1", port = %d,
+            user = "me", password = password }
+          show(_, err.name)
+          _, message, err = c:stat()
+          show(_, message:match "not initialized", err.kind)
+          show(c:open { host = "127.0.0.1", port = %d, tls = "starttls",
+            user = "me", password = password })
+          show(c:info().tls.version)
+          for _, wrong in ipairs { { 17 }, { "pop3s://me@h", 17 } } do
+            _, message = pcall(c.open, c, wrong[1], wrong[2])
+            show(message:match "bad argument #%%d to 'open'")
+          end
+        ]]):format(certificates.cafile, certificates.name, s.port,
+          server.closed_port(), s.port)))
+    end)
+
   it("resty.pop3 has every method of a connection", function()
     assert.equal("", answer [[
       local pop3 = require "resty.pop3"

@@ -136,6 +136,26 @@ end)
 -- ------------------------------------------------------------ rights
 
 describe("A restricted script", function()
+  it("T59 has no name looked up that is none of its servers", function()
+    local request = mailbox {}
+    local lines = run([[
+      pop3.restrict { servers = { host, "mail.example.org" } }
+      local options = { dane = "dns", dane_domain = "word.evil.example" }
+      say(pop3.context, options)
+      say(pop3.POP3_SSL, host, port, options)
+      say(pop3.POP3, host, port, { context = options })
+      say(pop3.open, { host = host, port = port, user = "u", password = "p",
+        dane = "dns", dane_domain = "word.evil.example" })
+      local M = pop3.POP3(host, port)
+      say(M.stls, M, options)
+      M:close()
+      say(pop3.context, { dane = "3 1 1 " .. ("ab"):rep(32),
+        dane_domain = "MAIL.example.org." })
+    ]], request)
+    local wanted = refuses "server word.evil.example (none of its servers)"
+    expect({ wanted, wanted, wanted, wanted, wanted, "ok" }, lines)
+  end)
+
   it("T58 names no file, wherever a file may be named", function()
     local folder = files.make_folder()
     local path = folder .. "/x"

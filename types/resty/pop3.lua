@@ -5,7 +5,7 @@
 ---@field _VERSION string
 local Client = {}
 
----@param options? pop3.Options those of every connect
+---@param options? pop3.OpenOptions those of every open and connect
 ---@return resty.pop3
 function Client:new(options) end
 
@@ -24,5 +24,13 @@ function Client:set_timeout(milliseconds) end
 ---@return string? message
 ---@return pop3.Error? err
 function Client:connect(host, port, options) end
+
+---@param url string pop3s://user@host[:port], pop3://, pop://
+---@param options? pop3.OpenOptions
+---@return true? ok
+---@return pop3.LoginExtras|string|nil extras or message
+---@return pop3.Error? err
+---@overload fun(self: resty.pop3, options: pop3.OpenOptions): true?, pop3.LoginExtras|string|nil, pop3.Error?
+function Client:open(url, options) end
 
 return Client

@@ -25,9 +25,17 @@ local function message_number(text)
   return nil, "'" .. text .. "' is not a message number"
 end
 
+-- What is given to the shell; an empty one would be a secret that is none.
+local function command_of(option)
+  return function(text)
+    if text:find("%S") then return text end
+    return nil, option .. " needs a command"
+  end
+end
+
 -- Of every command: { option, argument, description, check }.
 local OPTIONS = {
-  { "--user", "NAME", "Who logs in, where the URL does not say." },
+  { "--user", "NAME", "Who logs in, whatever the URL says." },
   { "--cafile", "FILE", "Certificates to trust, PEM." },
   { "--capath", "DIR", "A folder of certificates to trust." },
   { "--servername", "NAME", "The name the certificate must have." },
@@ -35,7 +43,8 @@ local OPTIONS = {
     .. "http://HOST:PORT (CONNECT), https:// or socks5+tls://.",
     values.proxy },
   { "--proxy-password-command", "COMMAND",
-    "Run COMMAND in a shell; what it prints is the proxy's password." },
+    "Run COMMAND in a shell; what it prints is the proxy's password.",
+    command_of "--proxy-password-command" },
   { "--unix-socket", "PATH", "Connect to this socket of the system's." },
 }
 
@@ -80,10 +89,10 @@ local function add_login(command)
       :argname("FILE"),
     command:option("--password-command",
       "Run COMMAND in a shell; what it prints is the password.")
-      :argname("COMMAND"),
+      :argname("COMMAND"):convert(command_of "--password-command"),
     command:option("--token-command",
       "Run COMMAND in a shell; what it prints is an OAuth token.")
-      :argname("COMMAND"))
+      :argname("COMMAND"):convert(command_of "--token-command"))
 end
 
 local function add_common(command)

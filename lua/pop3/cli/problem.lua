@@ -127,7 +127,7 @@ local OPTIONS = { pins = "pin", token = "token-command" }
 
 -- An option whose value only the module could tell to be wrong.
 local function of_option(err)
-  local name, reason = tostring(err):match("bad option '(%S+)' to %S+ %((.*)%)")
+  local name, reason = tostring(err):match("bad option '(%S+)'.- %((.*)%)")
   if not name then return P.SOFTWARE, "this is a bug: " .. tostring(err) end
   return P.USAGE, ("--%s: %s"):format(OPTIONS[name] or name:gsub("_", "-"),
     reason)

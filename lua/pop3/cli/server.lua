@@ -63,6 +63,7 @@ function server.describe(options)
     problem.raise(problem.USAGE, reason, "see pop3 --help")
   end
   parts.user = options.user or parts.user
+  if parts.user == "" then parts.user = nil end
   parts.auth = auth_of(parts, options)
   if options.proxy_password_command and not options.proxy then
     problem.raise(problem.USAGE, "--proxy-password-command is for a --proxy")
