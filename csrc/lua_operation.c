@@ -438,12 +438,18 @@ static bool is_theirs(const pop3_connection *u, double now) {
   return u->settled == POP3_STEP_AGAIN && pop3_share_is_spent(&u->share);
 }
 
+/* [-0, +4, m] */
+static int give_way(lua_State *L, pop3_connection *u, double now) {
+  pop3_share_pass(&u->share);
+  return turn_wait(L, u, NULL, 0, now);
+}
+
 /* Advance until there are words for the face. [-0, +n, m] */
 static int advance(lua_State *L, pop3_connection *u) {
   double now = pop3_now();
   int lines = u->lines;
   pop3_share_begin(&u->share, now);
-  if (pop3_share_is_over(&u->share, now)) return turn_wait(L, u, NULL, 0, now);
+  if (pop3_share_is_over(&u->share, now)) return give_way(L, u, now);
   for (unsigned events = 1;; events++) {
     int count = step(L, u, now);
     if (u->trace.size > 0 && count == 0) return turn_trace(L, u);
@@ -454,7 +460,7 @@ static int advance(lua_State *L, pop3_connection *u) {
     now = pop3_now();
     if (now >= u->look_at || grows_large(u, lines))
       return turn_again(L, u, now);
-    if (is_theirs(u, now)) return turn_wait(L, u, NULL, 0, now);
+    if (is_theirs(u, now)) return give_way(L, u, now);
   }
 }
 

@@ -58,6 +58,10 @@ void pop3_share_begin(pop3_share *s, double now) {
 
 void pop3_share_end(pop3_share *s) { s->until = 0; }
 
+void pop3_share_pass(pop3_share *s) {
+  if (s->outside) s->grant->used = false;
+}
+
 /* As much as any step receives, at most. */
 static size_t granted(const pop3_grant *g) {
   uint64_t left = g->limit > g->spent ? g->limit - g->spent : 0;

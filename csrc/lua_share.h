@@ -57,6 +57,13 @@ void pop3_share_end(pop3_share *share);
  * looked at all the same; in the blocking mode always some. */
 size_t pop3_share_left(const pop3_share *share);
 
+/*
+ * The others are to have their turn. Who waits in a way of his own while a step
+ * runs comes back in the same step, which does not end by that: he gets on, a
+ * little each time.
+ */
+void pop3_share_pass(pop3_share *share);
+
 /* A step was made, and it received so many. */
 void pop3_share_spend(pop3_share *share, size_t octets);
 

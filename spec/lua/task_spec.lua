@@ -498,6 +498,21 @@ describe("A coroutine that a task made itself", function()
     conn:close()
   end)
 
+  it("gets on with it, though the step is over", function()
+    local s = start()
+    local waits = 0
+    local conn = logged_in(s, {
+      wait = function(_, interests, deadline)
+        waits = waits + 1
+        if waits > 100000 then error "for ever" end
+        core.poll(interests, deadline - core.now())
+      end,
+    })
+    local said = drive(inside(function() return conn:stat() end), nil, 0, 0)
+    assert.same({ "done", true, #mails }, { said[1], said[2], said[3] })
+    conn:close()
+  end)
+
   it("may do all that does not wait", function()
     local task = pop3.start(function()
       local sum = 0
