@@ -91,14 +91,14 @@ bool pop3_word_is(pop3_span word, const char *name) {
 }
 
 bool pop3_word_number(pop3_span word, long *number) {
-  long n = 0;
+  int64_t n = 0; /* a long has 32 bits on some systems */
   if (word.size == 0) return false;
   for (size_t i = 0; i < word.size; i++) {
     if (word.data[i] < '0' || word.data[i] > '9') return false;
     n = n * 10 + (word.data[i] - '0');
     if (n > POP3_WORD_NUMBER_MAX) return false;
   }
-  *number = n;
+  *number = (long)n;
   return true;
 }
 
