@@ -19,7 +19,7 @@ lua.has_integers = version >= 5.3
 lua.closes = version >= 5.4
 
 --- Are pointers short? Then half of the address space is a system's.
-lua.is_32_bit = #tostring({}):match("0x(%x+)") <= 8
+lua.is_32_bit = #tostring({}):match("%x+$") <= 8
 
 lua.unpack = table.unpack or unpack -- luacheck: ignore
 
