@@ -465,38 +465,39 @@ static pop3_step pause_handshake(pop3_conn *c, size_t next) {
   return POP3_STEP_AGAIN;
 }
 
+/* One record more for the filter. STEP_ON: there is something to look at. */
+static pop3_step feed_handshake(pop3_conn *c, bool stuck) {
+  int system = 0;
+  size_t next = pop3_tls_fed(c->stream.tls);
+  if (next > 0) return pause_handshake(c, next);
+  if (c->stream.budget == 0) return POP3_STEP_AGAIN;
+  if (pop3_stream_is_clogged(&c->stream)) return pop3_conn_unclog(c);
+  pop3_error error = pop3_stream_feed(&c->stream, &system, &c->failure);
+  if (error == POP3_E_AGAIN)
+    return pop3_conn_wait_for(c, c->stream.fd, true, stuck);
+  return error == POP3_E_OK ? POP3_STEP_ON : end_of_stream(c, error, system);
+}
+
 static pop3_step shake_hands(pop3_conn *c) {
   if (c->stream.tls == NULL) return pop3_conn_wait_for(c, -1, false, false);
-  for (;;) {
-    int system = 0;
-    pop3_failure late;
-    pop3_error verdict = pop3_tls_handshake(c->stream.tls, &c->failure);
-    /* Also after a failure: the peer deserves its alert. */
-    pop3_error error =
-        pop3_stream_transmit(&c->stream, c->client.session, &system, &late);
-    if (verdict != POP3_E_OK && verdict != POP3_E_AGAIN) {
-      pop3_session_poison(c->client.session, verdict);
-      return pop3_conn_failed(c);
-    }
-    if (error == POP3_E_IO) return pop3_conn_fail_system(c, system);
-    if (error != POP3_E_OK && error != POP3_E_AGAIN)
-      return pop3_conn_fail(c, error);
-    if (verdict == POP3_E_OK && error == POP3_E_OK) {
-      pop3_conn_secured(c);
-      return POP3_STEP_AGAIN;
-    }
-    bool stuck = error == POP3_E_AGAIN;
-    if (verdict == POP3_E_OK)
-      return pop3_conn_wait_for(c, c->stream.fd, false, true);
-    size_t next = pop3_tls_fed(c->stream.tls);
-    if (next > 0) return pause_handshake(c, next);
-    if (c->stream.budget == 0) return POP3_STEP_AGAIN;
-    if (pop3_stream_is_clogged(&c->stream)) return pop3_conn_unclog(c);
-    error = pop3_stream_feed(&c->stream, &system, &c->failure);
-    if (error == POP3_E_AGAIN)
-      return pop3_conn_wait_for(c, c->stream.fd, true, stuck);
-    if (error != POP3_E_OK) return end_of_stream(c, error, system);
+  int system = 0;
+  pop3_failure late;
+  pop3_error verdict = pop3_tls_handshake(c->stream.tls, &c->failure);
+  /* Also after a failure: the peer deserves its alert. */
+  pop3_error error =
+      pop3_stream_transmit(&c->stream, c->client.session, &system, &late);
+  if (verdict != POP3_E_OK && verdict != POP3_E_AGAIN) {
+    pop3_session_poison(c->client.session, verdict);
+    return pop3_conn_failed(c);
   }
+  if (error == POP3_E_IO) return pop3_conn_fail_system(c, system);
+  if (error != POP3_E_OK && error != POP3_E_AGAIN)
+    return pop3_conn_fail(c, error);
+  bool stuck = error == POP3_E_AGAIN;
+  if (verdict == POP3_E_AGAIN) return feed_handshake(c, stuck);
+  if (stuck) return pop3_conn_wait_for(c, c->stream.fd, false, true);
+  pop3_conn_secured(c);
+  return POP3_STEP_AGAIN;
 }
 
 /* ------------------------------------------------------------ running */
