@@ -385,7 +385,7 @@ bool pop3_conn_wait(const pop3_conn *c) {
 
 /* The stream ended, or failed while reading. After QUIT's reply nobody reads
  * any more, so it is always too early. */
-static pop3_step end_of_stream(pop3_conn *c, pop3_error error, int system) {
+pop3_step pop3_conn_end_of_stream(pop3_conn *c, pop3_error error, int system) {
   if (error == POP3_E_IO) return pop3_conn_fail_system(c, system);
   pop3_session_poison(c->client.session, error);
   if (error != POP3_E_EOF) return pop3_conn_failed(c); /* TLS said why */
@@ -393,111 +393,6 @@ static pop3_step end_of_stream(pop3_conn *c, pop3_error error, int system) {
   size_t nothing = 0;
   pop3_client_next(&c->client, &none, &nothing, &c->event, &c->failure);
   return pop3_conn_failed(c);
-}
-
-/* ------------------------------------------------------------ TLS */
-
-pop3_step pop3_conn_start_filter(pop3_conn *c, pop3_tls_context *context,
-                                 const pop3_tls_peer *peer) {
-  pop3_error error = pop3_tls_new(context, peer, &c->stream.tls, &c->failure);
-  if (error != POP3_E_OK) {
-    pop3_session_poison(c->client.session, error);
-    return pop3_conn_failed(c);
-  }
-  c->phase = PHASE_HANDSHAKE;
-  return POP3_STEP_ON;
-}
-
-/* What came behind a proxy's answer is the server's, and no handshake. */
-static pop3_step filter_server(pop3_conn *c) {
-  pop3_tls_peer peer = {.host = c->host,
-                        .host_size = strlen(c->host),
-                        .port = c->port,
-                        .door = c->client.welcome != NULL ? POP3_TLS_AFTER_STLS
-                                                          : POP3_TLS_AT_ONCE,
-                        .session = c->resumable.data,
-                        .session_size = c->resumable.size};
-  pop3_error error = pop3_conn_take_records(c, &peer.tlsa);
-  c->phase = PHASE_RECORDS;
-  if (error == POP3_E_AGAIN)
-    return pop3_conn_wait_for(c, pop3_tlsa_lookup_fd(c->records), true, false);
-  if (error != POP3_E_OK) {
-    pop3_session_poison(c->client.session, error);
-    return pop3_conn_failed(c);
-  }
-  pop3_step step = pop3_conn_start_filter(c, c->context, &peer);
-  pop3_span early = pop3_stream_unread(&c->stream);
-  if (step != POP3_STEP_ON || early.size == 0) return step;
-  pop3_stream_consume(&c->stream, early.size);
-  if (pop3_tls_feed(c->stream.tls, early.data, early.size) == POP3_E_OK)
-    return step;
-  return pop3_conn_fail(c, POP3_E_MEMORY);
-}
-
-static pop3_step start_handshake(pop3_conn *c) {
-  bool after_stls = c->client.welcome != NULL;
-  c->client.handshake = false;
-  /* Handed in behind STLS's answer, and beyond the step's octets. */
-  if (c->stream.incoming.size > 0 && after_stls)
-    return pop3_conn_fail(c, POP3_E_INJECTION);
-  if (!c->options.tls_by_host) return filter_server(c);
-  c->phase = PHASE_HANDSHAKE;
-  return POP3_STEP_ON;
-}
-
-void pop3_conn_secured(pop3_conn *c) {
-  if (c->stream.proxy != NULL) { /* that far, and no further */
-    pop3_stream_enclose(&c->stream);
-    c->phase = PHASE_PROXY;
-    return;
-  }
-  pop3_client_secured(&c->client);
-  c->phase = PHASE_OPEN;
-}
-
-/* Octets of a handshake's record that hold certificates. */
-#define CERTIFICATES 512
-
-/* There is another record; the caller may have no time for it, and certificates
- * are a turn of their own: they take more than all the rest. */
-static pop3_step pause_handshake(pop3_conn *c, size_t next) {
-  if (next >= CERTIFICATES) c->stream.budget = 0;
-  return POP3_STEP_AGAIN;
-}
-
-/* One record more for the filter. STEP_ON: there is something to look at. */
-static pop3_step feed_handshake(pop3_conn *c, bool stuck) {
-  int system = 0;
-  size_t next = pop3_tls_fed(c->stream.tls);
-  if (next > 0) return pause_handshake(c, next);
-  if (c->stream.budget == 0) return POP3_STEP_AGAIN;
-  if (pop3_stream_is_clogged(&c->stream)) return pop3_conn_unclog(c);
-  pop3_error error = pop3_stream_feed(&c->stream, &system, &c->failure);
-  if (error == POP3_E_AGAIN)
-    return pop3_conn_wait_for(c, c->stream.fd, true, stuck);
-  return error == POP3_E_OK ? POP3_STEP_ON : end_of_stream(c, error, system);
-}
-
-static pop3_step shake_hands(pop3_conn *c) {
-  if (c->stream.tls == NULL) return pop3_conn_wait_for(c, -1, false, false);
-  int system = 0;
-  pop3_failure late;
-  pop3_error verdict = pop3_tls_handshake(c->stream.tls, &c->failure);
-  /* Also after a failure: the peer deserves its alert. */
-  pop3_error error =
-      pop3_stream_transmit(&c->stream, c->client.session, &system, &late);
-  if (verdict != POP3_E_OK && verdict != POP3_E_AGAIN) {
-    pop3_session_poison(c->client.session, verdict);
-    return pop3_conn_failed(c);
-  }
-  if (error == POP3_E_IO) return pop3_conn_fail_system(c, system);
-  if (error != POP3_E_OK && error != POP3_E_AGAIN)
-    return pop3_conn_fail(c, error);
-  bool stuck = error == POP3_E_AGAIN;
-  if (verdict == POP3_E_AGAIN) return feed_handshake(c, stuck);
-  if (stuck) return pop3_conn_wait_for(c, c->stream.fd, false, true);
-  pop3_conn_secured(c);
-  return POP3_STEP_AGAIN;
 }
 
 /* ------------------------------------------------------------ running */
@@ -566,7 +461,7 @@ static pop3_error transmit(pop3_conn *c) {
 /* All was read: what kind of an end is it? EPIPE says no more than EOF. */
 static pop3_step end_of_reading(pop3_conn *c, pop3_error error, int system) {
   bool told = error == POP3_E_EOF && (c->deaf == 0 || c->deaf == EPIPE);
-  if (c->deaf == 0 || told) return end_of_stream(c, error, system);
+  if (c->deaf == 0 || told) return pop3_conn_end_of_stream(c, error, system);
   return pop3_conn_fail_system(c, c->deaf);
 }
 
@@ -584,7 +479,7 @@ static pop3_step send_on(pop3_conn *c, bool *full) {
     return pop3_conn_failed(c);
   pop3_error writing = transmit(c);
   if (writing != POP3_E_OK && writing != POP3_E_AGAIN)
-    return end_of_stream(c, writing, 0);
+    return pop3_conn_end_of_stream(c, writing, 0);
   *full = writing == POP3_E_AGAIN;
   if (*full || c->deaf != 0 || !is_left(c)) return POP3_STEP_AGAIN;
   shut(c);
@@ -635,7 +530,7 @@ static pop3_step work(pop3_conn *c) {
 /* What is here is looked at before anything is sent: replies make room in the
  * window, and one write takes all commands that there is room for. */
 static pop3_step run(pop3_conn *c) {
-  if (c->client.handshake) return start_handshake(c);
+  if (c->client.handshake) return pop3_handshake_start(c);
   if (!c->client.running) return complete(c);
   pop3_step step = digest(c);
   if (step != POP3_STEP_AGAIN) return step;
@@ -657,8 +552,8 @@ static const phase_step phases[PHASE_COUNT] = {
     [PHASE_CARRIER] = pop3_opening_carried,
     [PHASE_CONNECTING] = pop3_opening_connect,
     [PHASE_PROXY] = pop3_opening_proxy,
-    [PHASE_RECORDS] = filter_server,
-    [PHASE_HANDSHAKE] = shake_hands,
+    [PHASE_RECORDS] = pop3_handshake_filter,
+    [PHASE_HANDSHAKE] = pop3_handshake_step,
     [PHASE_OPEN] = run,
 };
 
@@ -702,7 +597,7 @@ static pop3_step read_uninvited(pop3_conn *c) {
   if (pop3_stream_unread(&c->stream).size == 0) {
     pop3_error error = pop3_stream_receive(&c->stream, &system, &c->failure);
     if (error == POP3_E_AGAIN) return POP3_STEP_DONE;
-    if (error != POP3_E_OK) return end_of_stream(c, error, system);
+    if (error != POP3_E_OK) return pop3_conn_end_of_stream(c, error, system);
   }
   return digest(c);
 }

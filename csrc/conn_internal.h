@@ -1,6 +1,6 @@
 /*
- * conn_internal.h - what conn.c, opening.c and carrier.c share: a connection's
- * inside.
+ * conn_internal.h - what conn.c, opening.c, handshake.c and carrier.c share: a
+ * connection's inside.
  */
 #ifndef POP3_CONN_INTERNAL_H
 #define POP3_CONN_INTERNAL_H
@@ -123,10 +123,19 @@ const char *pop3_conn_peer(const pop3_conn *conn, unsigned *port);
 void pop3_conn_arrived(pop3_conn *conn, bool loopback);
 void pop3_conn_connected(pop3_conn *conn, bool loopback);
 
+/* The stream ended, or failed while it was read. */
+pop3_step pop3_conn_end_of_stream(pop3_conn *conn, pop3_error error,
+                                  int system);
+
 /* Begin a handshake; and it is done. */
 pop3_step pop3_conn_start_filter(pop3_conn *conn, pop3_tls_context *context,
                                  const pop3_tls_peer *peer);
 void pop3_conn_secured(pop3_conn *conn);
+
+/* handshake.c: the server's TLS begins; and its phases. */
+pop3_step pop3_handshake_start(pop3_conn *conn);
+pop3_step pop3_handshake_filter(pop3_conn *conn);
+pop3_step pop3_handshake_step(pop3_conn *conn);
 
 #pragma GCC visibility pop
 

@@ -97,6 +97,7 @@ build = {
         "csrc/escape.c",
         "csrc/failure.c",
         "csrc/file.c",
+        "csrc/handshake.c",
         "csrc/jobs.c",
         "csrc/listing.c",
         "csrc/listing_index.c",
