@@ -334,8 +334,8 @@ end)
 local function anchors(text)
   local found = {}
   for heading in ("\n" .. text):gmatch("\n#+ ([^\n]*)") do
-    heading = heading:gsub("%[([^%]]*)%]%([^)]*%)", "%1"):lower()
-    found["#" .. heading:gsub("[^%w%- _]", ""):gsub(" ", "-")] = true
+    local text_only = heading:gsub("%[([^%]]*)%]%([^)]*%)", "%1"):lower()
+    found["#" .. text_only:gsub("[^%w%- _]", ""):gsub(" ", "-")] = true
   end
   return found
 end
