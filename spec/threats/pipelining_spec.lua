@@ -278,10 +278,11 @@ local TEN_THOUSAND = [[
   local count, held = 0, fds
   local good, bad = conn:retr_many(numbers, {
     sink = function(n)
-      local octets, first = 0, nil
+      local octets, first = 0, ""
       return function(chunk)
         if chunk then
-          octets, first = octets + #chunk, first or chunk:sub(1, 20)
+          octets = octets + #chunk
+          if #first < 20 then first = first .. chunk end
           return
         end
         local subject = "Subject: " .. n .. "\r\n"
