@@ -87,6 +87,7 @@ struct pop3_tls {
   BIO *out; /* owned by ssl */
   pop3_tls_name_kind kind;
   char name[POP3_TLS_NAME];
+  char domain[POP3_TLS_NAME]; /* a name that will do as well, or "" */
   pop3_tls_door door;
   bool secure;     /* handshake done, peer checked */
   pop3_error dead; /* sticky */
@@ -114,8 +115,11 @@ pop3_error pop3_tls_read_name(pop3_tls *tls, const char *host, size_t size,
 pop3_tls_name_kind pop3_tls_name_of(const char *host, size_t size,
                                     char name[POP3_TLS_NAME]);
 
-/* Tell OpenSSL the name and to verify, by the context's options. MEMORY. */
+/* Tell OpenSSL the names and to verify, by the context's options. MEMORY. */
 pop3_error pop3_tls_expect_peer(pop3_tls *tls);
+
+/* The domain's, beside the name that it was told. false: MEMORY. */
+bool pop3_tls_expect_domain(const pop3_tls *tls);
 
 /* OpenSSL refused the chain or the name: say why. CERTIFICATE, HOSTNAME. */
 pop3_error pop3_tls_explain_peer(const pop3_tls *tls, pop3_failure *failure);
