@@ -19,6 +19,9 @@
 /* libunbound, ready to be asked; on a helper thread only. */
 typedef struct pop3_dnssec pop3_dnssec;
 
+/* Octets of a name in text, without the root's dot, and a NUL. */
+#define POP3_DNS_NAME 254
+
 typedef enum pop3_dns_type {
   POP3_DNS_A = 1,
   POP3_DNS_SRV = 33,
@@ -27,7 +30,8 @@ typedef enum pop3_dns_type {
 
 typedef struct pop3_dns_answer {
   bool secure;     /* validated, that there is nothing as well */
-  const char *end; /* where the name leads, as an alias; NULL: it is none */
+  const char *end; /* where the name leads, as an alias, octets that no host
+                      has shown as '?'; NULL: it is none */
   size_t count;    /* of records; 0: there are none */
   char **data;
   const int *sizes;

@@ -7,9 +7,6 @@
 
 #include "crypto.h"
 
-/* As long as a DNS name in text. */
-#define NAME_ROOM 280
-
 /* Records of one name: more are no administrator's. */
 #define MOST_RECORDS 64
 
@@ -28,11 +25,11 @@ static bool is_host_label(const unsigned char *at, size_t size) {
 
 /* Labels, each behind its length, to a name in text. The octets end with it. */
 static bool read_target(const unsigned char *at, size_t size,
-                        char out[POP3_SRV_HOST]) {
+                        char out[POP3_DNS_NAME]) {
   size_t used = 0;
   while (size > 0 && at[0] > 0) {
     size_t label = at[0];
-    if (label >= size || label > 63 || used + label + 1 >= POP3_SRV_HOST ||
+    if (label >= size || label > 63 || used + label + 1 >= POP3_DNS_NAME ||
         !is_host_label(at + 1, label))
       return false;
     memcpy(out + used, at + 1, label);
@@ -189,7 +186,7 @@ static const pop3_dns_task task = {
 pop3_error pop3_srv_lookup_start(const char *service, const char *domain,
                                  const char *config, pop3_dns_lookup **lookup,
                                  pop3_failure *failure) {
-  char name[NAME_ROOM];
+  char name[POP3_DNS_NAME];
   const pop3_dns_question question = {name, 0, false};
   int size = snprintf(name, sizeof name, "%s._tcp.%s", service, domain);
   if (size < 0 || (size_t)size >= sizeof name)

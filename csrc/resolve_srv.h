@@ -13,11 +13,9 @@
 
 #pragma GCC visibility push(hidden)
 
-#define POP3_SRV_HOST 254 /* a name of the DNS in text, and a NUL */
-
 typedef struct pop3_srv {
   unsigned priority, weight, port;
-  char host[POP3_SRV_HOST];
+  char host[POP3_DNS_NAME];
 } pop3_srv;
 
 /*

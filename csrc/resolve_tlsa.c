@@ -5,9 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* As long as a DNS name in text. */
-#define NAME_ROOM 280
-
 /* Records of one name: more are no administrator's. */
 #define MOST_RECORDS 64
 
@@ -65,28 +62,33 @@ static pop3_tlsa_found *take_records(const pop3_dns_answer *answer,
 
 /* false: no name is that long. */
 static bool write_name(const pop3_dns_question *question, const char *domain,
-                       char name[NAME_ROOM]) {
-  int size = snprintf(name, NAME_ROOM, "_%u._tcp.%s", question->port, domain);
-  return size > 0 && size < NAME_ROOM;
+                       char name[POP3_DNS_NAME]) {
+  int size =
+      snprintf(name, POP3_DNS_NAME, "_%u._tcp.%s", question->port, domain);
+  return size > 0 && size < POP3_DNS_NAME;
 }
 
-/* Could a certificate hold it? It has no root's dot any more. */
-static bool is_host(char *name) {
+/* Where the name leads, without the root's dot, if a server can be there: no
+ * certificate holds another name. */
+static void take_end(const char *name, char end[POP3_DNS_NAME]) {
+  static const char octets[] =
+      "-._0123456789abcdefghijklmnopqrstuvwxyz"
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
   size_t size = strlen(name);
-  if (size > 0 && name[size - 1] == '.') name[--size] = '\0';
-  return size > 0 && !strchr(name, '\\');
+  if (size > 0 && name[size - 1] == '.') size--;
+  if (size >= POP3_DNS_NAME || strspn(name, octets) < size) return;
+  memcpy(end, name, size);
+  end[size] = '\0';
 }
 
 /* Where the name leads, if every step is signed; "": nowhere else. */
 static pop3_error find_end(pop3_dnssec *dns, const char *domain,
-                           char end[NAME_ROOM], pop3_failure *failure) {
+                           char end[POP3_DNS_NAME], pop3_failure *failure) {
   pop3_dns_answer answer;
   end[0] = '\0';
   pop3_error error = pop3_dnssec_ask(dns, domain, POP3_DNS_A, &answer, failure);
   if (error != POP3_E_OK) return error;
-  if (answer.secure && answer.end && strlen(answer.end) < NAME_ROOM)
-    strcpy(end, answer.end);
-  if (!is_host(end)) end[0] = '\0';
+  if (answer.secure && answer.end) take_end(answer.end, end);
   pop3_dns_answer_release(dns, &answer);
   return POP3_E_OK;
 }
@@ -97,7 +99,7 @@ static pop3_error find_end(pop3_dnssec *dns, const char *domain,
 static pop3_tlsa_found *look_at_end(pop3_dnssec *dns,
                                     const pop3_dns_question *question,
                                     const char *end, pop3_failure *failure) {
-  char name[NAME_ROOM];
+  char name[POP3_DNS_NAME];
   pop3_dns_answer answer;
   pop3_tlsa_found *found = NULL;
   if (!write_name(question, end, name) ||
@@ -112,7 +114,7 @@ static pop3_tlsa_found *look_at_end(pop3_dnssec *dns,
 static pop3_tlsa_found *look_at_name(pop3_dnssec *dns,
                                      const pop3_dns_question *question,
                                      const char *end, pop3_failure *failure) {
-  char name[NAME_ROOM];
+  char name[POP3_DNS_NAME];
   pop3_dns_answer answer;
   pop3_tlsa_found *found = NULL;
   (void)write_name(question, question->name, name);
@@ -131,7 +133,7 @@ static pop3_tlsa_found *look_at_name(pop3_dnssec *dns,
 
 static void *run(pop3_dnssec *dns, const pop3_dns_question *question,
                  pop3_failure *failure) {
-  char end[NAME_ROOM] = "";
+  char end[POP3_DNS_NAME] = "";
   pop3_tlsa_found *found = NULL;
   if (question->follows) (void)find_end(dns, question->name, end, failure);
   if (end[0]) found = look_at_end(dns, question, end, failure);
@@ -153,7 +155,7 @@ pop3_error pop3_tlsa_lookup_start(const char *domain, unsigned port,
                                   bool follows, const char *config,
                                   pop3_dns_lookup **lookup,
                                   pop3_failure *failure) {
-  char name[NAME_ROOM];
+  char name[POP3_DNS_NAME];
   const pop3_dns_question question = {domain, port, follows};
   if (!write_name(&question, domain, name))
     return pop3_fail(failure, POP3_E_DANE, "the name is too long for TLSA");

@@ -272,6 +272,7 @@ def make(folder):
     good = leaf("exact", dns(NAME))
     leaf("mismatch", dns("pop.example.net"))
     leaf("parent", dns("example.org"))
+    leaf("localhost", dns("localhost"))
     leaf("subdomain", dns("deep." + NAME))
     leaf("wildcard", dns("*.example.org"))
     leaf("partial-wildcard", dns("m*.example.org"))

@@ -8,6 +8,7 @@
     NAME TLSA HEX                    of _PORT._tcp.NAME
     NAME SRV PRIORITY WEIGHT PORT TARGET
     NAME CNAME TARGET
+    NAME A ADDRESS, NAME AAAA ADDRESS
 
 A target may have octets as \\032; "." is the root. Names with such a label are
 special:
@@ -22,9 +23,8 @@ special:
 
 Names of other zones have what they have as well, and nobody signed that.
 
-Prints "PORT n", the zones' keys as trust anchors, an empty line, and then each
-question, "NAME TYPE"; ends when its standard output's reader does. Needs the
-openssl command.
+Prints "PORT n", the zones' keys as trust anchors and an empty line, and ends
+when its standard output's reader does. Needs the openssl command.
 """
 import base64
 import os
@@ -40,8 +40,9 @@ import time
 
 ZONES = [["example", "org"], ["localhost"]]
 TTL = 60
-CNAME, SOA, SRV, TLSA, RRSIG, NSEC, DNSKEY, OPT = 5, 6, 33, 52, 46, 47, 48, 41
-KINDS = {"CNAME": CNAME, "SRV": SRV, "TLSA": TLSA}
+A, CNAME, SOA, AAAA, SRV, OPT, RRSIG, NSEC, DNSKEY, TLSA = (
+    1, 5, 6, 28, 33, 41, 46, 47, 48, 52)
+KINDS = {"A": A, "AAAA": AAAA, "CNAME": CNAME, "SRV": SRV, "TLSA": TLSA}
 ECDSA_P256 = 13
 NO_SUCH_NAME = 3
 
@@ -120,6 +121,9 @@ def read_data(kind, words):
         return bytes.fromhex(words[0])
     if kind == CNAME:
         return wire(split(words[0]))
+    if kind in (A, AAAA):
+        family = socket.AF_INET if kind == A else socket.AF_INET6
+        return socket.inet_pton(family, words[0])
     numbers = [int(word) for word in words[:3]]
     return struct.pack("!HHH", *numbers) + wire(split(words[3]))
 
@@ -158,10 +162,13 @@ class Zones:
         return self.authority(name) + self.signed(name, NSEC, [nsec])
 
     def nowhere(self, name):
-        """... and in all the zone is only its own name."""
+        """... and NSECs around the label "missing" and around "*"."""
         zone = zone_of(name)
-        nsec = wire(zone) + bytes([0, 7, 2, 0, 0, 0, 0, 3, 128])
-        return self.authority(name) + self.signed(zone, NSEC, [nsec])
+        types = bytes([0, 6, 0, 0, 0, 0, 0, 3])
+        return (self.authority(name)
+                + self.signed(zone, NSEC, [wire(["+"] + zone) + types])
+                + self.signed(["missinf"] + zone, NSEC,
+                              [wire(["missinh"] + zone) + types]))
 
     def authority(self, name):
         zone = zone_of(name)
@@ -203,7 +210,6 @@ def read_question(query):
 def reply_to(query, zones):
     labels, kind, question = read_question(query)
     name = [label.lower() for label in labels]
-    print(".".join(name), kind, flush=True)
     if "silent" in name:
         return None
     code, answers, authority = (2, [], []) if "broken" in name else (
