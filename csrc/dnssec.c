@@ -285,6 +285,27 @@ pop3_error pop3_dns_lookup_start(const pop3_dns_task *task,
 
 #else
 
+/* No look-up is begun, so nobody asks. */
+pop3_error pop3_dnssec_ask(pop3_dnssec *dns, const char *name,
+                           pop3_dns_type type, pop3_dns_answer *answer,
+                           pop3_failure *failure) {
+  (void)dns;
+  (void)type;
+  (void)answer;
+  return pop3_fail(failure, POP3_E_RESOLVE, "%s: there is no libunbound", name);
+}
+
+pop3_error pop3_dnssec_prove(pop3_dnssec *dns, const char *name,
+                             pop3_dns_type type, pop3_dns_answer *answer,
+                             pop3_failure *failure) {
+  return pop3_dnssec_ask(dns, name, type, answer, failure);
+}
+
+void pop3_dns_answer_release(pop3_dnssec *dns, pop3_dns_answer *answer) {
+  (void)dns;
+  (void)answer;
+}
+
 pop3_error pop3_dns_lookup_start(const pop3_dns_task *task,
                                  const pop3_dns_question *question,
                                  const char *config, pop3_dns_lookup **lookup,

@@ -29,7 +29,7 @@ static bool read_target(const unsigned char *at, size_t size,
   size_t used = 0;
   while (size > 0 && at[0] > 0) {
     size_t label = at[0];
-    if (label >= size || label > 63 || used + label + 1 >= POP3_DNS_NAME ||
+    if (label >= size || label > 63 || used + label + 1 > POP3_DNS_NAME ||
         !is_host_label(at + 1, label))
       return false;
     memcpy(out + used, at + 1, label);
