@@ -133,10 +133,10 @@ function methods:set_debuglevel(level, sink)
 end
 
 --- What the connection is: `host`, `port`, `domain` (whose SRV record named
--- them), `address` (the peer's), `attempts` (addresses that were tried), `proxy` (its URL, without a login),
--- `unix_socket`, `fd` (nil where `restrict` refuses it), `secure`, `closed`,
--- `tls` (`version`, `cipher`, `group`, `alpn`, `verified`, by whatever means,
--- `resumed`).
+-- them), `address` (the peer's), `attempts` (addresses that were tried),
+-- `proxy` (its URL, without a login), `unix_socket`, `fd` (nil where `restrict`
+-- refuses it), `secure`, `closed`, `tls` (`version`, `cipher`, `group`, `alpn`,
+-- `verified`, by whatever means, `resumed`).
 -- @treturn table
 function methods:info() return core.info(self) end
 

@@ -95,8 +95,8 @@ end
 --- Take a URL apart.
 -- @tparam string text
 -- @treturn table `scheme`, `host`, `port`, `numbered` (is the port the URL's?),
--- `tls` (`"starttls"`, `"implicit"` or nil), and, where the URL names a user, `user` and `auth` (`"*"`,
--- `"+APOP"` or a SASL mechanism's name)
+-- `tls` (`"starttls"`, `"implicit"` or nil), and, where the URL names a user,
+-- `user` and `auth` (`"*"`, `"+APOP"` or a SASL mechanism's name)
 -- @return or nil and a sentence that says what is wrong
 function url.parse(text)
   local scheme, rest = text:match("^(%a[%w+.-]*)://(.*)$")
