@@ -15,8 +15,8 @@ local NOT_VERIFIED = "pop3: WARNING: the certificate is not checked "
   .. "(--no-verify): anybody can pretend to be this server and read the "
   .. "password\n"
 
--- With --srv the DNS names it.
-local function port_of(parts, options)
+--- The port to connect to; with --srv nil: the DNS names it.
+function server.port_of(parts, options)
   return not options.srv and parts.port or nil
 end
 
@@ -95,7 +95,7 @@ end
 function server.connect(parts, options, loop)
   local wanted = server.connection_options(parts, options)
   wanted.loop = loop
-  return pop3.POP3(parts.host, port_of(parts, options), wanted)
+  return pop3.POP3(parts.host, server.port_of(parts, options), wanted)
 end
 
 -- What the module calls a secret or a name that cannot be sent.
@@ -178,7 +178,7 @@ local function plan(prepared, loop, with)
   local parts = prepared.parts
   local wanted = server.connection_options(parts, prepared.options)
   wanted.host, wanted.loop = parts.host, loop
-  wanted.port = port_of(parts, prepared.options)
+  wanted.port = server.port_of(parts, prepared.options)
   wanted.user, wanted.auth = parts.user, parts.auth
   wanted.password = prepared.credentials.password
   wanted.token = prepared.credentials.token
