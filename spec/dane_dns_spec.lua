@@ -233,6 +233,21 @@ describe("TLSA records from the DNS", function()
     end)
   end
 
+  it_if_built("are the first name's where those of an alias's end are not "
+    .. "signed", function()
+    with("* TLSA " .. WRONG, ALIAS .. " TLSA " .. RIGHT,
+      ALIAS .. " CNAME " .. GOOD,
+      "_995._tcp." .. GOOD .. " CNAME mail.example.net")
+    assert.equal(ALIAS, asked_of(ALIAS))
+  end)
+
+  it_if_built("may be behind an alias themselves, which names no server",
+    function()
+      with("_dane.example.org TLSA " .. RIGHT,
+        "_995._tcp.mail.example.org CNAME _dane.example.org")
+      assert.equal("mail.example.org", asked_of "mail.example.org")
+    end)
+
   it_if_built("are at neither name: the error has both", function()
     with(RIGHT, "away.none.example.org CNAME none.example.org")
     local err = refused("away.none.example.org")

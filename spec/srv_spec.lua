@@ -153,6 +153,26 @@ describe("A mail domain's server", function()
     conn:quit()
   end)
 
+  it_if_built("is held to what the DNS says of itself, and of its port",
+    function()
+      local s, port = start("self-signed"), closed_port()
+      zone("* TLSA 3 1 1 " .. ("00"):rep(32),
+        ("_%d._tcp.localhost TLSA %s"):format(s.port,
+          certificates.tlsa("self-signed", "3 1 1")),
+        record(1, port), record(2, s.port))
+      local conn = connect { dane = "dns" }
+      assert.equal("dane", conn:tls_info().verified_by)
+      conn:quit()
+    end)
+
+  it_if_built("is connected to from local_address, the next one, too",
+    function()
+      local s = start()
+      zone(record(1, closed_port()), record(2, s.port))
+      connect({ local_address = "127.0.0.9" }):quit()
+      assert.equal("127.0.0.9", s:report().connections[1].peer)
+    end)
+
   it_if_built("is named by the error, where all refuse connections", function()
     local port = closed_port()
     zone(record(1, closed_port()), record(2, port))

@@ -5,7 +5,7 @@
     python3 spec/support/dnssec.py "NAME TYPE DATA"...
 
     * TLSA HEX                       of every name that has no other
-    NAME TLSA HEX                    of _PORT._tcp.NAME
+    NAME TLSA HEX                    of it, and of _PORT._tcp.NAME
     NAME SRV PRIORITY WEIGHT PORT TARGET
     NAME CNAME TARGET
     NAME A ADDRESS, NAME AAAA ADDRESS
@@ -146,8 +146,10 @@ class Zones:
             return kind, []
         if kind != TLSA:
             return kind, self.records.get((tuple(name), kind), [])
-        everybody = self.records.get((("*",), TLSA), [])
-        return kind, self.records.get((tuple(name[2:]), TLSA), everybody)
+        for owner in tuple(name), tuple(name[2:]), ("*",):
+            if (owner, TLSA) in self.records:
+                return kind, self.records[owner, TLSA]
+        return kind, []
 
     def signed(self, owner, kind, rows, age=0):
         place = (tuple(owner), kind)
