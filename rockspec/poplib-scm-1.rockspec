@@ -169,6 +169,7 @@ build = {
         "csrc/tls_keylog.c",
         "csrc/tls_ocsp.c",
         "csrc/tls_pins.c",
+        "csrc/tls_service.c",
         "csrc/tls_session.c",
         "csrc/tls_verify.c",
         "csrc/trace.c",

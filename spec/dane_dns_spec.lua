@@ -271,8 +271,9 @@ describe("TLSA records from the DNS", function()
     ["was signed for another time"] = "late.example.org",
   } do
     it_if_built("are not looked for behind an alias that " .. what, function()
-      with("* TLSA " .. RIGHT, domain .. " CNAME " .. GOOD)
-      local err = refused(domain)
+      with("* TLSA " .. RIGHT, ALIAS .. " CNAME " .. domain,
+        domain .. " CNAME " .. GOOD)
+      local err = refused(ALIAS)
       assert.same({ "tls", "dane" }, { err.kind, err.name })
       assert.matches("forged", tostring(err), 1, true)
     end)
