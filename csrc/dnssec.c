@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "jobs.h"
 #include "platform.h"
@@ -24,6 +23,7 @@ struct pop3_dns_lookup {
 #if defined(POP3_WITH_UNBOUND)
 
 #include <sched.h>
+#include <strings.h>
 #include <unbound.h>
 #include <unistd.h>
 
@@ -291,7 +291,7 @@ pop3_error pop3_dnssec_ask(pop3_dnssec *dns, const char *name,
                            pop3_failure *failure) {
   (void)dns;
   (void)type;
-  (void)answer;
+  memset(answer, 0, sizeof *answer);
   return pop3_fail(failure, POP3_E_RESOLVE, "%s: there is no libunbound", name);
 }
 
