@@ -567,6 +567,15 @@ describe("srv", function()
     assert.matches("dane_config", tostring(err), 1, true)
   end)
 
+  it_if_built("uses dane_config of a context for dane", function()
+    local s = start("self-signed")
+    zone("* TLSA " .. certificates.tlsa("self-signed", "3 1 1"),
+      record(0, s.port))
+    local context = pop3.context { dane = "dns", dane_config = names.config }
+    pop3.POP3_SSL(DOMAIN, { srv = true, context = context }):quit()
+    assert.equal("QUIT\r\n", s:report().connections[1].secure)
+  end)
+
   it_if_built("needs options of unbound's that can be read", function()
     zone()
     local err = fails("tls", "config", connect,
