@@ -87,7 +87,7 @@ local many = os.getenv "POP3_WHOLE" == "yes" and 1000000 or measured and 200000 
 describe("T55 Connections under the host's memory limit", function()
   it("are as many as it likes, one after the other: memory is flat", function()
     local s = mailbox()
-    local said = run { deadline = 110, env = { HOST_LIMIT = tostring(32 * MIB) },
+    local said = run { deadline = 110, env = { HOST_LIMIT = tostring(16 * MIB) },
       arguments = { s.host, s.port, many }, script = COMMON .. [[
         local options = {}
         local function attempt() return core.connect("POP3", false, "127.0.0.1", 1, options) end
@@ -96,7 +96,7 @@ describe("T55 Connections under the host's memory limit", function()
         for _ = 1, times do try(attempt) end
         report "^made$"
         local grown = (resident() - before) / 2 ^ 20
-        print(grown < 40 and "flat" or grown) -- all that it may have, and some
+        print(grown < 20 and "flat" or grown) -- all that it may have, and some
         works()
       ]] }
     assert.same({ measured and "flat" or said[1], "5\t1" }, said)
