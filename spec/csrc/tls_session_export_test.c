@@ -27,7 +27,6 @@ static char both_file[300], capath[300], hashed_file[300];
 
 /* Both roots in a file, and one in a directory. */
 static void make_trust(void) {
-  char name[32];
   FILE *file = create(both_file, "both.pem");
   must(PEM_write_X509(file, root.certificate) == 1 &&
            PEM_write_X509(file, stranger.certificate) == 1,
@@ -35,12 +34,7 @@ static void make_trust(void) {
   (void)fclose(file);
   (void)snprintf(capath, sizeof capath, "%.250s/ca", folder);
   must(mkdir(capath, 0700) == 0, "a directory");
-  (void)snprintf(name, sizeof name, "ca/%08lx.0",
-                 X509_NAME_hash_ex(X509_get_subject_name(root.certificate),
-                                   NULL, NULL, NULL));
-  file = create(hashed_file, name);
-  must(PEM_write_X509(file, root.certificate) == 1, "a file");
-  (void)fclose(file);
+  create_hashed(hashed_file, "ca/");
 }
 
 static void remove_trust(void) {

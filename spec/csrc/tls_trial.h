@@ -9,9 +9,14 @@
 
 #define HOST "pop.example.org"
 
-/* Connecting to `s` as `host` ends so, and leaves OpenSSL's queue empty. */
+/* Connecting to `s` as `host` ends so, for good, and leaves OpenSSL's queue
+ * empty. */
 void expect(server *s, const char *host, pop3_error error, const char *phrase,
             const char *name);
+
+/* The same, though OpenSSL was told otherwise before it shook hands. */
+void expect_tampered(server *s, const char *host, void (*tamper)(SSL *),
+                     pop3_error error, const char *phrase, const char *name);
 
 /* No context is made of them. */
 void expect_config(const char *phrase, const char *name);
