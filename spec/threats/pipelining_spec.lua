@@ -3,6 +3,7 @@
 
 local certificates = require "spec.support.certificates"
 local claims = require "spec.support.claims"
+local descriptors = require "spec.support.descriptors"
 local pop3 = require "pop3"
 local server = require "spec.support.server"
 local sinks = require "spec.support.sinks"
@@ -271,7 +272,7 @@ describe("10,000 small messages and a huge one", function()
       conn:retr_many(numbers(100), function() end) -- warm
       collectgarbage()
       collectgarbage()
-      local before, fds, most = claims.resident(), sinks.descriptors(), 0
+      local before, fds, most = claims.resident(), descriptors.held(), 0
       -- A collector lets what the specs before this one keep grow to twice that.
       local bound = 12 * MIB + collectgarbage("count") * 1024
       local count = 0
@@ -291,7 +292,7 @@ describe("10,000 small messages and a huge one", function()
         done = function(n)
           if n % 500 == 0 then
             most = math.max(most, claims.resident())
-            assert(sinks.descriptors() == fds)
+            assert(descriptors.held() == fds)
           end
         end,
       })
