@@ -184,6 +184,13 @@ describe("A step", function()
     pop3.start(function() error("x", 0) end):step()
     -- No grant is active any more: this blocks, as it should.
     assert.equal(mails[1], (logged_in(s):retr_string(1)))
+    -- And in a step, that one's grant is in force again.
+    local outer = pop3.start(function()
+      pop3.start(function() error("x", 0) end):step(0, 0)
+      local conn = pop3.POP3("memory", 110, { transport = stream(message_of(mails[1])) })
+      return (conn:retr_string(1))
+    end)
+    assert.same({ "done", mails[1] }, { outer:step(math.huge, 60) })
   end)
 
   it("refuses wrong arguments", function()
