@@ -11,11 +11,7 @@ local server = require "spec.support.server"
 local NAME = certificates.name
 local QUIT = { auto = {} } -- answers QUIT, refuses the rest
 
-local function options_with(more)
-  local options = { cafile = certificates.cafile, servername = NAME }
-  for key, value in pairs(more or {}) do options[key] = value end
-  return options
-end
+local options_with = certificates.client
 
 --- The info of a connection to a server with the certificate `name`.
 local function info_of(name, options, tls)
