@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "platform.h"
 #include "tls_trial.h"
 #include "tls_world.h"
 
@@ -66,7 +67,7 @@ static void test_options(void) {
 
 static void test_system_trust(void) {
   server s = {.identity = &leaf};
-  char hashed[300];
+  char hashed[300], list[300];
   must(setenv("SSL_CERT_DIR", folder, 1) == 0 &&
            setenv("SSL_CERT_FILE", "/dev/null", 1) == 0,
        "an environment");
@@ -80,6 +81,11 @@ static void test_system_trust(void) {
   create_hashed(hashed, "");
   options.cafile = NULL;
   expect(&s, HOST, POP3_E_OK, "", "the system's directory");
+  (void)snprintf(list, sizeof list, "/nonexistent%c%.250s",
+                 POP3_OS_LIST_SEPARATOR, folder);
+  must(setenv("SSL_CERT_DIR", list, 1) == 0, "an environment");
+  options.cafile = NULL;
+  expect(&s, HOST, POP3_E_OK, "", "the second of the system's directories");
   options.cafile = NULL;
   options.capath = folder;
   expect(&s, HOST, POP3_E_OK, "", "capath");
