@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "platform.h"
 #include "tls_internal.h"
 
 typedef struct digest {

@@ -7,6 +7,7 @@ local claims = require "spec.support.claims"
 local files = require "spec.support.files"
 local pop3 = require "pop3"
 local server = require "spec.support.server"
+local shell = require "spec.support.shell"
 
 local NAME = certificates.name
 local QUIT = { auto = {} } -- answers QUIT, refuses the rest
@@ -31,11 +32,7 @@ local function info_of_anybody(name)
 end
 
 local function openssl_of(path, words)
-  local pipe = assert(io.popen("openssl x509 -noout -in " .. path .. " "
-    .. words))
-  local answer = pipe:read("*a")
-  pipe:close()
-  return answer
+  return shell.output("openssl x509 -noout -in " .. path .. " " .. words)
 end
 
 local function openssl(name, words)
