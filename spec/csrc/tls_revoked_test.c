@@ -440,12 +440,9 @@ static void test_starving(long stride) {
 }
 
 int main(int count, char **arguments) {
-  bool all = count > 1 && strcmp(arguments[1], "all") == 0;
+  long stride = begin_trials(count, arguments);
   static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
-  use_failing_allocator();
-  make_world();
   make_identities();
-  use_defaults();
   test_staples();
   test_hostile_staples();
   test_staple_and_dane();
@@ -460,7 +457,7 @@ int main(int count, char **arguments) {
     test_staple_resumed(versions[i]);
     test_lists_resumed(versions[i]);
   }
-  test_starving(all ? 1 : 43);
+  test_starving(stride);
   discard(&below), discard(&self), discard(&foreign), discard(&other);
   (void)unlink(lists_file);
   end_world();

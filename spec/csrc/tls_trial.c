@@ -112,6 +112,13 @@ pop3_tls_info describe(server *s, const char *host) {
   return info;
 }
 
+long begin_trials(int count, char **arguments) {
+  use_failing_allocator();
+  make_world();
+  use_defaults();
+  return count > 1 && strcmp(arguments[1], "all") == 0 ? 1 : 43;
+}
+
 /* A handshake whose `at`-th allocation fails; 0: none does. */
 static pop3_error try_hungry(server *s, long at, bool *dirty) {
   pair p;

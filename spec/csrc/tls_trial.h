@@ -30,6 +30,10 @@ bool is_bound(server *s, void (*change)(void));
 /* What a connection says of itself. */
 pop3_tls_info describe(server *s, const char *host);
 
+/* The world, in which OpenSSL's allocations can fail: each of them in turn if
+ * the program's argument is "all", else a sample. The stride of starve_with. */
+long begin_trials(int count, char **arguments);
+
 /* A handshake by the options that `choose` makes, in which an allocation of
  * OpenSSL's fails, each `stride`-th in turn: none may succeed that should not. */
 void starve_with(server *s, void (*choose)(void), bool should, long stride,

@@ -492,12 +492,9 @@ static void test_starving(long stride) {
 }
 
 int main(int count, char **arguments) {
-  bool all = count > 1 && strcmp(arguments[1], "all") == 0;
+  long stride = begin_trials(count, arguments);
   static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
-  use_failing_allocator();
-  make_world();
   make_identities();
-  use_defaults();
   test_pin_syntax();
   test_pin_beside();
   test_pin_recheck();
@@ -518,7 +515,7 @@ int main(int count, char **arguments) {
     test_dane_ta(versions[i]);
     test_dane_resumed(versions[i]);
   }
-  test_starving(all ? 1 : 43);
+  test_starving(stride);
   discard(&below), discard(&self), discard(&expired), discard(&foreign);
   discard(&other);
   end_world();
