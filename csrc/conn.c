@@ -56,19 +56,24 @@ static void shut(pop3_conn *c) {
   pop3_tls_context_release(c->proxy_context);
   c->proxy_context = NULL;
   pop3_race_end(&c->race);
+  pop3_service_end(c);
   pop3_lookup_release(c->lookup);
   c->lookup = NULL;
-  pop3_tlsa_lookup_release(c->records);
+  pop3_dns_lookup_release(c->records);
   c->records = NULL;
+}
+
+static void drop_text(pop3_conn *c, char **text) {
+  if (*text != NULL) pop3_release(&c->allocator, *text, strlen(*text) + 1);
+  *text = NULL;
 }
 
 void pop3_conn_close(pop3_conn *c) {
   shut(c);
   c->broken = false;
   pop3_client_free(&c->client);
-  if (c->elsewhere != NULL)
-    pop3_release(&c->allocator, c->elsewhere, strlen(c->elsewhere) + 1);
-  c->elsewhere = NULL;
+  drop_text(c, &c->elsewhere);
+  drop_text(c, &c->domain);
   c->scheme = NULL;
   /* A command that never left may hold a secret. */
   pop3_session_wipe(c->client.session);
@@ -139,6 +144,7 @@ void pop3_conn_describe(const pop3_conn *c, pop3_conn_info *info) {
   memset(info, 0, sizeof *info);
   info->host = c->host;
   info->port = c->port;
+  info->domain = c->domain;
   info->fd = c->stream.fd;
   info->attempts = c->race.tried;
   info->path = pop3_conn_path(c);
@@ -197,6 +203,7 @@ static void name_mechanism(pop3_conn *c) {
 /* The failure is recorded; the session cannot go on unless it is whole. */
 pop3_step pop3_conn_failed(pop3_conn *c) {
   if (c->stream.proxy != NULL) blame_proxy(c);
+  pop3_service_count(c);
   bool whole = c->phase == PHASE_OPEN && !is_opening(c) &&
                pop3_session_error(c->client.session) == POP3_E_OK;
   pop3_client_stop(&c->client);
@@ -318,9 +325,9 @@ double pop3_conn_deadline(const pop3_conn *c) {
   pop3_error which;
   if (c->looking) return c->now;
   double deadline = pop3_conn_limit(c, &which);
-  if (c->phase != PHASE_CONNECTING) return deadline;
-  double due = pop3_race_due(&c->race);
-  return due < deadline ? due : deadline;
+  if (c->phase == PHASE_CONNECTING)
+    deadline = pop3_sooner(deadline, pop3_race_due(&c->race));
+  return pop3_sooner(deadline, pop3_service_due(c));
 }
 
 void pop3_conn_start_clock(pop3_conn *c, double now, bool establishing) {
@@ -548,6 +555,7 @@ typedef pop3_step (*phase_step)(pop3_conn *);
 
 static const phase_step phases[PHASE_COUNT] = {
     [PHASE_CLOSED] = rest,
+    [PHASE_SERVICE] = pop3_service_step,
     [PHASE_RESOLVING] = pop3_opening_resolve,
     [PHASE_CARRIER] = pop3_opening_carried,
     [PHASE_CONNECTING] = pop3_opening_connect,

@@ -95,15 +95,18 @@ typedef struct pop3_route_proxy {
 /* The way to the server, where it is not just any. */
 typedef struct pop3_route {
   const pop3_route_proxy *proxy; /* NULL: none */
-  const char *path;   /* of a Unix socket to connect to; NULL: none */
-  pop3_address local; /* to connect from; no bits: any */
+  const char *path; /* of a Unix socket to connect to; NULL: none */
+  bool srv; /* the host is a domain, whose signed SRV records name servers and
+               ports: the port that is given is not used */
+  const char *srv_config; /* for that, unbound.conf; NULL: the context's */
+  pop3_address local;     /* to connect from; no bits: any */
   bool keeps_alive;
   unsigned keep_alive; /* seconds; 0: as the system likes */
 } pop3_route;
 
 /* Before pop3_conn_open; what `route` points to is needed until that has
- * returned. At most one of a proxy and a path; a carried connection has neither
- * path, local address nor keep-alive. */
+ * returned. At most one of a proxy, a path and srv; a carried connection has
+ * none of path, srv, local address and keep-alive. */
 void pop3_conn_use_route(pop3_conn *conn, const pop3_route *route);
 
 /*
@@ -227,8 +230,9 @@ const char *pop3_conn_target(const pop3_conn *conn, unsigned *port);
 bool pop3_conn_is_secure(const pop3_conn *conn);
 
 typedef struct pop3_conn_info {
-  const char *host; /* as it was asked for */
+  const char *host; /* as it was asked for, or the domain's server */
   unsigned port;
+  const char *domain; /* that was asked for in its place, or NULL */
   char address[64];  /* of the peer, the proxy's where there is one, numeric; ""
                        when not connected */
   unsigned attempts; /* addresses that were connected to; 0: none of ours */

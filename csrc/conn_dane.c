@@ -13,8 +13,7 @@ static void copy_domain(const char *domain, char out[POP3_HOST_MAX + 1]) {
   out[size] = '\0';
 }
 
-/* Digits, dots and colons: the DNS has no such names. */
-static bool is_address(const char *host) {
+bool pop3_conn_is_address(const char *host) {
   return host[strspn(host, "0123456789.")] == '\0' || strchr(host, ':');
 }
 
@@ -29,15 +28,17 @@ pop3_error pop3_conn_ask_records(pop3_conn *c, pop3_failure *failure) {
                      "dane = \"dns\" waits for a descriptor, which a stream of "
                      "the host's has not: give the records");
   copy_domain(domain ? domain : c->host, name);
-  if (is_address(name))
+  if (pop3_conn_is_address(name))
     return pop3_fail(failure, POP3_E_DANE,
                      "the DNS has no TLSA records of the address %s: use a "
                      "name, or dane_domain",
                      name);
-  return pop3_tlsa_lookup_start(name, c->port, config, &c->records, failure);
+  return pop3_tlsa_lookup_start(name, c->port, domain == NULL, config,
+                                &c->records, failure);
 }
 
-pop3_error pop3_conn_take_records(pop3_conn *c, const char **records) {
+pop3_error pop3_conn_take_records(pop3_conn *c,
+                                  const pop3_tlsa_found **records) {
   pop3_error error = pop3_conn_ask_records(c, &c->failure);
   if (error != POP3_E_OK || !c->records) return error;
   return pop3_tlsa_lookup_result(c->records, records, &c->failure);

@@ -8,6 +8,7 @@
 #include "conn.h"
 #include "race.h"
 #include "resolve.h"
+#include "resolve_srv.h"
 #include "resolve_tlsa.h"
 #include "stream.h"
 
@@ -15,6 +16,7 @@
 
 typedef enum pop3_phase {
   PHASE_CLOSED,
+  PHASE_SERVICE, /* which servers a mail domain has */
   PHASE_RESOLVING,
   PHASE_CARRIER, /* the host connects */
   PHASE_CONNECTING,
@@ -25,6 +27,14 @@ typedef enum pop3_phase {
   PHASE_OPEN,
   PHASE_COUNT
 } pop3_phase;
+
+/* A mail domain's servers, until one is connected to. */
+typedef struct pop3_service {
+  pop3_dns_lookup *lookup;     /* NULL: the server is known */
+  const pop3_srv_found *found; /* in the lookup; NULL: not yet */
+  size_t tried;
+  double until; /* the one that is tried may take, where others are left */
+} pop3_service;
 
 /* As malloc aligns; C99 has no max_align_t. */
 typedef union alignment {
@@ -46,11 +56,13 @@ struct pop3_conn {
   bool looking; /* a carrier has to say first what waits there unasked */
   char reason[128]; /* of a carrier's failure that is no errno's */
 
+  pop3_service service;
   pop3_lookup *lookup;
-  pop3_tlsa_lookup *records;
+  pop3_dns_lookup *records;
   pop3_race race; /* the attempts to connect */
   char host[POP3_HOST_MAX + 1];
   unsigned port;
+  char *domain; /* whose SRV records led to the host; owned; NULL: none did */
   pop3_route route;
   const char *scheme; /* the proxy's; NULL: none */
   char *elsewhere;    /* the proxy's host, or else a Unix socket's path; owned;
@@ -93,7 +105,11 @@ const char *pop3_conn_place(const pop3_conn *conn, char place[POP3_CONN_PLACE]);
  * (conn_dane.c); later, what they are: NULL where none are wanted. AGAIN while
  * it runs. */
 pop3_error pop3_conn_ask_records(pop3_conn *conn, pop3_failure *failure);
-pop3_error pop3_conn_take_records(pop3_conn *conn, const char **records);
+pop3_error pop3_conn_take_records(pop3_conn *conn,
+                                  const pop3_tlsa_found **records);
+
+/* Digits, dots and colons: the DNS has no such names. */
+bool pop3_conn_is_address(const char *host);
 
 /* Wait for this, too. */
 pop3_step pop3_conn_wait_for(pop3_conn *conn, int fd, bool readable,
@@ -105,6 +121,29 @@ pop3_step pop3_conn_unclog(pop3_conn *conn);
 /* An operation begins; and when it has to be over, and as which error. */
 void pop3_conn_start_clock(pop3_conn *conn, double now, bool establishing);
 double pop3_conn_limit(const pop3_conn *conn, pop3_error *which);
+
+static inline double pop3_sooner(double a, double b) { return a < b ? a : b; }
+
+/* conn_service.c: the domain that was asked for in the host's place, and its
+ * phase. */
+pop3_error pop3_service_start(pop3_conn *conn);
+pop3_step pop3_service_step(pop3_conn *conn);
+
+/* The server that was tried is no use: the next one has its turn. false: there
+ * is none (left). */
+bool pop3_service_go_on(pop3_conn *conn);
+
+/* When that is, at the latest; INFINITY where none is left. */
+double pop3_service_due(const pop3_conn *conn);
+
+/* Say in the failure which server it was, if there are several. */
+void pop3_service_count(pop3_conn *conn);
+
+/* One is connected to: no other will be. As often as you like. */
+void pop3_service_end(pop3_conn *conn);
+
+/* opening.c: look up host's addresses and what the DNS says of its key. */
+pop3_error pop3_opening_begin(pop3_conn *conn);
 
 /* The phases of opening.c. */
 pop3_step pop3_opening_resolve(pop3_conn *conn);

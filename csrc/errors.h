@@ -73,6 +73,7 @@
   X(NOT_FOUND, "resolve", "not_found", 0, "host name not found")             \
   X(TRY_AGAIN, "resolve", "again", 0, "name resolution failed for now")      \
   X(RESOLVE, "resolve", "failed", 0, "name resolution failed")               \
+  X(DNSSEC, "resolve", "dnssec", 0, "what the DNS says is not proved")       \
   /* a proxy */                                                              \
   X(PROXY, "proto", "proxy", 0, "the proxy's reply makes no sense")          \
   X(PROXY_DENIED, "auth", "proxy", 0, "the proxy refused the login")         \

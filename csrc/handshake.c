@@ -23,17 +23,23 @@ pop3_step pop3_handshake_filter(pop3_conn *c) {
   pop3_tls_peer peer = {.host = c->host,
                         .host_size = strlen(c->host),
                         .port = c->port,
+                        .domain = c->domain,
                         .door = c->client.welcome != NULL ? POP3_TLS_AFTER_STLS
                                                           : POP3_TLS_AT_ONCE,
                         .session = c->resumable.data,
                         .session_size = c->resumable.size};
-  pop3_error error = pop3_conn_take_records(c, &peer.tlsa);
+  const pop3_tlsa_found *found = NULL;
+  pop3_error error = pop3_conn_take_records(c, &found);
   c->phase = PHASE_RECORDS;
   if (error == POP3_E_AGAIN)
-    return pop3_conn_wait_for(c, pop3_tlsa_lookup_fd(c->records), true, false);
+    return pop3_conn_wait_for(c, pop3_dns_lookup_fd(c->records), true, false);
   if (error != POP3_E_OK) {
     pop3_session_poison(c->client.session, error);
     return pop3_conn_failed(c);
+  }
+  if (found != NULL) {
+    peer.tlsa = found->records;
+    peer.base = found->base;
   }
   pop3_step step = pop3_conn_start_filter(c, c->context, &peer);
   pop3_span early = pop3_stream_unread(&c->stream);

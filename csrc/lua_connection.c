@@ -494,6 +494,7 @@ static pop3_error read_options(lua_State *L, const constructor *by,
                         "POP3_SSL is tls = \"implicit\"; use "
                         "POP3 for the others");
   options->tls_given = sets[1].used;
+  pop3_ways_share_config(&options->ways, tls);
   return error;
 }
 
@@ -679,7 +680,8 @@ int pop3_lua_connect(lua_State *L) {
     error = take_session(L, &failure);
   if (error == POP3_E_OK)
     error = open_connection(L, class, u, &options.ways, &failure);
-  if (error == POP3_E_OK) recall_stls(L, u, conn_options.tls);
+  if (error == POP3_E_OK && !options.ways.srv)
+    recall_stls(L, u, conn_options.tls);
   if (error == POP3_E_ARGUMENT)
     return pop3_argument_error(L, class, 1, "%s", failure.text);
   lua_settop(L, AT_CONNECTION);

@@ -16,6 +16,7 @@
 const pop3_option pop3_ways_option_rows[] = {
     OPTION(proxy, TABLE, 0), /* a URL to the face */
     OPTION(proxy_tls, ANY, 0),
+    OPTION(srv, BOOLEAN, offsetof(pop3_ways_options, srv)),
     OPTION(unix_socket, PATH, offsetof(pop3_ways_options, unix_socket)),
     OPTION(local_address, STRING, offsetof(pop3_ways_options, local_address)),
     OPTION(keepalive, ANY, 0),
@@ -65,6 +66,12 @@ static const struct {
   const char *other;
   const char *reason;
 } contradictions[] = {
+    {"srv", "proxy", "the domain would be looked up here, beside the proxy"},
+    {"srv", "unix_socket", "one of srv and unix_socket is the way"},
+    {"srv", "connector",
+     "the host's streams have no descriptor to wait for the DNS with: give "
+     "the server's name"},
+    {"srv", "transport", "a transport is connected already"},
     {"proxy", "transport", "a transport is connected already"},
     {"proxy", "unix_socket", "one of proxy and unix_socket is the way"},
     {"local_address", "unix_socket", "a Unix socket has no address"},
@@ -202,6 +209,23 @@ static pop3_error take_local(lua_State *L, const char *method, const char *text,
   return pop3_permit(L, POP3_RIGHT_WAYS, "local_address", failure);
 }
 
+/* A policy's rules are about servers, and here the DNS would choose them.
+ * [-0, +0, -] */
+static pop3_error take_srv(lua_State *L, const pop3_ways_options *options,
+                           pop3_route *route, pop3_failure *failure) {
+  route->srv = options->srv;
+  route->srv_config = options->srv_config;
+  if (!options->srv || !pop3_policy_of(L)->strict) return POP3_E_OK;
+  return pop3_refuse(failure, "srv",
+                     "the DNS would choose the server: name it");
+}
+
+void pop3_ways_share_config(pop3_ways_options *options, pop3_tls_options *tls) {
+  if (!options->srv) return;
+  options->srv_config = tls->dane_config;
+  if (tls->dane == NULL) tls->dane_config = NULL;
+}
+
 /* What is not said in octets is the system's to refuse. [-0, +0, v] */
 static void take_path(lua_State *L, const char *method, const char *path,
                       pop3_route *route) {
@@ -243,6 +267,7 @@ pop3_error pop3_ways_read(lua_State *L, int index, const char *method,
   take_path(L, method, options->unix_socket, &ways->route);
   pop3_error error =
       take_local(L, method, options->local_address, &ways->route, failure);
+  if (error == POP3_E_OK) error = take_srv(L, options, &ways->route, failure);
   if (error == POP3_E_OK && is_given(L, index, "proxy"))
     return take_proxy(L, index, method, u, ways, failure);
   if (error == POP3_E_OK && is_given(L, index, "proxy_tls"))
@@ -256,6 +281,10 @@ void pop3_ways_describe(lua_State *L, const pop3_conn_info *info) {
   if (info->attempts > 0) {
     lua_pushinteger(L, (lua_Integer)info->attempts);
     lua_setfield(L, -2, "attempts");
+  }
+  if (info->domain != NULL) {
+    lua_pushstring(L, info->domain);
+    lua_setfield(L, -2, "domain");
   }
   if (info->path != NULL) {
     lua_pushstring(L, info->path);

@@ -1,6 +1,6 @@
 /*
  * lua_ways.h - the options that say by which way a connection goes to its
- * server: proxy, proxy_tls, unix_socket, local_address, keepalive, on_address.
+ * server: srv, proxy, proxy_tls, unix_socket, local_address, keepalive, on_address.
  */
 #ifndef POP3_LUA_WAYS_H
 #define POP3_LUA_WAYS_H
@@ -14,6 +14,8 @@
 typedef struct pop3_ways_options {
   const char *unix_socket;
   const char *local_address;
+  bool srv;
+  const char *srv_config;
 } pop3_ways_options;
 extern const pop3_option pop3_ways_option_rows[];
 extern const size_t pop3_ways_option_count;
@@ -22,6 +24,10 @@ typedef struct pop3_ways {
   pop3_route route;
   pop3_route_proxy proxy;
 } pop3_ways;
+
+/* Unbound's options, which are one of TLS's, are for srv as well: without dane
+ * for nothing else. */
+void pop3_ways_share_config(pop3_ways_options *options, pop3_tls_options *tls);
 
 /*
  * The option table at `index`, checked, as a way; it is good as long as what

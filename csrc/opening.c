@@ -89,6 +89,18 @@ static pop3_error start_lookup(pop3_conn *c) {
   return error;
 }
 
+/* Meanwhile; where TLS comes later, when it does. */
+static pop3_error ask_records(pop3_conn *c) {
+  bool soon = c->options.tls == POP3_TLS_IMPLICIT ||
+              c->options.tls == POP3_TLS_STARTTLS;
+  return soon ? pop3_conn_ask_records(c, &c->failure) : POP3_E_OK;
+}
+
+pop3_error pop3_opening_begin(pop3_conn *c) {
+  pop3_error error = start_lookup(c);
+  return error == POP3_E_OK ? ask_records(c) : error;
+}
+
 static pop3_error start_carrier(pop3_conn *c) {
   c->stream.carried = true;
   c->phase = PHASE_CARRIER;
@@ -117,8 +129,10 @@ static pop3_error start(pop3_conn *c) {
       route->proxy != NULL ? take_proxy(c, route->proxy) : POP3_E_OK;
   if (error != POP3_E_OK) return error;
   c->race.local = route->local;
-  if (c->options.carried) return start_carrier(c);
-  return route->path != NULL ? start_at_path(c, route->path) : start_lookup(c);
+  if (route->srv) return pop3_service_start(c);
+  if (!c->options.carried && route->path == NULL) return pop3_opening_begin(c);
+  error = c->options.carried ? start_carrier(c) : start_at_path(c, route->path);
+  return error == POP3_E_OK ? ask_records(c) : error;
 }
 
 void pop3_conn_use_route(pop3_conn *c, const pop3_route *route) {
@@ -132,15 +146,11 @@ pop3_error pop3_conn_open(pop3_conn *c, const char *host, size_t host_size,
                           double now) {
   pop3_request request = {0};
   pop3_error error = take_server(c, host, host_size, port);
+  if (error == POP3_E_OK && context != NULL) pop3_conn_use_context(c, context);
   if (error == POP3_E_OK) error = start(c);
   c->route.proxy = NULL;
   c->route.path = NULL;
-  if (error != POP3_E_OK) return error;
-  if (context != NULL) pop3_conn_use_context(c, context);
-  /* meanwhile; where TLS comes later, when it does */
-  if (c->options.tls == POP3_TLS_IMPLICIT ||
-      c->options.tls == POP3_TLS_STARTTLS)
-    error = pop3_conn_ask_records(c, &c->failure);
+  c->route.srv_config = NULL;
   if (error != POP3_E_OK) return error;
   pop3_conn_start_clock(c, now, true);
   request.operation = opening[c->options.tls];
@@ -185,6 +195,7 @@ static pop3_step start_proxy(pop3_conn *c) {
 
 /* A proxy's address says nothing about who is behind it. */
 void pop3_conn_arrived(pop3_conn *c, bool loopback) {
+  pop3_service_end(c);
   pop3_lookup_release(c->lookup);
   c->lookup = NULL;
   if (c->stream.proxy != NULL) (void)start_proxy(c);
@@ -195,6 +206,7 @@ void pop3_conn_arrived(pop3_conn *c, bool loopback) {
 static pop3_step unconnected(pop3_conn *c) {
   char place[POP3_CONN_PLACE];
   bool local = c->race.unsuited && c->failure.error == POP3_E_OK;
+  if (pop3_service_go_on(c)) return POP3_STEP_ON;
   if (c->race.failed > 0) return pop3_conn_fail_system(c, c->race.system);
   if (local)
     pop3_fail(&c->failure, POP3_E_IO,
@@ -205,12 +217,18 @@ static pop3_step unconnected(pop3_conn *c) {
   return pop3_conn_failed(c);
 }
 
+/* Has another server its turn? */
+static bool is_over(const pop3_conn *c) {
+  return c->now >= pop3_service_due(c);
+}
+
 pop3_step pop3_opening_connect(pop3_conn *c) {
   pop3_error which;
   bool loopback = false;
   pop3_race *race = &c->race;
-  pop3_error error = pop3_race_step(race, c->now, pop3_conn_limit(c, &which),
-                                    may_connect, c, &c->stream.fd, &loopback);
+  double limit = pop3_sooner(pop3_conn_limit(c, &which), pop3_service_due(c));
+  pop3_error error = pop3_race_step(race, c->now, limit, may_connect, c,
+                                    &c->stream.fd, &loopback);
   if (error == POP3_E_IO) return unconnected(c);
   if (error == POP3_E_OK) {
     if (c->route.keeps_alive)
@@ -218,6 +236,7 @@ pop3_step pop3_opening_connect(pop3_conn *c) {
     pop3_conn_arrived(c, loopback || pop3_conn_path(c) != NULL);
     return POP3_STEP_ON;
   }
+  if (is_over(c)) return unconnected(c);
   for (size_t i = 0; i < race->count; i++)
     pop3_conn_wait_for(c, race->under_way[i].fd, false, true);
   return POP3_STEP_WAIT;
@@ -226,9 +245,10 @@ pop3_step pop3_opening_connect(pop3_conn *c) {
 pop3_step pop3_opening_resolve(pop3_conn *c) {
   const struct addrinfo *list;
   pop3_error error = pop3_lookup_result(c->lookup, &list, &c->failure);
-  if (error == POP3_E_AGAIN)
+  if (error == POP3_E_AGAIN && !is_over(c))
     return pop3_conn_wait_for(c, pop3_lookup_fd(c->lookup), true, false);
-  if (error != POP3_E_OK) return pop3_conn_failed(c);
+  if (error != POP3_E_OK)
+    return pop3_service_go_on(c) ? POP3_STEP_ON : pop3_conn_failed(c);
   pop3_race_begin(&c->race, list);
   c->phase = PHASE_CONNECTING;
   return POP3_STEP_ON;

@@ -1,49 +1,40 @@
 /*
- * resolve_tlsa.h - TLSA records (RFC 6698) from the DNS without waiting:
- * libunbound as a job on a helper thread (jobs.h), which validates what it is
- * told by DNSSEC. What was not signed, or badly, is an error and no answer.
- * Built without POP3_WITH_UNBOUND there is none, and start says so.
+ * resolve_tlsa.h - TLSA records (RFC 6698) from the DNS without waiting, by
+ * dnssec.h. What was not signed, or badly, is an error and no answer.
+ *
+ * Behind an alias there are two names that may have them (RFC 7671 7). Where
+ * the way from the one to the other is signed, the records at its end come
+ * first, and if there are none those of the name that was asked for; else only
+ * these.
  */
 #ifndef POP3_RESOLVE_TLSA_H
 #define POP3_RESOLVE_TLSA_H
 
-#include "errors.h"
-#include "failure.h"
+#include "dnssec.h"
 
 #pragma GCC visibility push(hidden)
 
-typedef struct pop3_tlsa_lookup pop3_tlsa_lookup;
-
 /*
- * Begin to look up _PORT._tcp.DOMAIN. `config` is a file of unbound's options
- * (unbound.conf(5): trust anchors, forwarders), or NULL: the servers that the
- * system uses, and the root's anchor where Debian and unbound keep it. Both
- * strings are copied.
- *
- * Errors: TLS_CONFIG (built without libunbound), DANE (too long a name),
- * RESOLVE (no thread), MEMORY.
+ * Begin to look up _PORT._tcp.DOMAIN; `follows` its aliases. `config` as in
+ * dnssec.h. Errors: DANE (too long a name), those of pop3_dns_lookup_start.
  */
 pop3_error pop3_tlsa_lookup_start(const char *domain, unsigned port,
-                                  const char *config, pop3_tlsa_lookup **lookup,
+                                  bool follows, const char *config,
+                                  pop3_dns_lookup **lookup,
                                   pop3_failure *failure);
 
-/* As pop3_lookup_fd. */
-int pop3_tlsa_lookup_fd(const pop3_tlsa_lookup *lookup);
+typedef struct pop3_tlsa_found {
+  const char *base; /* the alias's end, where they are from; NULL: the name
+                       itself */
+  char records[];   /* as the option `dane` has them ("3 1 1 hex;..."), in
+                       ascending order */
+} pop3_tlsa_found;
 
-/*
- * The records, as the option `dane` has them ("3 1 1 hex;..."), in ascending
- * order; until pop3_tlsa_lookup_release. AGAIN (failure untouched) while the
- * lookup runs.
- *
- * Errors: DANE (forged, not signed, or there are none), TRY_AGAIN (no server
- * answers), TLS_CONFIG (`config`, no trust anchor, no
- * libunbound), RESOLVE, MEMORY.
- */
-pop3_error pop3_tlsa_lookup_result(const pop3_tlsa_lookup *lookup,
-                                   const char **records, pop3_failure *failure);
-
-/* Let go, finished or not; never waits. NULL is allowed. */
-void pop3_tlsa_lookup_release(pop3_tlsa_lookup *lookup);
+/* Errors: DANE (forged, not signed, or there are none), those of
+ * pop3_dns_lookup_result. */
+pop3_error pop3_tlsa_lookup_result(const pop3_dns_lookup *lookup,
+                                   const pop3_tlsa_found **found,
+                                   pop3_failure *failure);
 
 #pragma GCC visibility pop
 

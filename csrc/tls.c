@@ -137,12 +137,19 @@ static bool make_ssl(pop3_tls *tls) {
   return pop3_tls_expect_peer(tls) == POP3_E_OK;
 }
 
+static void read_domain(pop3_tls *tls, const char *domain) {
+  if (domain &&
+      pop3_tls_name_of(domain, strlen(domain), tls->domain) != POP3_TLS_HOST)
+    tls->domain[0] = '\0';
+}
+
 static pop3_error prepare(pop3_tls *tls, const pop3_tls_peer *peer,
                           pop3_failure *failure) {
   const char *name = tls->context->servername;
   pop3_error error =
       name ? pop3_tls_read_name(tls, name, strlen(name), failure)
            : pop3_tls_read_name(tls, peer->host, peer->host_size, failure);
+  if (!name) read_domain(tls, peer->domain);
   ERR_clear_error();
   if (error == POP3_E_OK && !make_ssl(tls))
     error = pop3_fail(failure, POP3_E_MEMORY, NULL);

@@ -106,7 +106,12 @@ typedef struct pop3_tls_peer {
   pop3_tls_door door;
   const char *session; /* from pop3_tls_session_export, or NULL */
   size_t session_size;
-  const char *tlsa; /* records, for a context by dane = "dns" */
+  const char *tlsa;   /* records, for a context by dane = "dns" */
+  const char *base;   /* the name that they are from; NULL: dane_domain, the
+                         host */
+  const char *domain; /* whose signed SRV record led to the host, or NULL: a
+                         name that will do as well as the host's, where no
+                         servername is in its place */
 } pop3_tls_peer;
 
 /* Has the caller to look up TLSA records, by which options? Both strings are

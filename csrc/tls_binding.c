@@ -151,5 +151,7 @@ bool pop3_tls_bind(pop3_tls *tls, const pop3_tls_peer *peer) {
   add_number(&d, tls->kind);
   add_text(&d, tls->name);
   add_text(&d, peer->tlsa);
+  add_text(&d, peer->base);
+  add_text(&d, peer->domain);
   return end(&d, tls->bound);
 }

@@ -69,7 +69,7 @@ pop3_error pop3_checks_expect(pop3_tls *tls, const pop3_tls_peer *peer,
                               pop3_failure *failure) {
   const pop3_checks *checks = &tls->context->checks;
   pop3_error error = POP3_E_OK;
-  if (checks->dane) error = pop3_dane_expect(tls, peer->tlsa, failure);
+  if (checks->dane) error = pop3_dane_expect(tls, peer, failure);
   if (error == POP3_E_OK && checks->ocsp != POP3_OCSP_NONE &&
       !pop3_ocsp_expect(tls))
     error = pop3_fail(failure, POP3_E_MEMORY, NULL);

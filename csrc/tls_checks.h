@@ -153,7 +153,7 @@ pop3_error pop3_pins_check(const pop3_tls *tls, const X509 *certificate,
 pop3_error pop3_dane_prepare(SSL_CTX *ssl, pop3_checks *checks,
                              const pop3_tls_options *options,
                              pop3_failure *failure);
-pop3_error pop3_dane_expect(pop3_tls *tls, const char *records,
+pop3_error pop3_dane_expect(pop3_tls *tls, const pop3_tls_peer *peer,
                             pop3_failure *failure);
 const pop3_tlsa_set *pop3_dane_records(const pop3_tls *tls);
 pop3_error pop3_dane_check(const pop3_tls *tls, const X509 *certificate,

@@ -263,14 +263,22 @@ static bool expect_names(pop3_tls *tls) {
   return X509_VERIFY_PARAM_set1_ip(param, NULL, 0) == 1;
 }
 
-static pop3_error read_base(pop3_tls *tls, pop3_failure *failure) {
-  const char *domain = tls->context->checks.dane_domain;
+/* The option's, or what the DNS said for this connection. */
+static pop3_error read_base(pop3_tls *tls, const char *base,
+                            pop3_failure *failure) {
+  const char *option = tls->context->checks.dane_domain;
+  const char *domain = option ? option : base;
   char shown[120];
   if (!domain) return POP3_E_OK;
   if (pop3_tls_name_of(domain, strlen(domain), tls->checked.dane_name) ==
       POP3_TLS_HOST)
     return POP3_E_OK;
   (void)pop3_escape(domain, strlen(domain), shown, sizeof shown);
+  if (!option)
+    return pop3_fail(failure, POP3_E_DANE,
+                     "dane: the name is an alias of \"%s\", which is not a "
+                     "host name",
+                     shown);
   return pop3_fail(failure, POP3_E_TLS_CONFIG,
                    "dane_domain = \"%s\" is not a host name", shown);
 }
@@ -287,14 +295,14 @@ static bool add_records(const pop3_tls *tls, const pop3_tlsa_set *set,
   return true;
 }
 
-pop3_error pop3_dane_expect(pop3_tls *tls, const char *records,
+pop3_error pop3_dane_expect(pop3_tls *tls, const pop3_tls_peer *peer,
                             pop3_failure *failure) {
   const pop3_tlsa_set *set = pop3_dane_records(tls);
   size_t added = 0;
-  pop3_error error = read_base(tls, failure);
-  if (error == POP3_E_OK) error = take_records(tls, records, failure);
+  pop3_error error = read_base(tls, peer->base, failure);
+  if (error == POP3_E_OK) error = take_records(tls, peer->tlsa, failure);
   if (error != POP3_E_OK) return error;
-  bool told = expect_names(tls);
+  bool told = expect_names(tls) && pop3_tls_expect_domain(tls);
   if (told && !tls->context->check_hostname)
     told = X509_VERIFY_PARAM_set1_host(SSL_get0_param(tls->ssl), NULL, 0) == 1;
   /* RFC 7671 5.1: where the DNS names the certificate, its names do not */

@@ -62,8 +62,9 @@ void pop3_tls_detail(const pop3_tls *tls, pop3_tls_details *details) {
   details->resumed = info.resumed;
   if (info.group)
     (void)snprintf(details->group, sizeof details->group, "%s", info.group);
-  if (tls->kind == POP3_TLS_HOST)
-    memcpy(details->servername, tls->name, strlen(tls->name));
+  const char *asked = tls->checked.dane_name;
+  if (!asked[0] && tls->kind == POP3_TLS_HOST) asked = tls->name;
+  memcpy(details->servername, asked, strlen(asked));
   say_how(tls, details->verified_by);
 }
 

@@ -1,8 +1,8 @@
 /*
  * tls_internal.h - what the files of tls.h share: tls_context.c (options made
  * ready), tls_client_cert.c (who we are), tls_keylog.c (secrets told), tls.c
- * (the filter), tls_verify.c (whom we talk to, and why not), tls_checks.c and
- * those that it names, tls_describe.c (whom we talk to, in text), tls_input.c
+ * (the filter), tls_verify.c (whom we talk to, and why not), tls_service.c (which
+ * service), tls_checks.c and those that it names, tls_describe.c (whom we talk to, in text), tls_input.c
  * (ciphertext that arrives), tls_binding.c (what a session is good for),
  * tls_session.c (sessions kept), tls_channel.c (what a login is bound to).
  */
@@ -87,6 +87,7 @@ struct pop3_tls {
   BIO *out; /* owned by ssl */
   pop3_tls_name_kind kind;
   char name[POP3_TLS_NAME];
+  char domain[POP3_TLS_NAME]; /* a name that will do as well, or "" */
   pop3_tls_door door;
   bool secure;     /* handshake done, peer checked */
   pop3_error dead; /* sticky */
@@ -114,8 +115,16 @@ pop3_error pop3_tls_read_name(pop3_tls *tls, const char *host, size_t size,
 pop3_tls_name_kind pop3_tls_name_of(const char *host, size_t size,
                                     char name[POP3_TLS_NAME]);
 
-/* Tell OpenSSL the name and to verify, by the context's options. MEMORY. */
+/* Tell OpenSSL the names and to verify, by the context's options. MEMORY. */
 pop3_error pop3_tls_expect_peer(pop3_tls *tls);
+
+/* The domain's, beside the name that it was told. false: MEMORY. */
+bool pop3_tls_expect_domain(const pop3_tls *tls);
+
+/* Is the certificate for the domain's service, by name? And was that all that
+ * OpenSSL missed? */
+bool pop3_service_is_named(const pop3_tls *tls, const X509 *certificate);
+bool pop3_service_forgive(const pop3_tls *tls, X509_STORE_CTX *store);
 
 /* OpenSSL refused the chain or the name: say why. CERTIFICATE, HOSTNAME. */
 pop3_error pop3_tls_explain_peer(const pop3_tls *tls, pop3_failure *failure);

@@ -117,7 +117,8 @@ static int note_fault(int good, X509_STORE_CTX *store) {
   pop3_tls *tls = ssl ? SSL_get_app_data(ssl) : NULL;
   X509 *culprit = X509_STORE_CTX_get_current_cert(store);
   if (good || !tls || tls->fault != X509_V_OK) return good;
-  if (pop3_checks_forgive(tls, store)) return 1;
+  if (pop3_checks_forgive(tls, store) || pop3_service_forgive(tls, store))
+    return 1;
   tls->fault = X509_STORE_CTX_get_error(store);
   tls->fault_depth = X509_STORE_CTX_get_error_depth(store);
   if (culprit && X509_up_ref(culprit)) tls->culprit = culprit;
@@ -130,6 +131,14 @@ static bool expect_name(const pop3_tls *tls, X509_VERIFY_PARAM *param) {
   return X509_VERIFY_PARAM_set1_host(param, tls->name, 0) == 1;
 }
 
+bool pop3_tls_expect_domain(const pop3_tls *tls) {
+  const pop3_tls_context *context = tls->context;
+  if (!tls->domain[0] || !context->verify || !context->check_hostname)
+    return true;
+  return X509_VERIFY_PARAM_add1_host(SSL_get0_param(tls->ssl), tls->domain,
+                                     0) == 1;
+}
+
 pop3_error pop3_tls_expect_peer(pop3_tls *tls) {
   X509_VERIFY_PARAM *param = SSL_get0_param(tls->ssl);
   const pop3_tls_context *context = tls->context;
@@ -139,7 +148,7 @@ pop3_error pop3_tls_expect_peer(pop3_tls *tls) {
     SSL_set_verify(tls->ssl, SSL_VERIFY_PEER, note_fault);
   else SSL_set_verify(tls->ssl, SSL_VERIFY_NONE, NULL);
   if (told && context->verify && context->check_hostname)
-    told = expect_name(tls, param);
+    told = expect_name(tls, param) && pop3_tls_expect_domain(tls);
   if (told && tls->kind == POP3_TLS_HOST)
     told = SSL_set_tlsext_host_name(tls->ssl, tls->name) == 1;
   return told ? POP3_E_OK : POP3_E_MEMORY;
@@ -390,10 +399,10 @@ static pop3_error check_chain(const pop3_tls *tls, const X509 *certificate,
   return resumed ? check_session(tls, certificate, failure) : POP3_E_OK;
 }
 
-/* The name that the TLSA records are from will do, too. */
-static bool has_base(const pop3_tls *tls, X509 *certificate) {
-  const char *base = tls->checked.dane_name;
-  return base[0] && X509_check_host(certificate, base, strlen(base), NAME_FLAGS,
+/* A name that will do, too: the one that the TLSA records are from, the domain
+ * that led to the host. */
+static bool holds(X509 *certificate, const char *name) {
+  return name[0] && X509_check_host(certificate, name, strlen(name), NAME_FLAGS,
                                     NULL) == 1;
 }
 
@@ -401,7 +410,10 @@ static pop3_error check_name(const pop3_tls *tls, X509 *certificate,
                              pop3_failure *failure) {
   int match;
   if (!tls->context->check_hostname ||
-      pop3_checks_replace_name(tls, certificate) || has_base(tls, certificate))
+      pop3_checks_replace_name(tls, certificate) ||
+      holds(certificate, tls->checked.dane_name) ||
+      holds(certificate, tls->domain) ||
+      pop3_service_is_named(tls, certificate))
     return POP3_E_OK;
   match = tls->kind == POP3_TLS_ADDRESS
               ? X509_check_ip_asc(certificate, tls->name, NAME_FLAGS)

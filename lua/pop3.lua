@@ -132,11 +132,11 @@ function methods:set_debuglevel(level, sink)
   if err ~= nil then return call.fail(core.is_safe(self), err) end
 end
 
---- What the connection is: `host`, `port`, `address` (the peer's), `attempts`
--- (addresses that were tried), `proxy` (its URL, without a login),
--- `unix_socket`, `fd` (nil where `restrict` refuses it), `secure`, `closed`,
--- `tls` (`version`, `cipher`, `group`, `alpn`, `verified`, by whatever means,
--- `resumed`).
+--- What the connection is: `host`, `port`, `domain` (whose SRV record named
+-- them), `address` (the peer's), `attempts` (addresses that were tried),
+-- `proxy` (its URL, without a login), `unix_socket`, `fd` (nil where `restrict`
+-- refuses it), `secure`, `closed`, `tls` (`version`, `cipher`, `group`, `alpn`,
+-- `verified`, by whatever means, `resumed`).
 -- @treturn table
 function methods:info() return core.info(self) end
 
@@ -185,9 +185,14 @@ local function arguments(class, names, ...)
   return given[1], options
 end
 
-local function default_port(class, options)
+-- With srv it is what stands there until the DNS has named another.
+local function choose_port(class, port, options)
+  if port ~= nil and options.srv then
+    error(("bad argument #2 to '%s' (with srv the DNS names the port: leave "
+      .. "it out)"):format(class), 3)
+  end
   local implicit = class == "POP3_SSL" or options.tls == "implicit"
-  return implicit and core.POP3_SSL_PORT or core.POP3_PORT
+  return port or implicit and core.POP3_SSL_PORT or core.POP3_PORT
 end
 
 local function is_error_proto(err)
@@ -249,7 +254,7 @@ local function module(safe)
   -- @return a connection
   function M.POP3(host, ...)
     local port, options = arguments("POP3", { "timeout" }, ...)
-    port = port or default_port("POP3", options)
+    port = choose_port("POP3", port, options)
     local refusal = complete(options)
     if refusal then return call.fail(safe, refusal) end
     return opened(core.connect("POP3", safe, host, port, options))
@@ -265,7 +270,7 @@ local function module(safe)
   function M.POP3_SSL(host, ...)
     local names = { "keyfile", "certfile" }
     local port, options = arguments("POP3_SSL", names, ...)
-    port = port or default_port("POP3_SSL", options)
+    port = choose_port("POP3_SSL", port, options)
     local refusal = complete(options)
     if refusal then return call.fail(safe, refusal) end
     return opened(core.connect("POP3_SSL", safe, host, port, options))

@@ -215,7 +215,7 @@ local rows = {
   stapled("early", "refuses an OCSP answer of the future", "ocsp",
     { "clock" }),
   stapled("another", "refuses an OCSP answer about another certificate", "ocsp",
-    { "another certificate" }),
+    { "another certificate" }, { hostile_staple = true }),
   stapled("usurped", "refuses an OCSP answer by whom nobody appointed", "ocsp",
     { "signed" }),
   stapled("self", "refuses an OCSP answer by the server itself", "ocsp",
@@ -225,7 +225,7 @@ local rows = {
   stapled("foreign", "refuses an OCSP answer by another authority's", "ocsp",
     { "signed" }),
   stapled("garbage", "refuses an OCSP answer that is cut short", "ocsp",
-    { "not an OCSP response" }),
+    { "not an OCSP response" }, { hostile_staple = true }),
   -- what an authority said in a list
   by({ crlfile = certificates.crl("good") }, "accepts what no list revokes",
     "exact"),
@@ -352,6 +352,14 @@ local function check(door, row)
   assert.equal(door.clear, (seen.clear:gsub("\22\3.*", "")))
 end
 
+-- Since 3.6 OpenSSL's servers drop a staple that is not their certificate's.
+local function sends_any_staple()
+  local pipe = io.popen("openssl version")
+  local major, minor = pipe:read("*a"):match("(%d+)%.(%d+)")
+  pipe:close()
+  return major * 100 + minor < 306
+end
+
 local function has_ipv6()
   local list = io.open("/proc/net/if_inet6")
   local text = list and list:read("*a") or ""
@@ -366,6 +374,9 @@ for _, door in ipairs(doors) do
       it(row[1], function()
         if row.host == "::1" and not has_ipv6() then
           return pending("this host has no IPv6")
+        end
+        if row.hostile_staple and not sends_any_staple() then
+          return pending("OpenSSL's servers drop it (tls_revoked_test.c judges it)")
         end
         check(door, row)
       end)

@@ -5,6 +5,7 @@
 
 local certificates = require "spec.support.certificates"
 local child = require "spec.support.child"
+local dnssec = require "spec.support.dnssec"
 local dovecot = require "spec.support.dovecot"
 local mailbox = require "spec.support.mailbox"
 local providers = require "spec.support.providers"
@@ -78,6 +79,10 @@ local function redirect(M)
     end
     for key, value in pairs(options) do own[key] = value end
     if stand_ins[own.host] then return open(stand_in(own)) end
+    if own.srv then -- where the server is the DNS tells; see start_names
+      own.host, own.dane_config = "example.org", os.getenv "DOCS_NAMES"
+      return open(trusting(own))
+    end
     local implicit = own.tls == nil or own.tls == "implicit"
     own.host, own.port = "127.0.0.1", tonumber(implicit and tls or plain)
     return open(trusting(own))
@@ -171,7 +176,7 @@ local function start_proxies()
 end
 
 describe("Documentation", function()
-  local box, folder, ways, no_ways
+  local box, folder, ways, no_ways, names
 
   -- For a block that names one.
   local function start_socket()
@@ -181,12 +186,20 @@ describe("Documentation", function()
     return path
   end
 
+  -- For a block that looks a domain's server up: it is the mailbox.
+  local function start_names()
+    names = dnssec.start {
+      "_pop3s._tcp.example.org SRV 0 0 " .. box.tls .. " localhost" }
+    return names.config
+  end
+
   local function environment(block, password)
     local env = { DOCS_PASSWORD = password, DOCS_TOKEN = "token-of-joe",
       DOCS_FOLDER = folder, DOCS_PROVIDERS = stand_in(block.text),
       DOCS_PROVIDERS_CA = certificates.cafile }
     for key, value in pairs(ways or {}) do env[key] = value end
     if block.text:find "unix_socket =" then env.DOCS_SOCKET = start_socket() end
+    if block.text:find "srv = true" then env.DOCS_NAMES = start_names() end
     return env
   end
 
@@ -201,6 +214,8 @@ describe("Documentation", function()
   after_each(function()
     scripted.stop_all()
     files.remove_folder(folder)
+    if names then names:stop() end
+    names = nil
   end)
 
   teardown(mailbox.stop_all)
@@ -334,8 +349,8 @@ end)
 local function anchors(text)
   local found = {}
   for heading in ("\n" .. text):gmatch("\n#+ ([^\n]*)") do
-    heading = heading:gsub("%[([^%]]*)%]%([^)]*%)", "%1"):lower()
-    found["#" .. heading:gsub("[^%w%- _]", ""):gsub(" ", "-")] = true
+    local text_only = heading:gsub("%[([^%]]*)%]%([^)]*%)", "%1"):lower()
+    found["#" .. text_only:gsub("[^%w%- _]", ""):gsub(" ", "-")] = true
   end
   return found
 end

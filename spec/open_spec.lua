@@ -146,8 +146,8 @@ describe("What is wrong with the arguments", function()
     { "bad option 'auth'", { auth = 17 } },
     { "bad option 'auth'", { auth = { "PLAIN", 17 } } },
     { "bad option 'channel_binding'", { channel_binding = "always" } },
-    { "bad option 'auth' to 'open' (a mechanism's name or a list expected, got "
-      .. "nil", { auth = { nil, "PLAIN" } } },
+    -- the length of a list with a hole is any Lua's own choice
+    { "bad option 'auth' to 'open' (", { auth = { nil, "PLAIN" } } },
     { "bad option 'authzid'", { authzid = 17 } },
     { "bad option 'authzid' to 'open' (contains CR", { authzid = "a\r\nQUIT" } },
     { "bad option 'token'", { token = "t" } },

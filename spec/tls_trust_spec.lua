@@ -140,6 +140,7 @@ describe("what is trusted beside chain and name", function()
         dane = certificates.tlsa("mismatch", "2 0 1", 2),
         dane_domain = "pop.example.net",
       })
+      assert.equal("pop.example.net", conn:tls_info().servername)
       conn:quit()
       assert.equal("pop.example.net", s:report().connections[1].tls.servername)
     end)

@@ -98,7 +98,7 @@ function Listing:octets() end
 ---@field pins? string|string[] "sha256//BASE64"
 ---@field dane? string|(string|pop3.TlsaRecord)[] "3 1 1 hex", or "dns"
 ---@field dane_domain? string
----@field dane_config? string unbound.conf, for "dns"
+---@field dane_config? string unbound.conf, for "dns" and for srv
 ---@field ocsp? "none"|"request"|"require" default "none"
 ---@field crlfile? string
 
@@ -137,6 +137,7 @@ function Listing:octets() end
 ---@field wait? fun(conn: pop3.Connection, interests: pop3.Interest[], deadline: number)
 ---@field transport? pop3.Transport
 ---@field tls_engine? "openssl"|"transport" default "openssl"
+---@field srv? boolean the host is a mail domain: its signed SRV record says where
 ---@field proxy? string|pop3.Proxy
 ---@field proxy_tls? pop3.Context|pop3.TlsOptions
 ---@field unix_socket? string a path
@@ -502,7 +503,7 @@ function Connection:stls(context) end
 ---@return integer? octets
 function Connection:command(line, multiline) end
 
----@return {class: string, host: string, port: integer, address?: string, attempts?: integer, proxy?: string, unix_socket?: string, fd?: integer, closed: boolean, secure: boolean, tls?: {version: string, cipher: string, group?: string, alpn?: string, verified: boolean, resumed: boolean}}
+---@return {class: string, host: string, port: integer, domain?: string, address?: string, attempts?: integer, proxy?: string, unix_socket?: string, fd?: integer, closed: boolean, secure: boolean, tls?: {version: string, cipher: string, group?: string, alpn?: string, verified: boolean, resumed: boolean}}
 function Connection:info() end
 
 ---@class pop3.Certificate

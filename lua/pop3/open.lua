@@ -168,7 +168,8 @@ end
 
 -- The URL says where, and how it is secured: no option says otherwise.
 local function merge_server(options, parts)
-  local said = { host = parts.host, port = parts.port, tls = parts.tls }
+  local port = (parts.numbered or not options.srv) and parts.port or nil
+  local said = { host = parts.host, port = port, tls = parts.tls }
   for _, key in ipairs { "host", "port", "tls" } do
     if said[key] and options[key] ~= nil and options[key] ~= said[key] then
       return bad(key, "the URL says something else")
@@ -237,6 +238,9 @@ end
 function open.plan(target, more)
   local options, problem = gather(target, more)
   if not options or problem then return nil, problem end
+  if options.srv and options.port ~= nil then
+    return nil, bad("port", "with srv the DNS names it: leave it out")
+  end
   if options.port == nil then options.port = default_port(options.tls) end
   problem = check_server(options) or check_login(options)
     or check_user(options) or check_secrets(options)

@@ -89,14 +89,14 @@ local function split_server(text, default)
   if not number or number < 1 or number > 65535 then
     return nil, "the port is not a number from 1 to 65535"
   end
-  return name, number
+  return name, number, true
 end
 
 --- Take a URL apart.
 -- @tparam string text
--- @treturn table `scheme`, `host`, `port`, `tls` (`"starttls"`, `"implicit"`
--- or nil), and, where the URL names a user, `user` and `auth` (`"*"`,
--- `"+APOP"` or a SASL mechanism's name)
+-- @treturn table `scheme`, `host`, `port`, `numbered` (is the port the URL's?),
+-- `tls` (`"starttls"`, `"implicit"` or nil), and, where the URL names a user,
+-- `user` and `auth` (`"*"`, `"+APOP"` or a SASL mechanism's name)
 -- @return or nil and a sentence that says what is wrong
 function url.parse(text)
   local scheme, rest = text:match("^(%a[%w+.-]*)://(.*)$")
@@ -114,7 +114,7 @@ function url.parse(text)
     if not parts.user then return nil, second end
     parts.auth = second
   end
-  parts.host, second = split_server(server or rest, row.port)
+  parts.host, second, parts.numbered = split_server(server or rest, row.port)
   if not parts.host then return nil, second end
   parts.port = second
   return parts

@@ -1,5 +1,6 @@
 -- bin/pop3 by ways other than the straight one: proxies, a socket of the
 -- system's.
+local cli = require "pop3.cli.server"
 local certificates = require "spec.support.certificates"
 local mailbox = require "spec.support.mailbox"
 local program = require "spec.bin.program"
@@ -113,6 +114,31 @@ proxy-password-command = echo secret
         { password = "x" })
       assert.same({ 0, "" }, { result.status, result.err }, result.out)
     end
+  end)
+
+  -- ---------------------------------------------------------- domains
+
+  it("takes the accounts' domains as the file says", function()
+    write_file(here.folder .. "/config", ([[
+[work]
+url = pop3s://otto@example.org:995
+maildir = %s
+password-command = echo secret
+srv = yes
+]]):format(here.maildir))
+    local result = program.run { "fetch", "--config",
+      here.folder .. "/config", "-q" }
+    assert.equal(64, result.status)
+    assert.truthy(result.err:find("leave it out of the URL", 1, true),
+      result.err)
+  end)
+
+  it("hands a domain on to the module, without a port", function()
+    local options = { srv = true, url = "pop3s://otto@example.org" }
+    local parts = cli.describe(options)
+    assert.is_true(cli.connection_options(parts, options).srv)
+    assert.is_nil(cli.port_of(parts, options))
+    assert.equal(995, cli.port_of(parts, {}))
   end)
 
   it("fails for a socket that is not there: 69", function()

@@ -152,11 +152,11 @@ static void test_bound_peer(const struct way *way) {
   static const struct {
     const char *what, *host;
     unsigned port;
-    bool after_stls;
+    pop3_tls_door door;
   } rows[] = {
-      {"bound to the host", "a.wild.example.org", 995, false},
-      {"bound to the port", HOST, 1995, false},
-      {"bound to the door", HOST, 995, true},
+      {"bound to the host", "a.wild.example.org", 995, POP3_TLS_AT_ONCE},
+      {"bound to the port", HOST, 1995, POP3_TLS_AT_ONCE},
+      {"bound to the door", HOST, 995, POP3_TLS_AFTER_STLS},
   };
   pair p;
   server s = {.identity = &leaf};
@@ -164,9 +164,11 @@ static void test_bound_peer(const struct way *way) {
   pop3_tls_peer peer = base;
   obtain(&p, &s, way, octets, &peer);
   for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-    pop3_tls_peer other = {
-        rows[i].host, strlen(rows[i].host), rows[i].port, rows[i].after_stls,
-        peer.session, peer.session_size,    NULL};
+    pop3_tls_peer other = peer;
+    other.host = rows[i].host;
+    other.host_size = strlen(rows[i].host);
+    other.port = rows[i].port;
+    other.door = rows[i].door;
     claim(imports(&p, &other, false), way->label, rows[i].what);
   }
   claim(imports(&p, &peer, true), way->label, "good for its own peer");

@@ -66,12 +66,17 @@ static void test_others(const struct way *way) {
     pop3_tls_peer peer;
   } rows[] = {
       {"not offered to another host",
-       {"a.wild.example.org", 18, 995, 0, 0, 0, NULL}},
-      {"not offered to another port", {HOST, 15, 1995, false, NULL, 0, NULL}},
+       {"a.wild.example.org", 18, 995, 0, 0, 0, NULL, NULL, NULL}},
+      {"not offered to another port",
+       {HOST, 15, 1995, false, NULL, 0, NULL, NULL, NULL}},
       {"not offered through another door",
-       {HOST, 15, 995, true, NULL, 0, NULL}},
+       {HOST, 15, 995, true, NULL, 0, NULL, NULL, NULL}},
+      {"not offered to a domain's server",
+       {HOST, 15, 995, false, NULL, 0, NULL, NULL, "example.org"}},
+      {"not offered to the end of an alias",
+       {HOST, 15, 995, false, NULL, 0, NULL, "a.wild.example.org", NULL}},
       {"not offered to the address",
-       {"192.0.2.1", 9, 995, false, NULL, 0, NULL}},
+       {"192.0.2.1", 9, 995, false, NULL, 0, NULL, NULL, NULL}},
   };
   pair p;
   server s = {.identity = &leaf};
@@ -108,7 +113,8 @@ static void expect_none(const struct way *way, const char *what) {
 static void test_refused(const struct way *way) {
   pair p;
   server s = {.identity = &leaf};
-  pop3_tls_peer peer = {"other.example.org", 17, 995, false, NULL, 0, NULL};
+  pop3_tls_peer peer = {
+      "other.example.org", 17, 995, false, NULL, 0, NULL, NULL, NULL};
   pop3_tls_context *context = make_context();
   char octets[8192];
   size_t size = 0;
@@ -157,7 +163,8 @@ static void test_resume_off(const struct way *way) {
 /* Give the filter of `p` a session of somebody else's, as if it were bound. */
 static pop3_error force(pair *p, SSL_SESSION *stolen, pop3_tls_context *context,
                         const char *host) {
-  pop3_tls_peer peer = {host, strlen(host), 995, false, NULL, 0, NULL};
+  pop3_tls_peer peer = {host, strlen(host), 995,  false, NULL,
+                        0,    NULL,         NULL, NULL};
   listen_again(p);
   must(pop3_tls_new(context, &peer, &p->client, &failure) == POP3_E_OK &&
            SSL_SESSION_set1_id_context(stolen, p->client->bound,
@@ -212,7 +219,8 @@ static void test_foreign_binding(const struct way *way) {
   pair p;
   server s = {.identity = &leaf};
   pop3_tls_context *context = make_context();
-  pop3_tls_peer other = {"a.wild.example.org", 18, 995, false, NULL, 0, NULL};
+  pop3_tls_peer other = {
+      "a.wild.example.org", 18, 995, false, NULL, 0, NULL, NULL, NULL};
   serve_way(&p, &s, way);
   SSL_SESSION *stolen = steal(&p, context);
   listen_again(&p);

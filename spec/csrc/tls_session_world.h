@@ -13,8 +13,8 @@
 
 #define HOST "pop.example.org"
 
-static const pop3_tls_peer base = {HOST, sizeof HOST - 1, 995, false, NULL, 0,
-                                   NULL};
+static const pop3_tls_peer base = {
+    .host = HOST, .host_size = sizeof HOST - 1, .port = 995};
 
 static const struct way {
   const char *label;

@@ -298,7 +298,8 @@ void use_defaults(void) {
 
 pop3_error filter(pop3_tls_context *context, const char *host, size_t size,
                   bool after_stls, pop3_tls **tls) {
-  pop3_tls_peer peer = {host, size, 995, after_stls, given, given_size, NULL};
+  pop3_tls_peer peer = {host,       size, 995,  after_stls, given,
+                        given_size, NULL, NULL, NULL};
   return pop3_tls_new(context, &peer, tls, &failure);
 }
 

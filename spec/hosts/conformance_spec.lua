@@ -7,6 +7,7 @@
 
 local certificates = require "spec.support.certificates"
 local core = require "pop3.core"
+local dnssec = require "spec.support.dnssec"
 local host = require "spec.hosts.host"
 local pop3 = require "pop3"
 local server = require "spec.support.server"
@@ -865,6 +866,49 @@ describe("A proxy", function()
     local err = fails("io", "proxy", host.open, s, { proxy = url(s) })
     assert.truthy(tostring(err):find("connection refused", 1, true))
   end, "connect")
+end)
+
+describe("A mail domain (srv)", function()
+  local names
+
+  after_each(function()
+    if names then names:stop() end
+    names = nil
+  end)
+
+  -- What its name server says, and a connection by that, or nil and why not.
+  local function found(s, ...)
+    local records = {}
+    for i, port in ipairs { ... } do
+      records[i] = ("_pop3._tcp.example.org SRV %d 0 %d localhost"):format(i,
+        port)
+    end
+    names = dnssec.start(records)
+    return pop3.safe.POP3("example.org", host.options(s,
+      { srv = true, dane_config = names.config }))
+  end
+
+  local function is_missing(err)
+    return err ~= nil and tostring(err):find("libunbound", 1, true)
+  end
+
+  claim("has a server that is found", function()
+    local s = mail_server()
+    local conn, _, err = found(s, server.closed_port(), s.port)
+    if is_missing(err) then return end
+    good(conn, err)
+    assert.same({ "localhost", s.port, "example.org" },
+      { conn:info().host, conn:info().port, conn:info().domain })
+    good(conn:login("me", "secret"))
+    assert.equal(mails[2], good(conn:retr_string(2)))
+    good(conn:quit())
+  end, "fd")
+
+  claim("has no server", function()
+    local _, _, err = found(mail_server())
+    if is_missing(err) then return end
+    assert.same({ "resolve", "not_found" }, { err.kind, err.name })
+  end, "fd")
 end)
 
 describe("A server that cannot be reached", function()

@@ -101,6 +101,11 @@ def email(address):
     return tlv(0x81, address.encode("ascii"))
 
 
+def service(name):
+    raw = name if isinstance(name, bytes) else name.encode("ascii")
+    return tlv(0xA0, oid("1.3.6.1.5.5.7.8.7"), tlv(0xA0, tlv(0x16, raw)))
+
+
 def ip(address):
     return tlv(0x87, ipaddress.ip_address(address).packed)
 
@@ -272,6 +277,10 @@ def make(folder):
     good = leaf("exact", dns(NAME))
     leaf("mismatch", dns("pop.example.net"))
     leaf("parent", dns("example.org"))
+    leaf("localhost", dns("localhost"))
+    leaf("service", dns("pop.example.net"), service("_pop3s.Example.org"))
+    leaf("service-nul", service(b"_pop3s.example.org\0.net"))
+    leaf("service-wildcard", service("_pop3s.*.org"), service("*.example.org"))
     leaf("subdomain", dns("deep." + NAME))
     leaf("wildcard", dns("*.example.org"))
     leaf("partial-wildcard", dns("m*.example.org"))

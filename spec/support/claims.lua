@@ -63,12 +63,19 @@ function claims.within(seconds, f, ...)
   return took
 end
 
---- Octets of this process in memory (Linux), by the kernel's count.
-function claims.resident()
+-- A line of what the kernel (Linux) says of this process's memory, octets.
+local function count(name)
   local file = assert(io.open("/proc/self/status"))
-  local kib = file:read("*a"):match("VmRSS:%s*(%d+) kB")
+  local kib = file:read("*a"):match(name .. ":%s*(%d+) kB")
   file:close()
   return tonumber(kib) * 1024
 end
+
+--- Octets of this process that are in memory.
+function claims.resident() return count "VmRSS" end
+
+--- Octets that it ever asked the system for and did not give back. What was
+-- freed and is used again does not count, nor which pages of it were touched.
+function claims.data() return count "VmData" end
 
 return claims

@@ -18,6 +18,12 @@
 #include <stdlib.h>
 #include <time.h>
 
+#if LUA_VERSION_NUM >= 505
+#define NEW_STATE(f, data) lua_newstate(f, data, 1)
+#else
+#define NEW_STATE(f, data) lua_newstate(f, data)
+#endif
+
 typedef struct budget {
   size_t used, peak, limit;
 } budget;
@@ -59,7 +65,7 @@ static int run(lua_State *L, int argc, char **argv) {
 
 int main(int argc, char **argv) {
   budget b = {0, 0, (size_t)number("HOST_LIMIT")};
-  lua_State *L = argc > 1 ? lua_newstate(allocate, &b) : NULL;
+  lua_State *L = argc > 1 ? NEW_STATE(allocate, &b) : NULL;
   if (L == NULL) {
     fprintf(stderr, "host: no state\n");
     return 2;

@@ -7,6 +7,8 @@
  *                       nothing and restarts no system call
  *   SHIM_NAMES=A,B,...  every name that is not numeric has these addresses
  *   SHIM_SLOW=N         such a name takes N milliseconds
+ *   SHIM_UNKNOWN=NAME   there is no such name
+ *   SHIM_STUCK=NAME     it is looked up for ever
  *   SHIM_PEER=A         every peer has the IPv4 address A
  *   SHIM_INTERRUPT=F    SIGINT arrives just before a poll that waits, once the
  *                       file F is there; F is removed
@@ -72,6 +74,11 @@ static int is_numeric(const char *host, const struct addrinfo *hints) {
          inet_pton(AF_INET6, host, &address) == 1;
 }
 
+static int is_named(const char *host, const char *variable) {
+  const char *name = getenv(variable);
+  return name != NULL && strcmp(host, name) == 0;
+}
+
 /* glibc's freeaddrinfo frees node after node, so lists may be joined. */
 static int resolve_list(const char *names, const char *service,
                         const struct addrinfo *hints, struct addrinfo **list) {
@@ -94,6 +101,8 @@ int getaddrinfo(const char *host, const char *service,
                 const struct addrinfo *hints, struct addrinfo **list) {
   if (is_numeric(host, hints))
     return real_resolver()(host, service, hints, list);
+  if (is_named(host, "SHIM_UNKNOWN")) return EAI_NONAME;
+  while (is_named(host, "SHIM_STUCK")) pause();
   const char *slow = getenv("SHIM_SLOW");
   if (slow != NULL) poll(NULL, 0, atoi(slow));
   const char *names = getenv("SHIM_NAMES");

@@ -99,6 +99,8 @@ local function add_common(command)
   add_way(command,
     "Give up after SECONDS without an octet (60), or to connect (30).")
   add_login(command)
+  command:flag("--srv", "HOST is a mail domain: its signed SRV record (DNSSEC) "
+    .. "names server and port.")
   command:flag("--allow-cleartext",
     "Let a pop:// URL do without TLS: others can read the password.")
   command:flag("--no-verify",

@@ -85,7 +85,7 @@ local KEYS = {
   ["proxy"] = as_proxy, ["proxy-password-command"] = as_text,
   ["unix-socket"] = as_path,
   ["allow-cleartext"] = as_choice, ["no-verify"] = as_choice,
-  ["delete"] = as_choice, ["all"] = as_choice,
+  ["delete"] = as_choice, ["all"] = as_choice, ["srv"] = as_choice,
 }
 
 -- ------------------------------------------------------------ the nearest
@@ -201,7 +201,7 @@ local FOR_ALL = { "keep", "delete", "all", "eol", "timeout", "quiet" }
 local FOR_ONE = { "maildir", "user", "password_file", "password_command",
   "token_command", "auth", "pin", "proxy", "proxy_password_command",
   "unix_socket", "servername", "cafile", "capath", "allow_cleartext",
-  "no_verify" }
+  "no_verify", "srv" }
 
 local function refuse_for_one(options)
   for _, name in ipairs(FOR_ONE) do

@@ -66,6 +66,8 @@ local ERRORS = {
   ["io"] = { P.UNAVAILABLE, "try again later" },
   ["resolve"] = { P.UNAVAILABLE, "check the network, then try again" },
   ["resolve not_found"] = { P.NO_HOST, "check the host's name" },
+  ["resolve dnssec"] = { P.PROTOCOL,
+    "give the server's name in place of the domain, without --srv" },
   ["resolve again"] = { P.TEMPORARY, "check the network, then try again" },
   ["memory"] = { P.OS },
 }
@@ -93,7 +95,9 @@ local function in_our_words(text)
       :gsub("%f[%w]use " .. option .. " ", "use --" .. option .. " ")
   end
   return (text:gsub("check unix_socket", "check --unix-socket")
-    :gsub("put that into pins", "give that as --pin"))
+    :gsub("put that into pins", "give that as --pin")
+    :gsub("leave srv out", "leave --srv out")
+    :gsub("srv = true", "--srv"))
 end
 
 -- Texts of the module that end with what to do.

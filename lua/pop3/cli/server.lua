@@ -15,6 +15,11 @@ local NOT_VERIFIED = "pop3: WARNING: the certificate is not checked "
   .. "(--no-verify): anybody can pretend to be this server and read the "
   .. "password\n"
 
+--- The port to connect to; with --srv nil: the DNS names it.
+function server.port_of(parts, options)
+  return not options.srv and parts.port or nil
+end
+
 -- The same of a URL as for pop3.open.
 local function tls_of(parts, options)
   return url.tls(parts, options.allow_cleartext)
@@ -34,6 +39,7 @@ function server.connection_options(parts, options)
   end
   return {
     tls = tls_of(parts, options),
+    srv = options.srv,
     proxy = proxy_of(options),
     unix_socket = options.unix_socket,
     pins = options.pin,
@@ -56,6 +62,18 @@ local function auth_of(parts, options)
   problem.raise(problem.USAGE, reason, "use ;AUTH=* or ;AUTH=+APOP")
 end
 
+-- With --srv a domain stands where the host does.
+local function check_domain(parts)
+  if parts.numbered then
+    problem.raise(problem.USAGE, "with --srv the DNS names the port",
+      "leave it out of the URL")
+  end
+  if parts.host:find(":", 1, true) or not parts.host:find("[^%d.]") then
+    problem.raise(problem.USAGE, "--srv wants a domain, not an address",
+      "leave --srv out")
+  end
+end
+
 --- What the URL and the options say; raises a problem.
 function server.describe(options)
   local parts, reason = url.parse(options.url)
@@ -68,6 +86,7 @@ function server.describe(options)
   if options.proxy_password_command and not options.proxy then
     problem.raise(problem.USAGE, "--proxy-password-command is for a --proxy")
   end
+  if options.srv then check_domain(parts) end
   return parts
 end
 
@@ -76,7 +95,7 @@ end
 function server.connect(parts, options, loop)
   local wanted = server.connection_options(parts, options)
   wanted.loop = loop
-  return pop3.POP3(parts.host, parts.port, wanted)
+  return pop3.POP3(parts.host, server.port_of(parts, options), wanted)
 end
 
 -- What the module calls a secret or a name that cannot be sent.
@@ -158,7 +177,8 @@ end
 local function plan(prepared, loop, with)
   local parts = prepared.parts
   local wanted = server.connection_options(parts, prepared.options)
-  wanted.host, wanted.port, wanted.loop = parts.host, parts.port, loop
+  wanted.host, wanted.loop = parts.host, loop
+  wanted.port = server.port_of(parts, prepared.options)
   wanted.user, wanted.auth = parts.user, parts.auth
   wanted.password = prepared.credentials.password
   wanted.token = prepared.credentials.token
