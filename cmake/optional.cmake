@@ -22,7 +22,7 @@ endmacro()
 pop3_optional_library(LIBIDN libidn "SCRAM passwords that are not ASCII")
 
 # libunbound is loaded when it is first asked for; its header is enough.
-option(POP3_WITH_UNBOUND "Use libunbound, if it is there: TLSA records" ON)
+option(POP3_WITH_UNBOUND "Use libunbound, if it is there: TLSA, SRV" ON)
 if(POP3_WITH_UNBOUND AND NOT CMAKE_CROSSCOMPILING)
   find_path(POP3_UNBOUND_HEADER unbound.h)
   mark_as_advanced(POP3_UNBOUND_HEADER)

@@ -114,8 +114,8 @@ void pop3_conn_use_route(pop3_conn *conn, const pop3_route *route);
  * `context` is needed for every mode but NONE, unless the host does TLS, and
  * retained. Step until DONE.
  * Errors (the connection stays closed): ARGUMENT (a host or port that is
- * none, or none that a proxy takes; a path that is too long), those of
- * pop3_resolve_start, MEMORY.
+ * none, or none that a proxy takes; a path that is too long; an address with
+ * srv), those of pop3_resolve_start and pop3_srv_lookup_start, MEMORY.
  */
 pop3_error pop3_conn_open(pop3_conn *conn, const char *host, size_t host_size,
                           unsigned port, pop3_tls_context *context, double now);

@@ -123,8 +123,8 @@ bool pop3_tls_expect_domain(const pop3_tls *tls);
 
 /* Is the certificate for the domain's service, by name? And was that all that
  * OpenSSL missed? */
-bool pop3_service_is_named(const pop3_tls *tls, const X509 *certificate);
-bool pop3_service_forgive(const pop3_tls *tls, X509_STORE_CTX *store);
+bool pop3_tls_names_service(const pop3_tls *tls, const X509 *certificate);
+bool pop3_tls_forgive_service(const pop3_tls *tls, X509_STORE_CTX *store);
 
 /* OpenSSL refused the chain or the name: say why. CERTIFICATE, HOSTNAME. */
 pop3_error pop3_tls_explain_peer(const pop3_tls *tls, pop3_failure *failure);

@@ -36,7 +36,7 @@ static bool is_service(const GENERAL_NAME *name, const char *wanted) {
          is_same(ASN1_STRING_get0_data(text), wanted, strlen(wanted));
 }
 
-bool pop3_service_is_named(const pop3_tls *tls, const X509 *certificate) {
+bool pop3_tls_names_service(const pop3_tls *tls, const X509 *certificate) {
   bool named = false;
   char wanted[POP3_TLS_NAME + 8];
   if (!tls->domain[0]) return false;
@@ -52,9 +52,9 @@ bool pop3_service_is_named(const pop3_tls *tls, const X509 *certificate) {
   return named;
 }
 
-bool pop3_service_forgive(const pop3_tls *tls, X509_STORE_CTX *store) {
+bool pop3_tls_forgive_service(const pop3_tls *tls, X509_STORE_CTX *store) {
   if (X509_STORE_CTX_get_error(store) != X509_V_ERR_HOSTNAME_MISMATCH ||
-      !pop3_service_is_named(tls, X509_STORE_CTX_get0_cert(store)))
+      !pop3_tls_names_service(tls, X509_STORE_CTX_get0_cert(store)))
     return false;
   X509_STORE_CTX_set_error(store, X509_V_OK);
   return true;

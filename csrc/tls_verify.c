@@ -117,7 +117,7 @@ static int note_fault(int good, X509_STORE_CTX *store) {
   pop3_tls *tls = ssl ? SSL_get_app_data(ssl) : NULL;
   X509 *culprit = X509_STORE_CTX_get_current_cert(store);
   if (good || !tls || tls->fault != X509_V_OK) return good;
-  if (pop3_checks_forgive(tls, store) || pop3_service_forgive(tls, store))
+  if (pop3_checks_forgive(tls, store) || pop3_tls_forgive_service(tls, store))
     return 1;
   tls->fault = X509_STORE_CTX_get_error(store);
   tls->fault_depth = X509_STORE_CTX_get_error_depth(store);
@@ -413,7 +413,7 @@ static pop3_error check_name(const pop3_tls *tls, X509 *certificate,
       pop3_checks_replace_name(tls, certificate) ||
       holds(certificate, tls->checked.dane_name) ||
       holds(certificate, tls->domain) ||
-      pop3_service_is_named(tls, certificate))
+      pop3_tls_names_service(tls, certificate))
     return POP3_E_OK;
   match = tls->kind == POP3_TLS_ADDRESS
               ? X509_check_ip_asc(certificate, tls->name, NAME_FLAGS)

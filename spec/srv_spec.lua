@@ -9,6 +9,7 @@ local core = require "pop3.core"
 local dnssec = require "spec.support.dnssec"
 local pop3 = require "pop3"
 local server = require "spec.support.server"
+local starve = require "spec.support.starve"
 
 local fails, misuse = claims.fails, claims.misuse
 
@@ -567,6 +568,15 @@ describe("srv", function()
     assert.matches("dane_config", tostring(err), 1, true)
   end)
 
+  it_if_built("uses dane_config of a context for dane", function()
+    local s = start("self-signed")
+    zone("* TLSA " .. certificates.tlsa("self-signed", "3 1 1"),
+      record(0, s.port))
+    local context = pop3.context { dane = "dns", dane_config = names.config }
+    pop3.POP3_SSL(DOMAIN, { srv = true, context = context }):quit()
+    assert.equal("QUIT\r\n", s:report().connections[1].secure)
+  end)
+
   it_if_built("needs options of unbound's that can be read", function()
     zone()
     local err = fails("tls", "config", connect,
@@ -599,6 +609,23 @@ describe("srv", function()
         cache = { ["example.org:110 clear"] = "STLS\r\n" } }):quit()
       assert.equal(0, s:report().failed)
     end)
+
+  it_if_built("T62 fails cleanly where there is no memory", function()
+    local s = server.start { accepts = 0,
+      connections = { { "S: +OK ready", { eof = true } } } }
+    zone(record(1, closed_port(), nil, "_pop3"), record(2, s.port, nil, "_pop3"))
+    local conn
+    starve.each(function()
+      conn = pop3.POP3(DOMAIN, { srv = true, dane_config = names.config })
+    end, function(_, ok, err)
+      if not ok then
+        assert.matches("not enough memory", tostring(err), 1, true)
+      end
+      if conn then conn:close() end
+      conn = nil
+    end)
+    s:cut()
+  end)
 
   it_if_built("can be given up while it is looked up", function()
     zone()

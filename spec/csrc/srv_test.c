@@ -84,6 +84,29 @@ static void test_long_names(void) {
   report(!takes_name(290), "a name may not have 290 octets");
 }
 
+/* Octets as they come, mostly short labels, in a block of just their size. */
+static void test_noise(void) {
+  static const char letters[] = "abc-_.019 \\\n";
+  bool good = true;
+  int read = 0;
+  for (int i = 0; i < 100000; i++) {
+    size_t size = roll(2) > 0 ? roll(14) : roll(300);
+    unsigned char *octets = must(malloc(size + 1));
+    for (size_t k = 0; k < size; k++)
+      octets[k] =
+          (unsigned char)(roll(4) > 0 ? (int)letters[roll(12)] : (int)roll(8));
+    if (size > 0 && roll(2) > 0) octets[size - 1] = 0; /* the root's label */
+    pop3_srv srv;
+    bool taken = pop3_srv_read(octets, size, &srv);
+    read += taken;
+    if (taken)
+      good = good && strlen(srv.host) < sizeof srv.host &&
+             strpbrk(srv.host, " \\\n") == NULL;
+    free(octets);
+  }
+  report(good && read > 100, "what is read of any octets is a name that fits");
+}
+
 /* ------------------------------------------------------------ order */
 
 static uint32_t dice(void *state, uint32_t limit) {
@@ -162,6 +185,7 @@ static void test_lonely(void) {
 int main(void) {
   test_records();
   test_long_names();
+  test_noise();
   test_priorities();
   test_sums();
   test_weights();
