@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "platform.h"
 #include "tls_internal.h"
 
 typedef struct digest {
@@ -96,17 +95,8 @@ static void add_directory(digest *d, const char *path) {
 }
 
 static void add_directories(digest *d, const char *list) {
-  char path[1024];
-  while (*list) {
-    const char *stop = strchr(list, POP3_OS_LIST_SEPARATOR);
-    size_t size = stop ? (size_t)(stop - list) : strlen(list);
-    if (size < sizeof path) {
-      memcpy(path, list, size);
-      path[size] = '\0';
-      add_directory(d, path);
-    }
-    list += size + (stop ? 1 : 0);
-  }
+  char path[POP3_TLS_PATH_ROOM];
+  while (pop3_tls_next_directory(&list, path)) add_directory(d, path);
 }
 
 static void add_trust(digest *d, const SSL_CTX *ssl,

@@ -169,19 +169,24 @@ static int look_into(const char *path) {
   return found ? 0 : ENOENT;
 }
 
-/* Is one directory of the list hashed? As OpenSSL separates them. */
-static bool any_hashed(const char *list) {
-  char path[1024];
-  while (*list) {
-    const char *end = strchr(list, POP3_OS_LIST_SEPARATOR);
-    size_t size = end ? (size_t)(end - list) : strlen(list);
-    if (size < sizeof path) {
-      memcpy(path, list, size);
-      path[size] = '\0';
-      if (size > 0 && look_into(path) == 0) return true;
-    }
-    list += size + (end ? 1 : 0);
+bool pop3_tls_next_directory(const char **list, char path[POP3_TLS_PATH_ROOM]) {
+  while (**list != '\0') {
+    const char *end = strchr(*list, POP3_OS_LIST_SEPARATOR);
+    size_t size = end ? (size_t)(end - *list) : strlen(*list);
+    const char *start = *list;
+    *list += size + (end ? 1 : 0);
+    if (size >= POP3_TLS_PATH_ROOM) continue;
+    memcpy(path, start, size);
+    path[size] = '\0';
+    return true;
   }
+  return false;
+}
+
+static bool any_hashed(const char *list) {
+  char path[POP3_TLS_PATH_ROOM];
+  while (pop3_tls_next_directory(&list, path))
+    if (look_into(path) == 0) return true;
   return false;
 }
 

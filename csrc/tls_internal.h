@@ -176,6 +176,11 @@ bool pop3_tls_may_resume(const pop3_tls_context *context);
  * separates them. */
 const char *pop3_tls_system_directories(void);
 
+/* Copy the next directory of such a list, which is moved on behind it; one that
+ * does not fit is left out. false: there is none. */
+#define POP3_TLS_PATH_ROOM 1024
+bool pop3_tls_next_directory(const char **list, char path[POP3_TLS_PATH_ROOM]);
+
 /* Digest what a session is bound to, into `bound`. false: MEMORY. */
 bool pop3_tls_bind_context(pop3_tls_context *context,
                            const pop3_tls_options *options);

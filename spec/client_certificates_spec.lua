@@ -29,11 +29,7 @@ local function p12(name, more)
   return path
 end
 
-local function options_with(more)
-  local options = { cafile = certificates.cafile, servername = NAME }
-  for key, value in pairs(more) do options[key] = value end
-  return options
-end
+local options_with = certificates.client
 
 --- Does a server that demands a certificate take us?
 local function is_known(options, version)

@@ -1,28 +1,19 @@
 -- leaks_spec.lua - a process that opens ten thousand sessions holds as many
 -- descriptors and as much memory as one that opened a few hundred.
 
-local lfs = require "lfs"
 local pop3 = require "pop3"
 local certificates = require "spec.support.certificates"
+local claims = require "spec.support.claims"
+local descriptors = require "spec.support.descriptors"
 local server = require "spec.support.server"
 local sinks = require "spec.support.sinks"
 
 local WARM_UP = 500
 local OCTETS_ALLOWED = 512 * 1024 -- what malloc and the collector wobble by
 
-local function descriptors()
-  local count = 0
-  for _ in lfs.dir("/proc/self/fd") do count = count + 1 end
-  return count
-end
-
 local function resident()
-  collectgarbage()
-  collectgarbage()
-  local file = assert(io.open("/proc/self/status"))
-  local kib = file:read("*a"):match("VmRSS:%s*(%d+) kB")
-  file:close()
-  return tonumber(kib) * 1024
+  for _ = 1, 2 do collectgarbage() end
+  return claims.resident()
 end
 
 local function start(more)
@@ -45,10 +36,10 @@ local function repeat_session(count, session)
   for i = 1, WARM_UP + count do
     session()
     if i % 10 == 0 then collectgarbage() end
-    if i == WARM_UP then octets, fds = resident(), descriptors() end
+    if i == WARM_UP then octets, fds = resident(), descriptors.count() end
   end
   local more = resident() - octets
-  assert.equal(fds, descriptors())
+  assert.equal(fds, descriptors.count())
   assert.is_true(more <= OCTETS_ALLOWED,
     ("%d sessions left %d octets behind"):format(count, more))
 end

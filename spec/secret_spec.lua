@@ -3,7 +3,7 @@
 -- memory_spec.lua).
 
 local child = require "spec.support.child"
-local lfs = require "lfs"
+local descriptors = require "spec.support.descriptors"
 local pop3 = require "pop3"
 local server = require "spec.support.server"
 
@@ -20,22 +20,11 @@ local function file_with(octets)
   return path
 end
 
---- The descriptor of an open file.
-local function descriptor_of(path)
-  for name in lfs.dir("/proc/self/fd") do
-    local link = "/proc/self/fd/" .. name
-    if lfs.symlinkattributes(link, "target") == path then
-      return tonumber(name)
-    end
-  end
-  error("no descriptor of " .. path)
-end
-
 --- A descriptor from which `octets` can be read, and its file.
 local function descriptor_with(octets)
   local path = file_with(octets)
   local file = assert(io.open(path, "rb"))
-  return descriptor_of(path), file
+  return descriptors.of(path), file
 end
 
 --- What the server got from conn:pass_(secret).

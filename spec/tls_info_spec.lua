@@ -7,15 +7,12 @@ local claims = require "spec.support.claims"
 local files = require "spec.support.files"
 local pop3 = require "pop3"
 local server = require "spec.support.server"
+local shell = require "spec.support.shell"
 
 local NAME = certificates.name
 local QUIT = { auto = {} } -- answers QUIT, refuses the rest
 
-local function options_with(more)
-  local options = { cafile = certificates.cafile, servername = NAME }
-  for key, value in pairs(more or {}) do options[key] = value end
-  return options
-end
+local options_with = certificates.client
 
 --- The info of a connection to a server with the certificate `name`.
 local function info_of(name, options, tls)
@@ -35,11 +32,7 @@ local function info_of_anybody(name)
 end
 
 local function openssl_of(path, words)
-  local pipe = assert(io.popen("openssl x509 -noout -in " .. path .. " "
-    .. words))
-  local answer = pipe:read("*a")
-  pipe:close()
-  return answer
+  return shell.output("openssl x509 -noout -in " .. path .. " " .. words)
 end
 
 local function openssl(name, words)

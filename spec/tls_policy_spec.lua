@@ -7,16 +7,7 @@ local server = require "spec.support.server"
 
 local NAME = certificates.name
 
-local function tls_options()
-  return { cafile = certificates.cafile, servername = NAME }
-end
-
-local function options_with(more)
-  local options = tls_options()
-  options.timeout = 20
-  for key, value in pairs(more or {}) do options[key] = value end
-  return options
-end
+local options_with = certificates.client
 
 local QUIT = { auto = {} } -- answers QUIT, refuses the rest
 
@@ -226,7 +217,7 @@ describe("TLS policy", function()
     it("takes options, and verifies", function()
       local s = server.start { steps("exact") }
       local conn = pop3.POP3(s.host, s.port)
-      assert.equal("+OK begin", conn:stls(tls_options()))
+      assert.equal("+OK begin", conn:stls(options_with()))
       conn:quit()
       assert.equal("QUIT\r\n", s:report().connections[1].secure)
     end)
@@ -243,7 +234,7 @@ describe("TLS policy", function()
     it("refuses what the constructor would refuse, for good", function()
       local s = server.start { steps("mismatch") }
       local conn = pop3.POP3(s.host, s.port)
-      local ok, err = pcall(conn.stls, conn, tls_options())
+      local ok, err = pcall(conn.stls, conn, options_with())
       assert.is_false(ok)
       assert.same({ "tls", "hostname" }, { err.kind, err.name })
       assert.is_false((pcall(conn.user, conn, "alice")))
@@ -259,7 +250,7 @@ describe("TLS policy", function()
       script[6].tls.max_version = "1.2"
       local s = server.start { script }
       local conn = pop3.POP3(s.host, s.port)
-      local ok, err = pcall(conn.stls, conn, tls_options())
+      local ok, err = pcall(conn.stls, conn, options_with())
       conn:close()
       assert.is_false(ok)
       assert.matches("certfile", tostring(err), 1, true)

@@ -11,15 +11,7 @@ local server = require "spec.support.server"
 local NAME = certificates.name
 local QUIT = { auto = {} } -- answers QUIT, refuses the rest
 
-local function copy(from, to)
-  for key, value in pairs(from or {}) do to[key] = value end
-  return to
-end
-
-local function options_with(more)
-  return copy(more, { cafile = certificates.cafile, servername = NAME,
-                      timeout = 20 })
-end
+local options_with = certificates.client
 
 local doors = {
   implicit = {
@@ -34,8 +26,9 @@ local doors = {
                "C: STLS", "S: +OK begin", { tls = tls }, QUIT }
     end,
     connect = function(s, options)
-      options.tls = "starttls"
-      return pop3.POP3(options.host or s.host, s.port, options)
+      local own = { tls = "starttls" }
+      for key, value in pairs(options) do own[key] = value end
+      return pop3.POP3(own.host or s.host, s.port, own)
     end,
   },
 }
@@ -52,7 +45,7 @@ end
 
 --- Connect, ask `use` something, QUIT.
 local function ask(use, s, options, door)
-  local conn = (door or doors.implicit).connect(s, copy(options, {}))
+  local conn = (door or doors.implicit).connect(s, options or {})
   pcall(conn.noop, conn) -- TLS 1.3: a session comes with what is read
   local answer = use(conn)
   conn:quit()
@@ -71,8 +64,7 @@ end
 
 --- A context that nobody else has: option tables share theirs.
 local function new_context(more)
-  return pop3.context(copy(more, { cafile = certificates.cafile,
-                                   servername = NAME }))
+  return pop3.context(options_with(more))
 end
 
 local function fails(name, ...)
@@ -289,7 +281,8 @@ describe("an exported TLS session", function()
     it("R20 is no use with " .. row[1], function()
       local s = start(2)
       local session = obtain(s, options_with())
-      local options = options_with(copy(row[2], { session = session }))
+      local options = options_with(row[2])
+      options.session = session
       if row[3] then
         fails(row[3], s, options)
       else

@@ -5,7 +5,7 @@ local scene = require "spec.bin.scene"
 local server = require "spec.support.server"
 local program = require "spec.bin.program"
 
-local files = scene.files
+local files, count = scene.files, scene.count
 local read_file = require("spec.support.files").read
 local quote = require("spec.support.files").quote
 
@@ -19,11 +19,6 @@ describe("bin/pop3", function()
     server.stop_all()
     here:finish()
   end)
-
-  local function count(box, word)
-    local _, found = box:log():gsub("%d " .. word .. "[^\n]*\n", "")
-    return found
-  end
 
   -- ---------------------------------------------------------- round trips
 

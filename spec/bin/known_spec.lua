@@ -5,7 +5,7 @@ local program = require "spec.bin.program"
 local scene = require "spec.bin.scene"
 local server = require "spec.support.server"
 
-local files = scene.files
+local files, count = scene.files, scene.count
 local read_file = require("spec.support.files").read
 local write_file = require("spec.support.files").write
 
@@ -19,11 +19,6 @@ describe("bin/pop3 fetch, once more,", function()
     server.stop_all()
     here:finish()
   end)
-
-  local function count(box, word)
-    local _, found = box:log():gsub("%d " .. word .. "[^\n]*\n", "")
-    return found
-  end
 
   local function fetch(box, ...)
     local result = here:fetch(box, nil, ...)

@@ -73,6 +73,12 @@ function methods.messages_left(self, box)
   return count
 end
 
+--- How often a server was given this command.
+function scene.count(box, word)
+  local _, found = box:log():gsub("%d " .. word .. "[^\n]*\n", "")
+  return found
+end
+
 --- The first `count` mails are in new/, and nothing else anywhere.
 function methods.assert_stored(self, box, count, eol)
   local names = scene.files(self.maildir .. "/new")

@@ -1,26 +1,20 @@
 -- bin/pop3 on a terminal: the password prompt, the bar, Ctrl-C; and where else
 -- passwords come from.
+local files = require "spec.support.files"
 local mailbox = require "spec.support.mailbox"
 local program = require "spec.bin.program"
-local quote = require("spec.support.files").quote
-
-local function lines(command)
-  local pipe = io.popen(command)
-  local text = pipe:read("*a")
-  pipe:close()
-  return text
-end
+local shell = require "spec.support.shell"
 
 describe("bin/pop3", function()
   local folder, maildir
 
   before_each(function()
-    folder = lines("mktemp -d"):match("[^\n]+")
+    folder = files.make_folder()
     maildir = folder .. "/Maildir"
   end)
   after_each(function()
     mailbox.stop_all()
-    lines("rm -rf " .. quote(folder))
+    files.remove_folder(folder)
   end)
 
   local function url(box) return "pop3s://otto@127.0.0.1:" .. box.tls end
@@ -98,7 +92,7 @@ describe("bin/pop3", function()
     it("takes --password-file " .. row[1], function()
       local box = mailbox.start { "--sample", "1", "--password", row[2] }
       local path = folder .. "/secret"
-      lines(("printf %s >%s"):format(quote(row[3]), path))
+      shell.output(("printf %s >%s"):format(files.quote(row[3]), path))
       local words = ls(box)
       words[#words + 1] = "--password-file"
       words[#words + 1] = path
@@ -204,8 +198,8 @@ describe("bin/pop3", function()
         assert.is_nil(report.failed, report.output)
         assert.equal(how.exit, report.status, report.output)
         assert.is_true(report.echo[#report.echo])
-        assert.equal("", lines("ls " .. maildir .. "/tmp"))
-        local _, stored = lines("ls " .. maildir .. "/new"):gsub("\n", "")
+        assert.equal("", shell.output("ls " .. maildir .. "/tmp"))
+        local _, stored = shell.output("ls " .. maildir .. "/new"):gsub("\n", "")
         assert.equal(20, stored)
         -- Nothing is deleted without QUIT.
         assert.is_nil(box:log():find("QUIT", 1, true))

@@ -7,16 +7,15 @@
  */
 #define _GNU_SOURCE
 
-#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <netdb.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "conn.h"
+#include "loopback.h"
 #include "policy.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -221,21 +220,7 @@ int connect(int fd, const struct sockaddr *address, socklen_t size) {
   return real(fd, address, size);
 }
 
-static int listener;
-static unsigned port;
-
-static void listen_somewhere(void) {
-  struct sockaddr_in address = {.sin_family = AF_INET,
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t size = sizeof address;
-  listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  must(listener >= 0 &&
-           bind(listener, (struct sockaddr *)&address, size) == 0 &&
-           listen(listener, 16) == 0 &&
-           getsockname(listener, (struct sockaddr *)&address, &size) == 0,
-       "a listener");
-  port = ntohs(address.sin_port);
-}
+static unsigned port; /* somebody listens there */
 
 /* What was asked about; what is answered. */
 typedef struct judge {
@@ -362,6 +347,6 @@ int main(void) {
       {"T59 a name that leads elsewhere is asked about again", test_rebinding},
       {"T59 a literal in another form is asked about", test_literal},
   };
-  listen_somewhere();
+  (void)listen_on(16, &port); /* until the end */
   return RUN(tests);
 }

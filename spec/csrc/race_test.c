@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "loopback.h"
 
 /* ------------------------------------------------------------ addresses */
 
@@ -46,44 +47,21 @@ static void add(list *l, const char *text, unsigned port) {
 static int open_fds[64];
 static size_t open_count;
 
-static int listen_on(int backlog, unsigned *port) {
-  struct sockaddr_in address = {.sin_family = AF_INET,
-                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  socklen_t size = sizeof address;
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  must(fd >= 0 && bind(fd, (struct sockaddr *)&address, size) == 0 &&
-           listen(fd, backlog) == 0 &&
-           getsockname(fd, (struct sockaddr *)&address, &size) == 0,
-       "a listener");
-  *port = ntohs(address.sin_port);
-  open_fds[open_count++] = fd;
-  return fd;
-}
-
 static void add_live(list *l) {
   unsigned port;
-  (void)listen_on(8, &port);
+  open_fds[open_count++] = listen_on(8, &port);
   add(l, "127.0.0.1", port);
 }
 
 static void add_closed(list *l) {
   unsigned port;
   (void)close(listen_on(8, &port));
-  open_count--;
   add(l, "127.0.0.1", port);
 }
 
-/* Clients that nobody accepts, until the kernel answers no more. */
 static void add_silent(list *l) {
-  unsigned port;
-  (void)listen_on(0, &port);
-  add(l, "127.0.0.1", port);
-  for (int i = 0; i < 4; i++) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    (void)connect(fd, l->entries[l->count - 1].ai_addr,
-                  sizeof(struct sockaddr_in));
-    open_fds[open_count++] = fd;
-  }
+  add(l, "127.0.0.1", crowded_port(open_fds + open_count));
+  open_count += CROWD;
 }
 
 static void close_all(void) {

@@ -33,9 +33,6 @@ int scripted_getaddrinfo(const char *host, const char *service,
 #include "../../csrc/resolve.c"
 #undef getaddrinfo
 
-#include <dirent.h>
-#include <sys/wait.h>
-
 /* A byte in this pipe lets one slow lookup go on. */
 static int gate[2];
 static int at_work;
@@ -98,12 +95,8 @@ int plugin_start(int fd) {
 
 #else
 
-static int failed;
-
-static void report(int ok, const char *name) {
-  printf("%s - resolve: %s\n", ok ? "ok" : "not ok", name);
-  if (!ok) failed++;
-}
+#include "report.h"
+#include "threads.h"
 
 static void open_gate(int times) {
   for (; times > 0; times--)
@@ -115,36 +108,6 @@ static bool wait_until_ready(const pop3_lookup *lookup) {
   while (poll(&poller, 1, 10000) < 0) continue;
   if (!poller.revents) fprintf(stderr, "# a lookup took ten seconds\n");
   return poller.revents == POLLIN;
-}
-
-static int entries(const char *folder) {
-  int n = 0;
-  DIR *dir = opendir(folder);
-  if (!dir) return -1;
-  while (readdir(dir)) n++;
-  (void)closedir(dir);
-  return n;
-}
-
-/* Sanitizers have threads of their own, from the first of ours on. */
-static int idle_threads;
-
-static void *do_nothing(void *unused) { return unused; }
-
-static void count_idle_threads(void) {
-  pthread_t thread;
-  if (pthread_create(&thread, NULL, do_nothing, NULL)) abort();
-  if (pthread_join(thread, NULL)) abort();
-  idle_threads = entries("/proc/self/task");
-}
-
-/* Threads leave by themselves; there is nothing to join. */
-static bool threads_end(void) {
-  for (int turn = 0; turn < 1000000; turn++) {
-    if (entries("/proc/self/task") == idle_threads) return true;
-    (void)sched_yield();
-  }
-  return false;
 }
 
 static void wait_until_at_work(int threads) {
@@ -310,22 +273,6 @@ static int child_of_fork(pop3_lookup *inherited) {
   return 0;
 }
 
-static int wait_for(pid_t child) {
-  int status = -1;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-  if (!WIFEXITED(status) || WEXITSTATUS(status))
-    printf("# the child ended with status %d\n", status);
-  return status;
-}
-
-/* An emulator of one program (qemu-s390x) breaks down in a child of a process
- * with threads. */
-static bool can_fork(void) {
-  if (!getenv("POP3_EMULATED")) return true;
-  printf("ok - # SKIP a forked child: the emulator cannot\n");
-  return false;
-}
-
 static void test_fork(void) {
   if (!can_fork()) return;
   const struct addrinfo *list;
@@ -335,7 +282,7 @@ static void test_fork(void) {
   (void)fflush(stdout);
   pid_t child = fork();
   if (child == 0) _exit(child_of_fork(lookup));
-  report(wait_for(child) == 0, "a forked child starts afresh");
+  report(status_of(child) == 0, "a forked child starts afresh");
   open_gate(1);
   (void)wait_until_ready(lookup);
   report(pop3_lookup_result(lookup, &list, &failure) == POP3_E_OK,
@@ -378,7 +325,7 @@ static void test_unload(void) {
     (void)fflush(stdout);
     pid_t child = fork();
     if (child == 0) _exit(use_plugin(path));
-    status = wait_for(child);
+    status = status_of(child);
   }
   (void)unlink(path);
   (void)rmdir(folder);

@@ -25,6 +25,10 @@ static char chain_file[300], reversed_file[300], key_file[300], odd_file[300],
     whole_p12[300], bare_p12[300], broken_file[300], keyless_p12[300],
     mute_p12[300], der_file[300], log_file[300];
 
+/* Of files, and of one that is not there. */
+static char der_uri[310], chain_uri[310], whole_uri[310], key_uri[310],
+    missing[300];
+
 static void write_certificate(FILE *file, const identity *i) {
   must(PEM_write_X509(file, i->certificate) == 1, "a certificate");
 }
@@ -44,6 +48,14 @@ static void write_p12(char path[300], const char *name, const char *pass,
   PKCS12_free(made);
   sk_X509_free(others);
   (void)fclose(file);
+}
+
+static void name_uris(void) {
+  (void)snprintf(der_uri, sizeof der_uri, "file:%s", der_file);
+  (void)snprintf(chain_uri, sizeof chain_uri, "file:%s", chain_file);
+  (void)snprintf(whole_uri, sizeof whole_uri, "file:%s", whole_p12);
+  (void)snprintf(key_uri, sizeof key_uri, "file:%s", key_file);
+  (void)snprintf(missing, sizeof missing, "%.250s/missing", folder);
 }
 
 static void make_files(void) {
@@ -79,6 +91,7 @@ static void make_files(void) {
   write_key(file, &below);
   (void)fclose(file);
   (void)snprintf(log_file, sizeof log_file, "%.250s/keys.log", folder);
+  name_uris();
 }
 
 static void remove_files(void) {
@@ -89,10 +102,12 @@ static void remove_files(void) {
   discard(&below);
 }
 
-static const char *uri_of(const char *path) {
-  static char uri[400];
-  (void)snprintf(uri, sizeof uri, "file:%s", path);
-  return uri;
+/* What `options` say of our certificate; NULL: nothing. */
+static void choose(const char *certfile, const char *keyfile,
+                   const char *keypass) {
+  options.certfile = certfile;
+  options.keyfile = keyfile;
+  options.keypass = keypass;
 }
 
 /* --- what is shown ------------------------------------------------------- */
@@ -113,49 +128,42 @@ static void expect_shown(const identity *who, int others, const char *name) {
 }
 
 static void test_places(void) {
-  options.certfile = chain_file;
-  expect_shown(&below, 1, "a PEM file with certificate, chain and key");
-  options.certfile = reversed_file;
-  expect_shown(&below, 1, "a PEM file in the wrong order");
-  options.certfile = client_file;
-  options.keyfile = key_file;
-  expect_shown(&client, 1, "two PEM files");
-  options.certfile = client_file;
-  options.keyfile = sealed_file;
-  options.keypass = PASS;
-  expect_shown(&client, 1, "an encrypted key");
-  options.certfile = whole_p12;
-  options.keypass = PASS;
-  expect_shown(&below, 1, "a PKCS#12 file, whatever its name");
-  options.certfile = bare_p12;
-  expect_shown(&below, 1, "a PKCS#12 file with an empty passphrase");
-  options.certfile = mute_p12;
-  expect_shown(&below, 1, "a PKCS#12 file without a passphrase");
-  options.certfile = keyless_p12;
-  options.keyfile = reversed_file;
-  options.keypass = PASS;
+  static const struct {
+    const char *certfile, *keyfile, *keypass;
+    const identity *shown;
+    const char *name;
+  } rows[] = {
+      {chain_file, NULL, NULL, &below,
+       "a PEM file with certificate, chain and key"},
+      {reversed_file, NULL, NULL, &below, "a PEM file in the wrong order"},
+      {client_file, key_file, NULL, &client, "two PEM files"},
+      {client_file, sealed_file, PASS, &client, "an encrypted key"},
+      {whole_p12, NULL, PASS, &below, "a PKCS#12 file, whatever its name"},
+      {bare_p12, NULL, NULL, &below, "a PKCS#12 file with an empty passphrase"},
+      {mute_p12, NULL, NULL, &below, "a PKCS#12 file without a passphrase"},
+      {der_uri, key_file, NULL, &client, "a URI of a certificate in DER"},
+      {chain_uri, NULL, NULL, &below, "a URI of a PEM file"},
+      {whole_uri, NULL, PASS, &below, "a URI of a PKCS#12 file"},
+      {client_file, key_uri, NULL, &client,
+       "a path for the one, a URI for the other"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    choose(rows[i].certfile, rows[i].keyfile, rows[i].keypass);
+    expect_shown(rows[i].shown, 1, rows[i].name);
+  }
   pair p;
+  choose(keyless_p12, reversed_file, PASS);
   check(said(attach(&p, "pop.example.org", false), POP3_E_TLS_CONFIG,
              "does not belong"),
         "a PKCS#12 file with a CA's certificate only");
   use_defaults();
-  options.certfile = uri_of(der_file);
-  options.keyfile = key_file;
-  expect_shown(&client, 1, "a URI of a certificate in DER");
-  options.certfile = uri_of(chain_file);
-  expect_shown(&below, 1, "a URI of a PEM file");
-  options.certfile = uri_of(whole_p12);
-  options.keypass = PASS;
-  expect_shown(&below, 1, "a URI of a PKCS#12 file");
-  options.certfile = client_file;
-  options.keyfile = uri_of(key_file);
-  expect_shown(&client, 1, "a path for the one, a URI for the other");
 }
 
 /* --- what is refused ----------------------------------------------------- */
 
 /* Its text names the place, and never the passphrase. */
-static void refused(const char *place, const char *phrase, const char *name) {
+static void expect_refusal(const char *place, const char *phrase,
+                           const char *name) {
   pop3_tls_context *context = NULL;
   pop3_error error = pop3_tls_context_new(&options, &context, &failure);
   bool mute = !options.keypass || !strstr(failure.text, options.keypass);
@@ -168,85 +176,84 @@ static void refused(const char *place, const char *phrase, const char *name) {
   use_defaults();
 }
 
+/* What is named is the last of both places. */
+typedef struct refusal {
+  const char *certfile, *keyfile, *keypass, *phrase, *name;
+} refusal;
+
+static void refuse_all(const refusal *rows, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    const refusal *r = &rows[i];
+    choose(r->certfile, r->keyfile, r->keypass);
+    expect_refusal(r->keyfile ? r->keyfile : r->certfile, r->phrase, r->name);
+  }
+}
+
+#define REFUSE(rows) refuse_all(rows, sizeof rows / sizeof rows[0])
+
 static void test_refusals(void) {
-  char missing[300];
-  (void)snprintf(missing, sizeof missing, "%.250s/missing", folder);
-  options.certfile = missing;
-  refused(missing, "certfile = ", "a file that is not there");
-  options.certfile = client_file;
-  options.keyfile = missing;
-  refused(missing, "keyfile = ", "a key's file that is not there");
-  options.certfile = folder;
-  refused(folder, "directory", "a folder");
-  options.certfile = "/dev/zero";
-  refused("/dev/zero", "too large", "a file without end");
-  options.certfile = "/dev/null";
-  refused("/dev/null", "no certificate", "an empty file");
-  options.certfile = odd_file;
-  refused(odd_file, "PEM or PKCS#12", "a file of something else");
-  options.certfile = broken_file;
-  refused(broken_file, "cannot be used", "a broken certificate in its chain");
-  options.certfile = key_file;
-  refused(key_file, "no certificate", "a key without a certificate");
-  options.certfile = root_file;
-  refused(root_file, "no private key", "a certificate without a key");
-  options.certfile = keyless_p12;
-  options.keypass = PASS;
-  refused(keyless_p12, "no private key", "a PKCS#12 file without a key");
-  options.certfile = client_file;
-  options.keyfile = root_file;
-  refused(root_file, "no private key", "a keyfile without a key");
-  options.certfile = root_file;
-  options.keyfile = key_file;
-  refused(root_file, "does not belong", "a key of somebody else");
+  static const refusal rows[] = {
+      {missing, NULL, NULL, "certfile = ", "a file that is not there"},
+      {client_file, missing, NULL,
+       "keyfile = ", "a key's file that is not there"},
+      {folder, NULL, NULL, "directory", "a folder"},
+      {"/dev/zero", NULL, NULL, "too large", "a file without end"},
+      {"/dev/null", NULL, NULL, "no certificate", "an empty file"},
+      {odd_file, NULL, NULL, "PEM or PKCS#12", "a file of something else"},
+      {broken_file, NULL, NULL, "cannot be used",
+       "a broken certificate in its chain"},
+      {key_file, NULL, NULL, "no certificate", "a key without a certificate"},
+      {root_file, NULL, NULL, "no private key", "a certificate without a key"},
+      {keyless_p12, NULL, PASS, "no private key",
+       "a PKCS#12 file without a key"},
+      {client_file, root_file, NULL, "no private key",
+       "a keyfile without a key"},
+  };
+  REFUSE(rows);
+  choose(root_file, key_file, NULL);
+  expect_refusal(root_file, "does not belong", "a key of somebody else");
 }
 
 static void test_passphrases(void) {
-  options.certfile = whole_p12;
-  refused(whole_p12, "needs keypass", "PKCS#12 without keypass");
-  options.certfile = whole_p12;
-  options.keypass = "guess";
-  refused(whole_p12, "not opened by this keypass", "PKCS#12, wrong keypass");
-  options.certfile = client_file;
-  options.keyfile = sealed_file;
-  refused(sealed_file, "needs keypass", "an encrypted key without keypass");
-  options.certfile = client_file;
-  options.keyfile = sealed_file;
-  options.keypass = "guess";
-  refused(sealed_file, "not opened by this keypass", "a key, wrong keypass");
-  options.certfile = uri_of(whole_p12);
-  refused("file:", "needs keypass", "a URI without keypass");
-  options.certfile = uri_of(whole_p12);
-  options.keypass = "guess";
-  refused("file:", "not opened by this keypass", "a URI, wrong keypass");
-  char long_pass[3000];
-  memset(long_pass, 'x', sizeof long_pass);
-  long_pass[sizeof long_pass - 1] = '\0';
-  options.certfile = whole_p12;
-  options.keypass = long_pass;
-  refused(whole_p12, "keypass", "a passphrase longer than OpenSSL takes");
+  static char long_pass[3000];
+  static const refusal rows[] = {
+      {whole_p12, NULL, NULL, "needs keypass", "PKCS#12 without keypass"},
+      {whole_p12, NULL, "guess", "not opened by this keypass",
+       "PKCS#12, wrong keypass"},
+      {client_file, sealed_file, NULL, "needs keypass",
+       "an encrypted key without keypass"},
+      {client_file, sealed_file, "guess", "not opened by this keypass",
+       "a key, wrong keypass"},
+      {whole_uri, NULL, NULL, "needs keypass", "a URI without keypass"},
+      {whole_uri, NULL, "guess", "not opened by this keypass",
+       "a URI, wrong keypass"},
+      {whole_p12, NULL, long_pass, "keypass",
+       "a passphrase longer than OpenSSL takes"},
+  };
+  memset(long_pass, 'x', sizeof long_pass - 1);
+  REFUSE(rows);
 }
 
 static void test_uris(void) {
-  options.certfile = "nosuch:object=joe";
-  refused("nosuch:object=joe", "knows no \"nosuch:\"", "an unknown scheme");
-  options.certfile = client_file;
-  options.keyfile = "nosuch:key?pin-value=271828";
+  static const refusal rows[] = {
+      {"nosuch:object=joe", NULL, NULL, "knows no \"nosuch:\"",
+       "an unknown scheme"},
+      {"file:/nonexistent/client.pem", NULL, NULL, "No such file",
+       "a URI of a file that is not there"},
+      {"C:\\mail\\joe.p12", NULL, NULL,
+       "No such file or directory): it should be a file",
+       "a drive is no scheme"},
+      {"./odd:name.pem", NULL, NULL, "No such file",
+       "a colon behind a slash neither"},
+  };
+  REFUSE(rows);
   pop3_tls_context *context = NULL;
+  choose(client_file, "nosuch:key?pin-value=271828", NULL);
   check(said(pop3_tls_context_new(&options, &context, &failure),
              POP3_E_TLS_CONFIG, "keyfile = \"nosuch:key\"") &&
             !strstr(failure.text, "271828"),
         "a PIN in a URI is not shown");
   use_defaults();
-  options.certfile = "file:/nonexistent/client.pem";
-  refused("file:/nonexistent/client.pem", "No such file",
-          "a URI of a file that is not there");
-  options.certfile = "C:\\mail\\joe.p12";
-  refused("C:\\mail\\joe.p12",
-          "No such file or directory): it should be a file",
-          "a drive is no scheme");
-  options.certfile = "./odd:name.pem";
-  refused("./odd:name.pem", "No such file", "a colon behind a slash neither");
 }
 
 /* Somebody with a terminal is not asked there. */
@@ -306,7 +313,7 @@ static void test_binding(void) {
   obtain(&p, &s, octets);
   given = octets;
   check(resumes(&p), "a session goes on with the same PKCS#12 file");
-  options.certfile = uri_of(chain_file);
+  options.certfile = chain_uri;
   check(resumes(&p), "... with its certificate from elsewhere");
   options.certfile = client_file;
   check(!resumes(&p), "a session is bound to the certificate, not to its file");
@@ -408,21 +415,24 @@ static void test_keylog_resumed(int version) {
 }
 
 static void test_keylog_refusals(void) {
-  char link_file[300], fifo[300], missing[300];
+  char link_file[300], fifo[300], nowhere[300];
   (void)snprintf(link_file, sizeof link_file, "%.250s/link", folder);
   (void)snprintf(fifo, sizeof fifo, "%.250s/fifo", folder);
-  (void)snprintf(missing, sizeof missing, "%.250s/missing/keys", folder);
+  (void)snprintf(nowhere, sizeof nowhere, "%.250s/missing/keys", folder);
   must(symlink(log_file, link_file) == 0 && mkfifo(fifo, 0600) == 0, "files");
-  options.keylog = link_file;
-  refused(link_file, "keylog", "a log that is a link");
-  options.keylog = fifo;
-  refused(fifo, "keylog", "a log that is a pipe");
-  options.keylog = folder;
-  refused(folder, "directory", "a log that is a folder");
-  options.keylog = missing;
-  refused(missing, "No such file", "a log in a folder that is not there");
-  options.keylog = "/dev/null";
-  refused("/dev/null", "keylog", "a log that is a device");
+  const struct {
+    const char *log, *phrase, *name;
+  } rows[] = {
+      {link_file, "keylog", "a log that is a link"},
+      {fifo, "keylog", "a log that is a pipe"},
+      {folder, "directory", "a log that is a folder"},
+      {nowhere, "No such file", "a log in a folder that is not there"},
+      {"/dev/null", "keylog", "a log that is a device"},
+  };
+  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    options.keylog = rows[i].log;
+    expect_refusal(rows[i].log, rows[i].phrase, rows[i].name);
+  }
   (void)unlink(link_file), (void)unlink(fifo);
 }
 

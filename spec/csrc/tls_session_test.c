@@ -1,99 +1,17 @@
 /*
  * tls_session_test.c - sessions that are resumed: for whom, for whom not, and
- * that a session brings nobody in who would not get in without (R20).
+ * that a session brings nobody in who would not get in without (R20). What is
+ * exported is tls_session_export_test.c's matter.
  */
 #define _POSIX_C_SOURCE 200809L
 
-#include <fcntl.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "tls_session_world.h"
 #include "tls_world.h"
-
-#define HOST "pop.example.org"
-
-/* Of the format that tls_session.c describes. */
-#define AT_SESSION 48
-#define SEAL 32
-
-static const pop3_tls_peer base = {
-    HOST, sizeof HOST - 1, 995, false, NULL, 0, NULL, NULL, NULL};
-
-static const struct way {
-  const char *label;
-  int version;
-  bool stateful; /* the server keeps the session, and gives no ticket */
-} ways[] = {
-    {"TLS 1.2, ticket", TLS1_2_VERSION, false},
-    {"TLS 1.2, session ID", TLS1_2_VERSION, true},
-    {"TLS 1.3", TLS1_3_VERSION, false},
-};
-#define WAYS (sizeof ways / sizeof ways[0])
-
-static void claim(bool good, const char *label, const char *what) {
-  char name[160];
-  (void)snprintf(name, sizeof name, "%s: %s", label, what);
-  check(good, name);
-}
-
-static pop3_tls_context *make_context(void) {
-  pop3_tls_context *context = NULL;
-  must(pop3_tls_context_new(&options, &context, &failure) == POP3_E_OK,
-       "a context");
-  return context;
-}
-
-static int count_kept(const pop3_tls_context *context) {
-  int count = 0;
-  for (int i = 0; i < POP3_TLS_KEPT; i++) count += !!context->kept[i].session;
-  return count;
-}
-
-static void serve_way(pair *p, server *s, const struct way *way) {
-  s->max = way->version;
-  serve(p, s);
-  if (way->stateful) (void)SSL_CTX_set_options(p->context, SSL_OP_NO_TICKET);
-  listen_again(p);
-}
-
-/* Another connection to the server of `p`, as far as its handshake. */
-static pop3_error meet(pair *p, pop3_tls_context *context,
-                       const pop3_tls_peer *peer) {
-  listen_again(p);
-  pop3_error error = pop3_tls_new(context, peer, &p->client, &failure);
-  return error == POP3_E_OK ? shake(p) : error;
-}
-
-static bool is_resumed(const pair *p) {
-  pop3_tls_info info = {0};
-  pop3_tls_describe(p->client, &info);
-  return info.resumed && SSL_session_reused(p->server);
-}
-
-/* ... with octets in both directions. */
-static bool resumes(pair *p, pop3_tls_context *context,
-                    const pop3_tls_peer *peer) {
-  return said(meet(p, context, peer), POP3_E_OK, "") && answers(p) &&
-         is_resumed(p);
-}
-
-static bool is_full(pair *p, pop3_tls_context *context,
-                    const pop3_tls_peer *peer) {
-  return said(meet(p, context, peer), POP3_E_OK, "") && answers(p) &&
-         !is_resumed(p) && !p->client->offered;
-}
-
-static pop3_error export(pair *p, char octets[8192], size_t *size) {
-  return pop3_tls_session_export(p->client, octets, 8192, size);
-}
 
 /* --- resuming ------------------------------------------------------------ */
 
@@ -484,201 +402,6 @@ static void test_damage(const struct way *way) {
   pop3_tls_context_release(context);
 }
 
-/* --- exports ------------------------------------------------------------- */
-
-/* Set the seal right after a change. */
-static void reseal(char *octets, size_t size) {
-  unsigned char *at = (unsigned char *)octets;
-  must(EVP_Digest(at, size - SEAL, at + size - SEAL, NULL, EVP_sha256(),
-                  NULL) == 1,
-       "a digest");
-}
-
-/* The session of a connection by a context of `options`; what is set of
- * `peer` later has to fit. */
-static void obtain(pair *p, server *s, const struct way *way, char octets[8192],
-                   pop3_tls_peer *peer) {
-  pop3_tls_context *context = make_context();
-  serve_way(p, s, way);
-  must(is_full(p, context, peer) &&
-           export(p, octets, &peer->session_size) == POP3_E_OK,
-       "an export");
-  peer->session = octets;
-  pop3_tls_context_release(context);
-}
-
-static bool imports(pair *p, const pop3_tls_peer *peer, bool wanted) {
-  pop3_tls_context *context = make_context();
-  bool good = wanted ? resumes(p, context, peer) : is_full(p, context, peer);
-  pop3_tls_context_release(context);
-  return good;
-}
-
-static void test_export(const struct way *way) {
-  pair p;
-  server s = {.identity = &leaf};
-  char octets[8192], again[8192];
-  size_t size = 0, needed = 0;
-  pop3_tls_peer peer = base;
-  pop3_tls_context *context = make_context();
-  serve_way(&p, &s, way);
-  must(is_full(&p, context, &base), "a session");
-  int before = count_kept(context);
-  bool good =
-      pop3_tls_session_export(p.client, NULL, 0, &needed) == POP3_E_OK &&
-      count_kept(context) == before &&
-      pop3_tls_session_export(p.client, octets, needed - 1, &size) ==
-          POP3_E_ARGUMENT &&
-      export(&p, octets, &size) == POP3_E_OK && size == needed &&
-      pop3_tls_session_check(octets, size, &failure) == POP3_E_OK;
-  if (way->version == TLS1_3_VERSION) before--;
-  claim(good && count_kept(context) == before, way->label,
-        "what is used once leaves the store when it is exported");
-  claim(export(&p, again, &needed) == POP3_E_OK && needed == size &&
-            memcmp(octets, again, size) == 0,
-        way->label, "a second export is the same");
-  peer.session = octets;
-  peer.session_size = size;
-  claim(imports(&p, &peer, true), way->label,
-        "an export is resumed by a context of the same options");
-  stop(&p);
-  pop3_tls_context_release(context);
-}
-
-/* A context of these options does not offer a session of the defaults. */
-static void refuse_import(pair *p, const pop3_tls_peer *peer, const char *label,
-                          const char *what) {
-  claim(imports(p, peer, false), label, what);
-  use_defaults();
-}
-
-static char both_file[300], capath[300], hashed_file[300];
-
-static void test_bound_options(const struct way *way) {
-  pair p;
-  server s = {.identity = &leaf};
-  char octets[8192];
-  pop3_tls_peer peer = base;
-  obtain(&p, &s, way, octets, &peer);
-  options.verify = false;
-  refuse_import(&p, &peer, way->label, "bound to verify");
-  options.check_hostname = false;
-  refuse_import(&p, &peer, way->label, "bound to check_hostname");
-  options.cafile = both_file;
-  refuse_import(&p, &peer, way->label, "bound to what cafile holds");
-  options.capath = capath;
-  refuse_import(&p, &peer, way->label, "bound to capath");
-  options.servername = "pop.example.org";
-  refuse_import(&p, &peer, way->label, "bound to servername");
-  options.certfile = client_file;
-  refuse_import(&p, &peer, way->label, "bound to the client certificate");
-  options.min_version = "1.1";
-  refuse_import(&p, &peer, way->label, "bound to min_version");
-  options.max_version = way->version == TLS1_3_VERSION ? "1.3" : "1.2";
-  refuse_import(&p, &peer, way->label, "bound to max_version");
-  options.ciphers = "ECDHE+AESGCM";
-  refuse_import(&p, &peer, way->label, "bound to ciphers");
-  options.ciphersuites = "TLS_AES_256_GCM_SHA384";
-  refuse_import(&p, &peer, way->label, "bound to ciphersuites");
-  options.groups = "P-256";
-  refuse_import(&p, &peer, way->label, "bound to groups");
-  options.security_level = 1;
-  refuse_import(&p, &peer, way->label, "bound to security_level");
-  options.alpn = false;
-  refuse_import(&p, &peer, way->label, "bound to alpn");
-  options.resume = false;
-  claim(imports(&p, &peer, true), way->label, "not bound to resume");
-  use_defaults();
-  stop(&p);
-}
-
-static void test_bound_peer(const struct way *way) {
-  static const struct {
-    const char *what, *host;
-    unsigned port;
-    bool after_stls;
-  } rows[] = {
-      {"bound to the host", "a.wild.example.org", 995, false},
-      {"bound to the port", HOST, 1995, false},
-      {"bound to the door", HOST, 995, true},
-  };
-  pair p;
-  server s = {.identity = &leaf};
-  char octets[8192];
-  pop3_tls_peer peer = base;
-  obtain(&p, &s, way, octets, &peer);
-  for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-    pop3_tls_peer other = {
-        rows[i].host, strlen(rows[i].host), rows[i].port, rows[i].after_stls,
-        peer.session, peer.session_size,    NULL,         NULL,
-        NULL};
-    claim(imports(&p, &other, false), way->label, rows[i].what);
-  }
-  claim(imports(&p, &peer, true), way->label, "good for its own peer");
-  stop(&p);
-}
-
-/* A directory counts by the time of its last change. */
-static void test_bound_directory(void) {
-  pair p;
-  server s = {.identity = &leaf};
-  char octets[8192];
-  pop3_tls_peer peer = base;
-  const struct timespec times[2] = {{1000000000, 0}, {1000000000, 0}};
-  options.cafile = NULL;
-  options.capath = capath;
-  obtain(&p, &s, &ways[0], octets, &peer);
-  check(imports(&p, &peer, true), "good for the same directory");
-  must(utimensat(AT_FDCWD, capath, times, 0) == 0, "a time");
-  check(imports(&p, &peer, false), "bound to a directory's state");
-  stop(&p);
-  use_defaults();
-}
-
-static bool is_refused(pop3_tls_context *context, const char *octets,
-                       size_t size) {
-  pop3_tls *tls = NULL;
-  pop3_tls_peer peer = base;
-  peer.session = octets;
-  peer.session_size = size;
-  return pop3_tls_new(context, &peer, &tls, &failure) == POP3_E_TLS_CONFIG &&
-         !tls && strstr(failure.text, "session_export") &&
-         ERR_peek_error() == 0;
-}
-
-static void test_malformed(void) {
-  pair p;
-  server s = {.identity = &leaf};
-  char octets[8192];
-  pop3_tls_peer peer = base;
-  pop3_tls_context *context = make_context();
-  obtain(&p, &s, &ways[0], octets, &peer);
-  size_t size = peer.session_size;
-  bool good = true;
-  for (size_t i = 0; good && i < size; i++) {
-    octets[i] ^= 4;
-    good = is_refused(context, octets, size);
-    octets[i] ^= 4;
-  }
-  check(good, "an export with any octet changed is refused");
-  for (size_t i = 0; good && i < size; i++)
-    good = is_refused(context, octets, i);
-  check(good, "an export that was cut anywhere is refused");
-  char saved[8192];
-  memcpy(saved, octets, size);
-  octets[7] = 9;
-  reseal(octets, size);
-  check(imports(&p, &peer, false), "one of another format is not offered");
-  memcpy(octets, saved, size);
-  memset(octets + AT_SESSION, 0x30, 64);
-  reseal(octets, size);
-  check(imports(&p, &peer, false), "one that OpenSSL cannot read, neither");
-  memcpy(octets, saved, size);
-  check(imports(&p, &peer, true), "one that was left alone is");
-  stop(&p);
-  pop3_tls_context_release(context);
-}
-
 /* --- many ---------------------------------------------------------------- */
 
 static void test_many_hosts(void) {
@@ -750,29 +473,6 @@ static void test_threads(const struct way *way) {
   pop3_tls_context_release(context);
 }
 
-/* Both roots in a file, and one in a directory. */
-static void make_trust(void) {
-  char name[32];
-  FILE *file = create(both_file, "both.pem");
-  must(PEM_write_X509(file, root.certificate) == 1 &&
-           PEM_write_X509(file, stranger.certificate) == 1,
-       "a file");
-  (void)fclose(file);
-  (void)snprintf(capath, sizeof capath, "%.250s/ca", folder);
-  must(mkdir(capath, 0700) == 0, "a directory");
-  (void)snprintf(name, sizeof name, "ca/%08lx.0",
-                 X509_NAME_hash_ex(X509_get_subject_name(root.certificate),
-                                   NULL, NULL, NULL));
-  file = create(hashed_file, name);
-  must(PEM_write_X509(file, root.certificate) == 1, "a file");
-  (void)fclose(file);
-}
-
-static void remove_trust(void) {
-  (void)unlink(both_file), (void)unlink(hashed_file);
-  (void)rmdir(capath);
-}
-
 static void test_way(const struct way *way) {
   test_resumption(way, false);
   test_resumption(way, true);
@@ -785,24 +485,17 @@ static void test_way(const struct way *way) {
   test_future(way);
   test_forgotten(way);
   test_damage(way);
-  test_export(way);
-  test_bound_options(way);
-  test_bound_peer(way);
   test_threads(way);
 }
 
 int main(void) {
   make_world();
-  make_trust();
   use_defaults();
   for (size_t i = 0; i < WAYS; i++) test_way(&ways[i]);
   test_ends();
   test_tickets();
   test_until();
-  test_bound_directory();
-  test_malformed();
   test_many_hosts();
-  remove_trust();
   end_world();
   return failures > 0;
 }

@@ -9,9 +9,14 @@
 
 #define HOST "pop.example.org"
 
-/* Connecting to `s` as `host` ends so, and leaves OpenSSL's queue empty. */
+/* Connecting to `s` as `host` ends so, for good, and leaves OpenSSL's queue
+ * empty. */
 void expect(server *s, const char *host, pop3_error error, const char *phrase,
             const char *name);
+
+/* The same, though OpenSSL was told otherwise before it shook hands. */
+void expect_tampered(server *s, const char *host, void (*tamper)(SSL *),
+                     pop3_error error, const char *phrase, const char *name);
 
 /* No context is made of them. */
 void expect_config(const char *phrase, const char *name);
@@ -24,6 +29,10 @@ bool is_bound(server *s, void (*change)(void));
 
 /* What a connection says of itself. */
 pop3_tls_info describe(server *s, const char *host);
+
+/* The world, in which OpenSSL's allocations can fail: each of them in turn if
+ * the program's argument is "all", else a sample. The stride of starve_with. */
+long begin_trials(int count, char **arguments);
 
 /* A handshake by the options that `choose` makes, in which an allocation of
  * OpenSSL's fails, each `stride`-th in turn: none may succeed that should not. */

@@ -174,22 +174,16 @@ static int believe(X509_STORE_CTX *store, void *argument) {
   return X509_verify_cert(store) > 0;
 }
 
+static void have_us_look_at_nothing(SSL *ssl) {
+  SSL_CTX_set_cert_verify_callback(SSL_get_SSL_CTX(ssl), believe, NULL);
+}
+
 /* What OpenSSL did not have us look at in time is looked at once more. */
 static void test_pin_recheck(void) {
-  pair p;
-  pop3_tls_context *context = NULL;
-  serve(&p, &(server){.identity = &leaf});
   options.pins = NO_PIN;
-  must(pop3_tls_context_new(&options, &context, &failure) == POP3_E_OK,
-       "a context");
-  SSL_CTX_set_cert_verify_callback(context->ssl, believe, NULL);
-  must(filter(context, HOST, strlen(HOST), false, &p.client) == POP3_E_OK,
-       "a filter");
-  check(said(shake(&p), POP3_E_PIN, pin_of(&leaf)),
-        "pins are looked at after the handshake as well");
-  pop3_tls_context_release(context);
-  stop(&p);
-  use_defaults();
+  expect_tampered(&(server){.identity = &leaf}, HOST, have_us_look_at_nothing,
+                  POP3_E_PIN, pin_of(&leaf),
+                  "pins are looked at after the handshake as well");
 }
 
 /* By the same context, whose pin was another in the meantime: that cannot be,
@@ -439,29 +433,27 @@ static int accept_all(int good, X509_STORE_CTX *store) {
   return 1;
 }
 
-static void test_dane_recheck(void) {
-  pair p;
-  serve(&p, &(server){.identity = &leaf});
-  options.dane = tlsa(&other, 3, 1, 1);
-  must(attach(&p, HOST, false) == POP3_E_OK, "a filter");
-  SSL_set_verify(p.client->ssl, SSL_VERIFY_PEER, accept_all);
-  check(said(shake(&p), POP3_E_DANE, "DANE"),
-        "records are looked at after the handshake as well");
-  stop(&p);
-  use_defaults();
+static void believe_all(SSL *ssl) {
+  SSL_set_verify(ssl, SSL_VERIFY_PEER, accept_all);
 }
 
-/* As tls_test.c does with names that OpenSSL lost. */
+static void test_dane_recheck(void) {
+  options.dane = tlsa(&other, 3, 1, 1);
+  expect_tampered(&(server){.identity = &leaf}, HOST, believe_all, POP3_E_DANE,
+                  "DANE", "records are looked at after the handshake as well");
+}
+
+/* As tls_verify_test.c does with names that OpenSSL lost. */
+static void lose_name(SSL *ssl) {
+  (void)X509_VERIFY_PARAM_set1_host(SSL_get0_param(ssl), NULL, 0);
+}
+
 static void test_dane_name_recheck(void) {
-  pair p;
-  serve(&p, &(server){.identity = &foreign, .chain = &stranger});
+  server s = {.identity = &foreign, .chain = &stranger};
   options.dane = tlsa(&stranger, 2, 0, 1);
-  must(attach(&p, "other.example.org", false) == POP3_E_OK, "a filter");
-  (void)X509_VERIFY_PARAM_set1_host(SSL_get0_param(p.client->ssl), NULL, 0);
-  check(said(shake(&p), POP3_E_HOSTNAME, "not for \"other.example.org\""),
-        "a name that OpenSSL lost is checked again with DANE-TA");
-  stop(&p);
-  use_defaults();
+  expect_tampered(&s, "other.example.org", lose_name, POP3_E_HOSTNAME,
+                  "not for \"other.example.org\"",
+                  "a name that OpenSSL lost is checked again with DANE-TA");
 }
 
 static void test_dane_and_pins(void) {
@@ -500,12 +492,9 @@ static void test_starving(long stride) {
 }
 
 int main(int count, char **arguments) {
-  bool all = count > 1 && strcmp(arguments[1], "all") == 0;
+  long stride = begin_trials(count, arguments);
   static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
-  use_failing_allocator();
-  make_world();
   make_identities();
-  use_defaults();
   test_pin_syntax();
   test_pin_beside();
   test_pin_recheck();
@@ -526,7 +515,7 @@ int main(int count, char **arguments) {
     test_dane_ta(versions[i]);
     test_dane_resumed(versions[i]);
   }
-  test_starving(all ? 1 : 43);
+  test_starving(stride);
   discard(&below), discard(&self), discard(&expired), discard(&foreign);
   discard(&other);
   end_world();

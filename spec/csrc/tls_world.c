@@ -92,6 +92,16 @@ FILE *create(char path[300], const char *name) {
   return file;
 }
 
+void create_hashed(char path[300], const char *place) {
+  char name[40];
+  (void)snprintf(name, sizeof name, "%s%08lx.0", place,
+                 X509_NAME_hash_ex(X509_get_subject_name(root.certificate),
+                                   NULL, NULL, NULL));
+  FILE *file = create(path, name);
+  must(PEM_write_X509(file, root.certificate) == 1, "a file");
+  (void)fclose(file);
+}
+
 void make_world(void) {
   const char *parent = getenv("TMPDIR");
   (void)snprintf(folder, sizeof folder, "%s/tls_test.XXXXXX",

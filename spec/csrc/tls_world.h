@@ -56,6 +56,10 @@ void make_world(void);
 void end_world(void);
 FILE *create(char path[300], const char *name);
 
+/* The root's certificate below `place` ("" or "NAME/") of the folder, called as
+ * OpenSSL looks for it in a capath. */
+void create_hashed(char path[300], const char *place);
+
 /* --- a server, and octets between it and the filter ---------------------- */
 
 typedef struct server {

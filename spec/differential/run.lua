@@ -5,6 +5,7 @@ local json = require "spec.support.json"
 local compare = require "spec.differential.compare"
 local files = require "spec.support.files"
 local server = require "spec.support.server"
+local shell = require "spec.support.shell"
 
 local run = {}
 
@@ -17,13 +18,6 @@ local function program(name, ...)
     command[i] = files.quote(tostring(word))
   end
   return table.concat(command, " ")
-end
-
-local function output_of(command)
-  local pipe = assert(io.popen(command, "r"))
-  local text = pipe:read("*a")
-  pipe:close()
-  return text
 end
 
 local function steps(session)
@@ -49,7 +43,7 @@ end
 
 local function by_poplib(path, sessions)
   return serve(sessions, function(port)
-    return json.decode(output_of(program("client.py", path, port)))
+    return json.decode(shell.output(program("client.py", path, port)))
   end)
 end
 
@@ -76,7 +70,7 @@ local function count(counts, key) counts[key] = (counts[key] or 0) + 1 end
 -- the same by number and text; a list of the unexplained differences
 function run.all(seed, size)
   local path = os.tmpname()
-  local generated = output_of(program("generate.py", seed, size))
+  local generated = shell.output(program("generate.py", seed, size))
   local file = assert(io.open(path, "wb"))
   file:write(generated)
   file:close()

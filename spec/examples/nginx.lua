@@ -8,6 +8,7 @@
 
 local json = require "spec.support.json"
 local files = require "spec.support.files"
+local shell = require "spec.support.shell"
 local quote = files.quote
 
 local nginx = {}
@@ -24,13 +25,6 @@ http {
   client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
   uwsgi_temp_path uwsgi; scgi_temp_path scgi;
 ]]
-
-local function read_command(command)
-  local pipe = assert(io.popen(command))
-  local output = pipe:read("*a")
-  pipe:close()
-  return output
-end
 
 -- The example as it stands, but for its ports and nginx's own folders.
 local function copy(folder, name, changes)
@@ -117,7 +111,7 @@ function Web:signal(name)
 end
 
 local function encode64(text)
-  return (read_command("printf %s " .. quote(text) .. " | base64 -w 0"))
+  return (shell.output("printf %s " .. quote(text) .. " | base64 -w 0"))
 end
 
 --- The same request several times at once.
@@ -140,7 +134,7 @@ function Web:get_many(path, options, times)
       most = options.most }
   end
   local request = files.temporary(json.encode(requests))
-  local answer = read_command(("%s %s < %s"):format(quote(python),
+  local answer = shell.output(("%s %s < %s"):format(quote(python),
     quote(root .. "spec/examples/fetch.py"), quote(request)))
   os.remove(request)
   return json.decode(answer)

@@ -2,6 +2,7 @@
 -- came back into it, or was never heard of again (T54, T60).
 
 local claims = require "spec.support.claims"
+local descriptors = require "spec.support.descriptors"
 local pop3 = require "pop3"
 local server = require "spec.support.server"
 local sinks = require "spec.support.sinks"
@@ -186,18 +187,18 @@ for _, way in ipairs(ways) do
     end
 
     it("may be abandoned by a coroutine; the collector closes, sends nothing (T60)", function()
-      local before = sinks.descriptors()
+      local before = descriptors.held()
       local other, s = open { pipelining = true }
       local task = coroutine.wrap(function()
         way.run(other, function() coroutine.yield() end)
       end)
       task()
-      assert.equal(before + 2, sinks.descriptors()) -- its socket, the pipe of s
+      assert.equal(before + 2, descriptors.held()) -- its socket, the pipe of s
       other, task = nil, nil -- luacheck: ignore
       collectgarbage()
       collectgarbage()
       local commands = s:report().connections[1].commands
-      assert.equal(before, sinks.descriptors())
+      assert.equal(before, descriptors.held())
       for _, command in ipairs(commands) do
         assert.truthy(command:find("^RETR %d$"), command)
       end
@@ -462,7 +463,7 @@ describe("An iterator", function()
       end)
 
       it("that was forgotten holds no connection", function()
-        local before = sinks.descriptors()
+        local before = descriptors.held()
         local other, s = open()
         local it = other[method](other, 1)
         it:next()
@@ -470,7 +471,7 @@ describe("An iterator", function()
         collectgarbage()
         collectgarbage()
         s:report()
-        assert.equal(before, sinks.descriptors())
+        assert.equal(before, descriptors.held())
       end)
 
       it("repeats its error; it never ends well after it", function()

@@ -6,6 +6,7 @@ local certificates = require "spec.support.certificates"
 local files = require "spec.support.files"
 local nginx = require "spec.support.nginx"
 local server = require "spec.support.server"
+local shell = require "spec.support.shell"
 
 local quote = files.quote
 local here = debug.getinfo(1, "S").source:match("^@(.*/)[^/]*$") or "./"
@@ -28,13 +29,6 @@ end
 local TRUSTING = ([[
   local trusting = { tls = "starttls", cafile = %q, servername = %q }
 ]]):format(certificates.cafile, certificates.name)
-
-local function command(text)
-  local pipe = io.popen(text)
-  local said = pipe:read("*a")
-  pipe:close()
-  return said
-end
 
 -- ------------------------------------------------------------ T31, T36
 
@@ -95,7 +89,7 @@ describe("A worker", function()
 
   it("has a library that cannot even name such functions", function()
     local path = here .. "../../build/luajit/pop3/core.so"
-    local imported = command("nm -D --undefined-only " .. quote(path))
+    local imported = shell.output("nm -D --undefined-only " .. quote(path))
     assert.truthy(imported:find(" clock_gettime", 1, true), "nm said nothing")
     for _, name in ipairs { "signal", "sigaction", "bsd_signal", "sigprocmask",
       "__sysv_signal", "atexit", "on_exit", "setlocale", "uselocale", "umask",

@@ -75,4 +75,12 @@ function certificates.server(name, more)
   return options
 end
 
+--- Options of a client that believes the root and asks for `certificates.name`.
+-- @tparam[opt] table more that it has, or has instead
+function certificates.client(more)
+  local options = { cafile = certificates.cafile, servername = certificates.name }
+  for key, value in pairs(more or {}) do options[key] = value end
+  return options
+end
+
 return certificates

@@ -91,4 +91,16 @@ function child.run(request)
   return json.decode(answer)
 end
 
+--- Run request.script, which must end well and complain of nothing.
+-- @return the lines that it wrote
+function child.lines(request)
+  local result = child.run(request)
+  if result.err ~= "" or result.status ~= 0 then
+    error(("status %s: %s"):format(result.status, result.err), 2)
+  end
+  local lines = {}
+  for line in result.out:gmatch("[^\n]+") do lines[#lines + 1] = line end
+  return lines
+end
+
 return child

@@ -38,6 +38,19 @@ function claims.misuse(f, ...)
   return err
 end
 
+--- There is a line for each of these words, in this order, and it has them.
+function claims.lines(wanted, lines)
+  if #wanted ~= #lines then
+    error(("%d lines were expected, not %d:\n%s"):format(#wanted, #lines,
+      table.concat(lines, "\n")), 2)
+  end
+  for i, words in ipairs(wanted) do
+    if not lines[i]:find(words, 1, true) then
+      error(("line %d lacks %q: %s"):format(i, words, lines[i]), 2)
+    end
+  end
+end
+
 --- Call `f`; it must come back within `seconds`.
 -- @return the seconds that it took
 function claims.within(seconds, f, ...)

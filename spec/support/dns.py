@@ -25,10 +25,13 @@ def answer(query):
     return head + query[12:end] + record * count
 
 
-def main():
+def serve(reply_to, announce=lambda: None):
+    """Answer queries by UDP, until the reader goes; None is no answer. What
+    `announce` prints comes behind the port."""
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind(("127.0.0.1", 0))
     print("PORT", server.getsockname()[1], flush=True)
+    announce()
     poll = select.poll()
     poll.register(server, select.POLLIN)
     poll.register(sys.stdout, 0)
@@ -36,10 +39,11 @@ def main():
         for fd, _ in poll.poll():
             if fd != server.fileno():
                 return
-            query, peer = server.recvfrom(512)
-            reply = answer(query)
+            query, peer = server.recvfrom(4096)
+            reply = reply_to(query)
             if reply:
                 server.sendto(reply, peer)
 
 
-main()
+if __name__ == "__main__":
+    serve(answer)

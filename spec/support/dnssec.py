@@ -29,7 +29,6 @@ when its standard output's reader does. Needs the openssl command.
 import base64
 import os
 import re
-import select
 import shutil
 import socket
 import struct
@@ -37,6 +36,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import dns
 
 ZONES = [["example", "org"], ["localhost"]]
 TTL = 60
@@ -222,24 +223,14 @@ def reply_to(query, zones):
         b"".join(answers + authority)) + options
 
 
-def serve(zones):
-    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind(("127.0.0.1", 0))
-    print("PORT", server.getsockname()[1], flush=True)
+def announce(zones):
     for zone in ZONES:
         print(zones.key.anchor(zone))
     print(flush=True)
-    poll = select.poll()
-    poll.register(server, select.POLLIN)
-    poll.register(sys.stdout, 0)
-    while True:
-        for fd, _ in poll.poll():
-            if fd != server.fileno():
-                return
-            query, peer = server.recvfrom(4096)
-            reply = reply_to(query, zones)
-            if reply:
-                server.sendto(reply, peer)
+
+
+def serve(zones):
+    dns.serve(lambda query: reply_to(query, zones), lambda: announce(zones))
 
 
 def main():

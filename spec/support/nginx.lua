@@ -12,6 +12,7 @@
 -- It listens on a socket in its folder, so that no port can be taken. The Lua
 -- code of `content` is what a location's content_by_lua_file runs.
 
+local shell = require "spec.support.shell"
 local socket = require "socket"
 local unix = require "socket.unix"
 local files = require "spec.support.files"
@@ -27,14 +28,7 @@ Request.__index = Request
 local here = debug.getinfo(1, "S").source:match("^@(.*/)[^/]*$") or "./"
 local running = {}
 
-local function output(command)
-  local pipe = io.popen(command)
-  local text = pipe:read("*a")
-  pipe:close()
-  return text
-end
-
-local root = output("cd " .. files.quote(here .. "../..") .. " && pwd -P")
+local root = shell.output("cd " .. files.quote(here .. "../..") .. " && pwd -P")
   :match("^[^\n]*")
 
 --- Where the tree is.
@@ -46,7 +40,7 @@ local program = os.getenv("POP3_NGINX") or "nginx"
 
 -- Debian's nginx loads Lua as a module; OpenResty has it inside.
 local function modules()
-  local version = output(files.quote(program) .. " -V 2>&1")
+  local version = shell.output(files.quote(program) .. " -V 2>&1")
   local folder = version:match("%-%-modules%-path=(%S+)")
   local lines = {}
   for _, name in ipairs { "ndk_http_module", "ngx_http_lua_module" } do
@@ -63,7 +57,7 @@ end
 -- Workers of a master that is root would be somebody else, who may not look
 -- into a folder of root's.
 local function user()
-  return output("id -u"):match("^0\n") and "user root;" or ""
+  return shell.output("id -u"):match("^0\n") and "user root;" or ""
 end
 
 local CONFIGURATION = [[

@@ -17,6 +17,7 @@ import threading
 import time
 
 import scripted
+from streams import octets
 
 
 class Hosted(scripted.Server):
@@ -45,7 +46,7 @@ def serve(control):
     server = Hosted(json.loads(lines.readline()))
 
     def say(line):
-        control.sendall(scripted.octets(line) + b"\n")
+        control.sendall(octets(line) + b"\n")
 
     server.start()
     try:

@@ -19,6 +19,14 @@ function shell.run(command)
   return output, errors, status == true or status == 0
 end
 
+--- What a command writes, however it ends.
+function shell.output(command)
+  local pipe = assert(io.popen(command))
+  local text = pipe:read("*a")
+  pipe:close()
+  return text
+end
+
 --- Run a command that must succeed. The words that follow are string.format's,
 -- and quoted for the shell.
 -- @return its output, its error output

@@ -11,6 +11,7 @@
 
 local lfs = require "lfs"
 
+local descriptors = require "spec.support.descriptors"
 local files = require "spec.support.files"
 
 local sinks = {}
@@ -28,24 +29,6 @@ function sinks.take(path)
   local octets = files.read(path)
   os.remove(path)
   return octets
-end
-
---- The descriptor of an open file, by the kernel's list of them.
-function sinks.descriptor(path)
-  for name in lfs.dir("/proc/self/fd") do
-    local target = lfs.symlinkattributes("/proc/self/fd/" .. name, "target")
-    if target == path then return tonumber(name) end
-  end
-  error("not open: " .. path)
-end
-
---- Descriptors of this process, without those that nobody holds any more.
-function sinks.descriptors()
-  collectgarbage()
-  collectgarbage()
-  local count = 0
-  for _ in lfs.dir("/proc/self/fd") do count = count + 1 end
-  return count
 end
 
 --- A sink in LTN12's shape that collects in a table.
@@ -139,7 +122,7 @@ end)
 add("retr_to a descriptor", function(conn, number, options)
   local path = sinks.path()
   local file = assert(io.open(path, "wb"))
-  local fd = sinks.descriptor(path)
+  local fd = descriptors.of(path)
   local seen = returning("retr_to", function(seen, _, method)
     seen.octets, seen.digest = method(conn, number, fd, options)
   end)(conn)

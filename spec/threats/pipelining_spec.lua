@@ -263,8 +263,8 @@ end)
 --- In a process of its own, whose memory no other spec has grown.
 local TEN_THOUSAND = [[
   local claims = require "spec.support.claims"
+  local descriptors = require "spec.support.descriptors"
   local pop3 = require "pop3"
-  local sinks = require "spec.support.sinks"
   local port, huge, cafile, name = ...
   local conn = pop3.POP3("127.0.0.1", tonumber(port), { timeout = 20,
     total_timeout = 60, pipelining = true, tls = cafile and "implicit",
@@ -274,7 +274,7 @@ local TEN_THOUSAND = [[
   conn:retr_many({ unpack(numbers, 1, 100) }, function() end) -- warm
   collectgarbage()
   collectgarbage()
-  local before, fds, most = claims.resident(), sinks.descriptors(), 0
+  local before, fds, most = claims.resident(), descriptors.held(), 0
   local count, held = 0, fds
   local good, bad = conn:retr_many(numbers, {
     sink = function(n)
@@ -298,7 +298,7 @@ local TEN_THOUSAND = [[
     done = function(n)
       if n % 500 == 0 then
         most = math.max(most, claims.resident())
-        held = math.max(held, sinks.descriptors())
+        held = math.max(held, descriptors.held())
       end
     end,
   })

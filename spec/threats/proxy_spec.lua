@@ -3,8 +3,8 @@
 -- in bounded memory and time (T10, T11, T15, T17, T22, T24, T58, T59).
 local child = require "spec.support.child"
 local claims = require "spec.support.claims"
-local pop3 = require "pop3"
 local server = require "spec.support.server"
+local ways = require "spec.support.ways"
 
 local fails, within = claims.fails, claims.within
 
@@ -12,17 +12,8 @@ after_each(server.stop_all)
 
 teardown(child.clean)
 
-local NAME = "mail.example.org"
+local through = ways.through
 local MIB = 1048576
-
-local function through(s, scheme, options)
-  local own = { connect_timeout = 20, proxy = ("%s://%s127.0.0.1:%d"):format(
-    scheme, options and options.login or "", s.port) }
-  for key, value in pairs(options or {}) do
-    if key ~= "login" then own[key] = value end
-  end
-  return pop3.POP3(NAME, 110, own)
-end
 
 -- What a proxy sends as soon as somebody connects, and how that ends.
 local rows = {
@@ -131,7 +122,7 @@ describe("A hostile proxy", function()
     } do
       local s = server.start { { { expect = true }, { expect = true },
         { expect = true }, { send = said } } }
-      local ok, err = pcall(through, s, "http", { login = "joe:hunter2@" })
+      local ok, err = pcall(through, s, "http", { login = "joe:hunter2" })
       assert.is_false(ok)
       for _, text in pairs { err.message, err.response or "", tostring(err) } do
         assert.falsy(text:find("hunter2", 1, true), text)
@@ -145,16 +136,15 @@ describe("A hostile proxy", function()
     local s = server.start { connections = { { { expect = true },
       { expect = true }, { expect = true }, { expect = "" },
       "S: HTTP/1.1 407 Again\r\n", { eof = true } } }, accepts = 0 }
-    fails("auth", "proxy", through, s, "http", { login = "joe:secret@" })
+    fails("auth", "proxy", through, s, "http", { login = "joe:secret" })
     local report = s:report()
     assert.equal(1, report.accepted)
     assert.equal("", report.connections[1].extra)
   end)
 
   it("whose tunnel leads to no POP3 server is found out", function()
-    local s = server.start { { { read = 3 }, { send = "\5\0" },
-      { read = 4 + 1 + #NAME + 2 }, { send = "\5\0\0\1\0\0\0\0\0\0" },
-      "S: HTTP/1.1 400 Bad Request", { eof = true } } }
+    local s = server.start { ways.socks("S: HTTP/1.1 400 Bad Request",
+      { eof = true }) }
     local ok, err = pcall(through, s, "socks5")
     assert.is_false(ok)
     assert.falsy(tostring(err):find("^proxy"), tostring(err))
@@ -179,30 +169,19 @@ describe("Under restrict", function()
     end
   ]]
 
-  local function run(script, ...)
-    local result = child.run { script = PREAMBLE .. script, arguments = { ... } }
-    assert.equal("", result.err)
-    local lines = {}
-    for line in result.out:gmatch("[^\n]+") do lines[#lines + 1] = line end
-    return lines
-  end
-
-  local function expect(wanted, lines)
-    assert.equal(#wanted, #lines, table.concat(lines, "\n"))
-    for i, words in ipairs(wanted) do
-      assert.truthy(lines[i]:find(words, 1, true), i .. ": " .. lines[i])
-    end
+  local function run(script, port)
+    return child.lines { script = PREAMBLE .. script, arguments = { port } }
   end
 
   local function proxy(size)
-    return server.start { connections = { { { read = 3 }, { send = "\5\0" },
-      { read = size }, { send = "\5\0\0\1\0\0\0\0\0\0" }, "S: +OK" } },
+    return server.start { connections = { { { read = 3 }, { send = ways.GREETED },
+      { read = size }, { send = ways.CONNECTED }, "S: +OK" } },
       accepts = 0 }
   end
 
   it("T58 a script goes no way of its own", function()
     local s = proxy(1)
-    expect({ "policy pop3.restrict refuses a proxy (ways = false)",
+    claims.lines({ "policy pop3.restrict refuses a proxy (ways = false)",
       "refuses local_address (ways = false)",
       "refuses unix_socket (files = false)", "ok" }, run([[
       pop3.restrict { on_address = function() return true end }
@@ -215,8 +194,8 @@ describe("Under restrict", function()
   end)
 
   it("T59 servers and ports are those that are asked for", function()
-    local s = proxy(4 + 1 + #NAME + 2)
-    expect({ "ok", "refuses server evil.example", "refuses port 25" }, run([[
+    local s = proxy(ways.REQUEST)
+    claims.lines({ "ok", "refuses server evil.example", "refuses port 25" }, run([[
       pop3.restrict { ways = true, servers = { "mail.example.org", "127.0.0.1" },
         ports = { 110 } }
       through "mail.example.org"
@@ -228,7 +207,7 @@ describe("Under restrict", function()
 
   it("T59 the proxy is a peer like any other", function()
     local s = proxy(1)
-    expect({ "refuses address 127.0.0.1" }, run([[
+    claims.lines({ "refuses address 127.0.0.1" }, run([[
       pop3.restrict { ways = true }
       through "mail.example.org"
     ]], s.port))
@@ -237,7 +216,7 @@ describe("Under restrict", function()
 
   it("T59 no address is reached by a proxy that is not reached without", function()
     local s = proxy(10)
-    expect({ "refuses address 10.0.0.1", "refuses address 127.0.0.1",
+    claims.lines({ "refuses address 10.0.0.1", "refuses address 127.0.0.1",
       "refuses address ::1", "ok" }, run([[
       pop3.restrict { ways = true, on_address = function(_, address, p)
         if address == "127.0.0.1" and p == port then return true end
@@ -251,7 +230,7 @@ describe("Under restrict", function()
   end)
 
   it("T58 the certificates of a proxy's TLS are files as well", function()
-    expect({ "refuses cafile (files = false)" }, run([[
+    claims.lines({ "refuses cafile (files = false)" }, run([[
       pop3.restrict { ways = true, on_address = function() return true end }
       through("mail.example.org", { proxy = "https://127.0.0.1:" .. port,
         proxy_tls = { cafile = "/etc/passwd" } })

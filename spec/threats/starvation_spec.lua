@@ -3,6 +3,7 @@
 -- descriptor left, no half of a message that is called complete.
 
 local certificates = require "spec.support.certificates"
+local descriptors = require "spec.support.descriptors"
 local files = require "spec.support.files"
 local pop3 = require "pop3"
 local server = require "spec.support.server"
@@ -91,7 +92,7 @@ describe("Starved of memory (T62),", function()
       it(name .. " fails cleanly, " .. times .. " in a row", function()
         collectgarbage()
         collectgarbage()
-        local before = sinks.descriptors()
+        local before = descriptors.held()
         local conn
         local finished = false
         starve.each(function()
@@ -116,7 +117,7 @@ describe("Starved of memory (T62),", function()
         end, times)
         collectgarbage()
         collectgarbage()
-        assert.equal(before, sinks.descriptors())
+        assert.equal(before, descriptors.held())
       end)
     end
   end
@@ -199,7 +200,7 @@ describe("Starved of memory (T62),", function()
       connections = { { { read = 4 }, { send = "\5\2" }, { read = 12 },
         { send = "\1\0" }, { read = 10 }, { send = "\5\0\0\1\0\0\0\0\0\0" },
         "S: +OK" } } }
-    local before = sinks.descriptors()
+    local before = descriptors.held()
     local conn
     starve.each(function()
       conn = pop3.POP3("192.0.2.1", 110, { on_address = function() end,
@@ -213,7 +214,7 @@ describe("Starved of memory (T62),", function()
     end, 3)
     collectgarbage()
     collectgarbage()
-    assert.equal(before, sinks.descriptors())
+    assert.equal(before, descriptors.held())
     proxy:stop()
   end)
 
