@@ -140,8 +140,8 @@ function Client:close()
   return true
 end
 
-local KEPT = "set_keepalive: a POP3 session is one user's and locks his mailbox, "
-  .. "so it is kept for nobody: end it by quit() or close()"
+local KEPT = "set_keepalive: a POP3 session is one user's and locks his "
+  .. "mailbox, so it is kept for nobody: end it by quit() or close()"
 
 --- There is no connection pool; see docs/nginx.md.
 -- @return nil, message, err
