@@ -144,6 +144,26 @@ describe("luv", function()
     claims.within(20, function() while not done and uv.run("once") do end end)
     assert.is_true(done)
   end)
+
+  with("luv", "forgets a wait that somebody else has ended", function(uv)
+    local loop = require "pop3.loop.luv"
+    local got
+    local thread = coroutine.create(function()
+      loop:wait({}, pop3.now() + 0.02)
+      got = coroutine.yield() -- for something of its own
+    end)
+    coroutine.resume(thread)
+    coroutine.resume(thread)
+    local timer = uv.new_timer()
+    timer:start(100, 0, function()
+      timer:stop()
+      coroutine.resume(thread, "what it waits for")
+    end)
+    claims.within(20, function()
+      while coroutine.status(thread) ~= "dead" do uv.run("once") end
+    end)
+    assert.equal("what it waits for", got)
+  end)
 end)
 
 describe("copas", function()
