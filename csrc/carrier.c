@@ -171,3 +171,9 @@ void pop3_carrier_failed(pop3_conn *c, const char *reason, const char *detail) {
   if (c->phase == PHASE_CLOSED) return;
   failings[pop3_carrier_wants(c)](c, reason, detail);
 }
+
+void pop3_carrier_misbehaved(pop3_conn *c, const char *what) {
+  if (c->phase == PHASE_CLOSED) return;
+  snprintf(c->reason, sizeof c->reason, "%s", what);
+  pop3_conn_fail_system(c, POP3_CARRIER_ERRNO);
+}

@@ -61,6 +61,10 @@ void pop3_carrier_received(pop3_conn *conn, const char *octets, size_t size);
 void pop3_carrier_failed(pop3_conn *conn, const char *reason,
                          const char *detail);
 
+/* What the host told cannot be: its code is wrong, not the network, so that
+ * nobody looks whether the server has said why. */
+void pop3_carrier_misbehaved(pop3_conn *conn, const char *what);
+
 /* Limits of an engine over such a stream. */
 void pop3_carrier_limit(pop3_config *engine);
 

@@ -90,10 +90,15 @@ static bool is_asked(const pop3_connection *u, pop3_carry carry) {
   return pop3_carrier_wants(u->conn) == carry;
 }
 
+#define NO_REASON "the transport failed without a reason"
+
+static bool has_reason(lua_State *L, int index) {
+  return lua_type(L, index) == LUA_TSTRING && compat_rawlen(L, index) > 0;
+}
+
 /* The reason at `index`, or what is wrong with it. */
 static const char *reason_at(lua_State *L, int index) {
-  if (lua_type(L, index) == LUA_TSTRING) return lua_tostring(L, index);
-  return "the transport failed without a reason";
+  return has_reason(L, index) ? lua_tostring(L, index) : NO_REASON;
 }
 
 /* What explains it, or NULL. */
@@ -105,8 +110,15 @@ static const char *detail_at(lua_State *L, int index) {
 static int misbehaved(lua_State *L, pop3_connection *u, const char *format,
                       const char *what) {
   lua_pushfstring(L, format, what);
-  pop3_carrier_failed(u->conn, lua_tostring(L, -1), NULL);
+  pop3_carrier_misbehaved(u->conn, lua_tostring(L, -1));
   return 0;
+}
+
+/* The stream failed, by the reason at `index`. */
+static void broke(lua_State *L, pop3_connection *u, int index) {
+  const char *reason = reason_at(L, index);
+  if (has_reason(L, index)) pop3_carrier_failed(u->conn, reason, NULL);
+  else pop3_carrier_misbehaved(u->conn, reason);
 }
 
 int pop3_lua_carried(lua_State *L) {
@@ -150,7 +162,7 @@ int pop3_lua_sent(lua_State *L) {
   if (lua_isnoneornil(L, 2) || lua_isboolean(L, 2)) {
     bool all = lua_toboolean(L, 2);
     pop3_carrier_sent(u->conn, all ? size : count_at(L, 4, size));
-    if (!all) pop3_carrier_failed(u->conn, reason_at(L, 3), NULL);
+    if (!all) broke(L, u, 3);
     return 0;
   }
   size_t count = count_at(L, 2, size);
@@ -181,7 +193,7 @@ int pop3_lua_received(lua_State *L) {
   if (!is_asked(u, POP3_CARRY_RECEIVE) && !is_asked(u, POP3_CARRY_LOOK))
     return 0;
   if (lua_isnoneornil(L, 2)) {
-    pop3_carrier_failed(u->conn, reason_at(L, 3), NULL);
+    broke(L, u, 3);
     take_octets(L, u, 4);
     return 0;
   }

@@ -33,6 +33,7 @@
   X(ENFILE)              \
   X(ENOBUFS)             \
   X(ENOMEM)              \
+  X(EAGAIN)              \
   X(EADDRNOTAVAIL)       \
   X(EAFNOSUPPORT)        \
   X(EINVAL)              \

@@ -14,8 +14,9 @@ struct pop3_lookup {
   pop3_job *job;
   int family;
   bool looked_up;
-  int code;   /* getaddrinfo's answer */
-  int system; /* errno then */
+  int code;    /* getaddrinfo's answer */
+  int system;  /* errno then */
+  int starved; /* why it could open no file; 0: it could */
   struct addrinfo *list;
   char *service; /* behind host's NUL */
   char host[];
@@ -33,11 +34,21 @@ static int look_up(const pop3_lookup *lookup, int flags,
   return getaddrinfo(lookup->host, lookup->service, &hints, list);
 }
 
+/* Why no descriptor can be opened, or 0. Without any, getaddrinfo reads neither
+ * /etc/hosts nor asks a name server, and says that there is no such name. */
+static int lack_of_descriptors(void) {
+  int ends[2];
+  if (!pop3_os_open_wake(ends)) return errno;
+  pop3_os_close_wake(ends);
+  return 0;
+}
+
 static void run(void *state) {
   pop3_lookup *lookup = state;
   struct addrinfo *list = NULL;
   lookup->code = look_up(lookup, 0, &list);
   lookup->system = errno;
+  if (lookup->code != 0) lookup->starved = lack_of_descriptors();
   lookup->list = list;
 }
 
@@ -68,11 +79,13 @@ static pop3_lookup *make_lookup(const char *host, const char *service,
 
 /* --- failures ------------------------------------------------------------ */
 
+/* What the system lacks now it may have later. */
 static pop3_error fail_system(pop3_failure *failure, const char *host,
                               const char *what, int system) {
-  pop3_error error =
-      pop3_fail(failure, POP3_E_RESOLVE, "%s: cannot look the name up: %s (%s)",
-                host, what, pop3_os_text(system));
+  bool descriptors = system == EMFILE || system == ENFILE;
+  pop3_error error = pop3_fail(
+      failure, POP3_E_TRY_AGAIN, "%s: cannot look the name up: %s%s", host,
+      what, descriptors ? "; close descriptors, or raise their limit" : "");
   failure->system = system;
   return error;
 }
@@ -94,7 +107,7 @@ static pop3_error fail_answer(pop3_failure *failure, const char *host, int code,
     case POP3_OS_NO_MEMORY:
       return pop3_fail(failure, POP3_E_MEMORY, NULL);
     case POP3_OS_SYSTEM:
-      return fail_system(failure, host, reason, system);
+      return fail_system(failure, host, pop3_os_text(system), system);
     default:
       return pop3_fail(failure, POP3_E_RESOLVE,
                        "%s: name resolution failed (%s); check the resolver's "
@@ -107,12 +120,7 @@ static pop3_error fail_answer(pop3_failure *failure, const char *host, int code,
 
 static pop3_error submit(pop3_lookup *lookup, pop3_failure *failure) {
   if (pop3_job_submit(lookup->job, failure) == POP3_E_OK) return POP3_E_OK;
-  int system = failure->system;
-  pop3_error error =
-      pop3_fail(failure, POP3_E_RESOLVE, "%s: cannot look the name up: %s",
-                lookup->host, failure->text);
-  failure->system = system;
-  return error;
+  return fail_system(failure, lookup->host, failure->text, failure->system);
 }
 
 static pop3_error check_host(const char *host, pop3_failure *failure) {
@@ -164,6 +172,9 @@ pop3_error pop3_lookup_result(const pop3_lookup *lookup,
                      "%s: the process was forked during name resolution; "
                      "connect again",
                      lookup->host);
+  if (lookup->starved)
+    return fail_system(failure, lookup->host, pop3_os_text(lookup->starved),
+                       lookup->starved);
   if (lookup->code)
     return fail_answer(failure, lookup->host, lookup->code, lookup->system);
   *list = lookup->list;

@@ -31,6 +31,9 @@ end
 -- docs/options.md
 -- @treturn resty.pop3
 function Client:new(options) -- luacheck: ignore self
+  if options ~= nil and type(options) ~= "table" then
+    call.bad_argument(1, "new", "option table", options)
+  end
   return setmetatable({ options = merge({}, options) }, Client)
 end
 
@@ -127,6 +130,23 @@ for name in pairs(core.methods) do
     if not conn then return not_connected(name) end
     return conn[name](conn, ...)
   end
+end
+
+--- Close without QUIT, as often as you like.
+-- @treturn boolean true, or nil, message, err where nothing was ever connected
+function Client:close()
+  if not self.conn then return not_connected "close" end
+  self.conn:close()
+  return true
+end
+
+local KEPT = "set_keepalive: a POP3 session is one user's and locks his "
+  .. "mailbox, so it is kept for nobody: end it by quit() or close()"
+
+--- There is no connection pool; see docs/nginx.md.
+-- @return nil, message, err
+function Client:set_keepalive() -- luacheck: ignore self
+  return call.fail(true, core.misplaced(KEPT))
 end
 
 return Client

@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -168,7 +169,7 @@ static void test_failures(void) {
       {"missing.test", POP3_E_NOT_FOUND, "check its spelling"},
       {"again.test", POP3_E_TRY_AGAIN, "try again later"},
       {"broken.test", POP3_E_RESOLVE, "resolver's configuration"},
-      {"system.test", POP3_E_RESOLVE, strerror(EMFILE)},
+      {"system.test", POP3_E_TRY_AGAIN, strerror(EMFILE)},
   };
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     const struct addrinfo *list = NULL;
@@ -182,6 +183,27 @@ static void test_failures(void) {
            rows[i].host);
     pop3_lookup_release(lookup);
   }
+}
+
+/* getaddrinfo, which could open no file, has no other word than "no such name".
+ * The lookup has its own descriptor by then. */
+static void test_no_descriptors(void) {
+  const struct addrinfo *list = NULL;
+  pop3_failure failure;
+  struct rlimit before, none;
+  pop3_lookup *lookup = start("slow.missing.test");
+  wait_until_at_work(1);
+  if (getrlimit(RLIMIT_NOFILE, &before)) abort();
+  none = before;
+  none.rlim_cur = 1; /* which poll needs */
+  if (setrlimit(RLIMIT_NOFILE, &none)) abort();
+  open_gate(1);
+  (void)wait_until_ready(lookup);
+  if (setrlimit(RLIMIT_NOFILE, &before)) abort();
+  report(pop3_lookup_result(lookup, &list, &failure) == POP3_E_TRY_AGAIN &&
+             failure.system == EMFILE && strstr(failure.text, "raise"),
+         "a name is not missing where no descriptor is left to look it up");
+  pop3_lookup_release(lookup);
 }
 
 /* At once, or on a helper: to musl it is a name like any other. */
@@ -338,6 +360,7 @@ int main(void) {
   test_numeric();
   test_name();
   test_failures();
+  test_no_descriptors();
   test_bad_names();
   test_many();
   test_release();

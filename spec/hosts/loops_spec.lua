@@ -2,11 +2,14 @@
 -- its library is missing, and with descriptors that are closed and used again.
 
 local certificates = require "spec.support.certificates"
+local child = require "spec.support.child"
 local claims = require "spec.support.claims"
 local pop3 = require "pop3"
 local server = require "spec.support.server"
 
 after_each(server.stop_all)
+
+teardown(child.clean)
 
 local function noop_server()
   return server.start { accepts = 0, connections = {
@@ -141,6 +144,26 @@ describe("luv", function()
     claims.within(20, function() while not done and uv.run("once") do end end)
     assert.is_true(done)
   end)
+
+  with("luv", "forgets a wait that somebody else has ended", function(uv)
+    local loop = require "pop3.loop.luv"
+    local got
+    local thread = coroutine.create(function()
+      loop:wait({}, pop3.now() + 0.02)
+      got = coroutine.yield() -- for something of its own
+    end)
+    coroutine.resume(thread)
+    coroutine.resume(thread)
+    local timer = uv.new_timer()
+    timer:start(100, 0, function()
+      timer:stop()
+      coroutine.resume(thread, "what it waits for")
+    end)
+    claims.within(20, function()
+      while coroutine.status(thread) ~= "dead" do uv.run("once") end
+    end)
+    assert.equal("what it waits for", got)
+  end)
 end)
 
 describe("copas", function()
@@ -195,5 +218,43 @@ describe("luasocket", function()
     local err = claims.failure(pop3.POP3, "mail.example.org", 995,
       { transport = wrap(sock), tls = "implicit", tls_engine = "transport" })
     assert.same({ "tls", "handshake" }, { err.kind, err.name })
+  end)
+
+  with("socket", "takes nothing but sockets", function()
+    local wrap = require("pop3.loop.luasocket").wrap
+    for _, other in ipairs { "a name", {}, 7, false } do
+      local _, err = pcall(wrap, other)
+      assert.truthy(err:find("connected socket expected", 1, true), err)
+    end
+  end)
+
+  with("socket", "waits where pop3.restrict grants no descriptors", function()
+    local s = server.start { { "S: +OK", "C: NOOP", { send = "+" },
+      { delay = 0.1 }, { send = "OK\r\n" } } }
+    local result = child.run { arguments = { s.host, s.port }, script = [[
+      local pop3 = require "pop3"
+      local host, port = ...
+      pop3.restrict { servers = { host }, transport = true }
+      local M = pop3.POP3(host, tonumber(port), { loop = "luasocket" })
+      print((M:noop()))
+    ]] }
+    assert.equal("+OK\n", result.out, result.err)
+  end)
+
+  with("socket", "lets an interrupt out of a wait", function(socket)
+    local core = require "pop3.core"
+    local s = server.start { { "S: +OK", { stall = true } } }
+    local wrap = require("pop3.loop.luasocket").wrap
+    local conn = pop3.POP3("memory", 110, { timeout = 20,
+      transport = wrap(assert(socket.connect(s.host, s.port))) })
+    finally(function() debug.sethook() end)
+    debug.sethook(function()
+      if debug.getinfo(2, "f").func ~= core.poll then return end
+      debug.sethook()
+      error("interrupted!", 0)
+    end, "c")
+    local ok, err = pcall(conn.noop, conn)
+    assert.same({ false, "interrupted!" }, { ok, err })
+    conn:close()
   end)
 end)

@@ -131,6 +131,7 @@ local receives = {
   { "nil", pack(nil), "io" },
   { "nil and a number", pack(nil, 7), "io" },
   { "nil and a table", pack(nil, {}), "io" },
+  { "nil and an empty reason", pack(nil, ""), "io" },
   { "an empty string", pack(""), "io" },
   { "more than was asked for", pack(("x"):rep(1048577)), "io" },
   { "a number", pack(5), "io" },
@@ -196,6 +197,25 @@ describe("A transport", function()
       transport.send = returning(results) -- of "NOOP\r\n", six octets
       transport.receive = returning(pack(nil, "timeout"))
       fails_like(kind, conn, transport)
+    end)
+  end
+
+  -- A socket that fails may have said why; a stream that is wrong has not.
+  for _, results in ipairs { pack(0), pack({}), pack(nil), pack(nil, "") } do
+    it("that has sent nonsense is told so, whatever the server says: "
+      .. type(results[1]) .. results.n, function()
+      local conn, transport = carried {}
+      local replies = {}
+      function transport.send()
+        replies[1] = "+OK\r\n"
+        return unpack(results, 1, results.n)
+      end
+      function transport.receive()
+        return table.remove(replies) or nil, "timeout"
+      end
+      local err = claims.failure(conn.noop, conn)
+      assert.equal("io", err.kind)
+      assert.truthy(err.message:find("the transport", 1, true), err.message)
     end)
   end
 

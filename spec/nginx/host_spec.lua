@@ -96,6 +96,22 @@ describe("Inside of nginx", function()
           server.closed_port(), s.port)))
     end)
 
+  it("resty.pop3 keeps no connection alive, and says why", function()
+    local s = mail_server()
+    assert.equal("true nil\nnil a POP3 session is one user's state\n1 22\n"
+      .. "true\ntrue\nclosed\n13 1\n", answer(([[
+      local pop3 = require "resty.pop3"
+      local c = pop3:new()
+      show(c:open { host = "127.0.0.1", port = %d, tls = "none",
+        user = "me", password = "secret" })
+      local ok, message, err = c:set_keepalive(10000, 100)
+      show(ok, message:match "a POP3 session is one user's", err.kind)
+      show(c:stat()) show(c:close()) show(c:close()) show((select(2, c:stat())))
+      local _, text = pcall(function() return (pop3:new(17)) end)
+      show(text:match "lua:(%%d+): bad argument #(%%d) to 'new'")
+    ]]):format(s.port)))
+  end)
+
   it("resty.pop3 has every method of a connection", function()
     assert.equal("", answer [[
       local pop3 = require "resty.pop3"
@@ -307,7 +323,7 @@ describe("nginx's resolver", function()
       local ok, err = pcall(require("pop3").POP3, path, { timeout = 5 })
       show(ok, err.kind, err.message)
     ]]
-    assert.truthy(body:find("^false io unix:[^\n]*failed to parse"), body)
+    assert.truthy(body:find("^false resolve unix:[^\n]*failed to parse"), body)
   end)
 
   -- T30. The silent one is asked first and answers last, in its own time.

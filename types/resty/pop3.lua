@@ -33,4 +33,15 @@ function Client:connect(host, port, options) end
 ---@overload fun(self: resty.pop3, options: pop3.OpenOptions): true?, pop3.LoginExtras|string|nil, pop3.Error?
 function Client:open(url, options) end
 
+---@return true? ok
+---@return string? message
+---@return pop3.Error? err
+function Client:close() end
+
+---There is no pool: always nil and why.
+---@return nil
+---@return string message
+---@return pop3.Error err
+function Client:set_keepalive() end
+
 return Client

@@ -23,10 +23,21 @@ Transport.__name = "pop3.loop.luasocket.transport"
 -- What the socket waits for: LuaSec says so, plain ones say "timeout".
 local MODES = { wantread = "r", wantwrite = "w" }
 
+-- How soon to look again where nobody may wait for a descriptor, seconds.
+local SOON = 0.01
+
+-- pop3.restrict keeps descriptors from scripts, these too, unless `fds = true`.
+local function wait_for(fd, mode, seconds)
+  local ok, err = pcall(core.poll, { { fd, mode } }, seconds)
+  if ok then return end
+  if type(err) ~= "table" or err.kind ~= "policy" then error(err, 0) end
+  core.poll({}, math.min(seconds, SOON))
+end
+
 -- Wait after a try that moved nothing, and say why nothing was moved.
 local function wait(self, reason, mode, seconds)
   if reason ~= "timeout" and not MODES[reason] then return nil, reason end
-  core.poll({ { self.sock:getfd(), MODES[reason] or mode } }, seconds)
+  wait_for(self.sock:getfd(), MODES[reason] or mode, seconds)
   return nil, "timeout"
 end
 
@@ -62,12 +73,20 @@ function Transport:secure()
   return nil, "LuaSocket has no TLS: leave 'tls_engine' out"
 end
 
+local function is_socket(sock)
+  local kind = type(sock) -- LuaSec's are tables
+  return (kind == "userdata" or kind == "table") and sock.getfd ~= nil
+    and sock.settimeout ~= nil
+end
+
 --- Make a transport of a socket that is connected. It is the transport's then:
 -- it does not block any more, and is closed with the connection.
 -- @param sock LuaSocket's, or LuaSec's behind its handshake
 -- @return a transport
 function Loop.wrap(sock)
-  if not sock then call.bad_argument(1, "wrap", "socket", sock) end
+  if not is_socket(sock) then
+    call.bad_argument(1, "wrap", "connected socket", sock)
+  end
   sock:settimeout(0)
   return setmetatable({ sock = sock }, Transport)
 end

@@ -112,6 +112,9 @@ function Loop:wait(interests, deadline)
     set_timer(waiter, seconds)
   end
   coroutine.yield()
+  if not waiter.thread then return end
+  waiter.thread = nil -- somebody else has resumed us: nobody waits any more
+  release(waiter)
 end
 
 return Loop

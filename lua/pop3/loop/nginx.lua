@@ -123,18 +123,32 @@ end
 
 local TRUST = " (nginx trusts what lua_ssl_trusted_certificate names)"
 
+-- What nginx has not said of certificates.
+local UNTOLD = "nginx refuses the certificate, or its name"
+
 -- What nginx says of certificates; OpenSSL's reasons begin with a number.
 local function certificate_problem(reason)
   if reason == "certificate host mismatch" then return "hostname", reason end
-  if reason:match("^%d+: ") then return "certificate", reason .. TRUST end
+  local told = reason == UNTOLD or reason:match("^%d+: ")
+  if told then return "certificate", reason .. TRUST end
+end
+
+-- nginx's handshake: true, or nil and a reason. One that is through at once, as
+-- with a server that is near, is said to be good although nginx has found the
+-- certificate bad, and closed the socket.
+local function shake_hands(self, host)
+  local loop = self.loop
+  local ok, reason = self.sock:sslhandshake(false, host, loop.verify,
+    loop.send_status_req)
+  if not ok then return nil, reason end
+  if self.closed or self.sock:getreusedtimes() then return true end
+  return nil, UNTOLD
 end
 
 --- TLS by nginx (`tls_engine = "transport"`), by its lua_ssl_* directives.
 function Transport:secure(host, seconds)
-  local loop = self.loop
   set_time(self, seconds)
-  local ok, reason = self.sock:sslhandshake(false, host, loop.verify,
-    loop.send_status_req)
+  local ok, reason = shake_hands(self, host)
   if ok then return finish(self, true) end
   reason = tostring(reason)
   local word, detail = certificate_problem(reason)
@@ -148,6 +162,7 @@ end
 local function resolver_problem(reason)
   local code = reason:match("could not be resolved %((%d+)")
   if code then return code == "3" and "not_found" or "again" end
+  if reason:find("^failed to parse host name") then return "not_found" end
   return reason:find("^no resolver defined") and "again"
 end
 
