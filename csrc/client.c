@@ -424,6 +424,11 @@ static bool tolerates_clear(const pop3_client *c) {
   return c->request.operation == POP3_OP_OPEN_EITHER;
 }
 
+/* Is it the connection's own plan, and no method of poplib's? */
+static bool is_opening(const pop3_client *c) {
+  return c->request.operation == POP3_OP_OPEN_STLS || tolerates_clear(c);
+}
+
 /* The way in is chosen once CAPA's answer is here. */
 static pop3_error complete_plan(pop3_client *c, pop3_failure *failure) {
   bool due = !c->planned && c->step == c->plan_size && c->ending == POP3_E_OK;
@@ -435,9 +440,7 @@ static pop3_error complete_plan(pop3_client *c, pop3_failure *failure) {
 /* STLS is known to be there, from an earlier connection: no need to ask. If it
  * is not any more, the refusal says so. */
 static void skip_question(pop3_client *c) {
-  pop3_operation operation = c->request.operation;
-  bool opening = operation == POP3_OP_OPEN_STLS || tolerates_clear(c);
-  if (opening && is_planned(c) && c->plan[c->step] == POP3_CAPA &&
+  if (is_opening(c) && is_planned(c) && c->plan[c->step] == POP3_CAPA &&
       c->caps.known && pop3_caps_has(&c->caps, "STLS"))
     c->step++;
 }
@@ -605,7 +608,7 @@ static bool concerns_caller(const pop3_client *c, const pop3_event *event) {
 static pop3_error session_failed(pop3_client *c, pop3_error error,
                                  const pop3_event *event,
                                  pop3_failure *failure) {
-  bool asking = c->running && !asks_for_itself(c) &&
+  bool asking = c->running && !asks_for_itself(c) && !is_opening(c) &&
                 pop3_session_awaited(c->session) == POP3_CAPA &&
                 c->request.operation != POP3_OP_LINE;
   if (c->ending != POP3_E_OK) return c->ending; /* it said why */

@@ -516,7 +516,9 @@ static pop3_step exchange(pop3_conn *c) {
 static pop3_step read_out(pop3_conn *c) {
   pop3_failure refusal = c->failure;
   pop3_step step = exchange(c);
-  if (step == POP3_STEP_FAILED) c->failure = refusal;
+  if (step != POP3_STEP_FAILED) return step;
+  c->failure = refusal;
+  name_mechanism(c);
   return step;
 }
 

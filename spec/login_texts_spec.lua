@@ -53,6 +53,13 @@ describe("an error of login()", function()
     end)
   end
 
+  it("names the mechanism though the server hangs up on our cancelling",
+    function()
+      local err = fails(SCRAM[1], { START, "S: + eD15", "C: *",
+        { close = true } }, "proto", "malformed")
+      assert.equal("SCRAM-SHA-256", err.mechanism)
+    end)
+
   it("keeps OAuth's reason where +OK comes all the same", function()
     local err = fails("SASL XOAUTH2", { "C: AUTH XOAUTH2", "S: + ",
       { expect = true }, "S: + eyJzdGF0dXMiOiI0MDAifQ==", { expect = true },
