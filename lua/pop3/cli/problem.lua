@@ -86,14 +86,26 @@ local UNSUPPORTED = {
   APOP = "use ;AUTH=* over TLS",
 }
 
+-- The module's words for what is an option here; and for what is none.
+local WORDS = {
+  { "check unix_socket", "check --unix-socket" },
+  { "put that into pins", "give that as --pin" },
+  { "use cafile$", "use --cafile" },
+  { "name another by auth", "name another by --auth" },
+  { "leave auth out, or name", "leave --auth out, or name" },
+  { ", or see min_version and max_version %b()", "" },
+  { ", or lower security_level", "" },
+  { ": use certfile and keyfile", ", and this command has none to show" },
+}
+
 -- The module says what to do in the module's words.
 local function in_our_words(text)
   for _, option in ipairs { "cafile", "capath", "servername" } do
     text = text:gsub("%f[%w]" .. option .. ' = "', "--" .. option .. ' "')
       :gsub("%f[%w]use " .. option .. " ", "use --" .. option .. " ")
   end
-  return (text:gsub("check unix_socket", "check --unix-socket")
-    :gsub("put that into pins", "give that as --pin"))
+  for _, row in ipairs(WORDS) do text = text:gsub(row[1], row[2]) end
+  return text
 end
 
 -- Texts of the module that end with what to do.
