@@ -243,7 +243,6 @@ describe("bin/pop3 fails", function()
   end)
 
   it("without what a server may do to a terminal", function()
-    local server = require "spec.support.server"
     local bad = server.start { {
       "S: -ERR \27]0;title\7\27[31mred\155m", "C: QUIT" } }
     local result = program.run({ "ls", "pop3://otto@127.0.0.1:" .. bad.port },
