@@ -84,6 +84,8 @@ describe("bin/pop3 fails", function()
     { "for a proxy's command that is none", 64, "--proxy-password-command",
       { "ls", "--proxy", "http://joe@h", "--proxy-password-command", "",
         "$SERVER" } },
+    { "for a password's file that is a folder", 66, "Is a directory",
+      { "ls", "--cafile", "$CA", "--password-file", "/tmp", "$SERVER" } },
     { "for a message that is not there", 66, "no such message",
       { "get", "99", "--cafile", "$CA", "$SERVER" } },
     { "for a host that does not exist", 68, "check its spelling",

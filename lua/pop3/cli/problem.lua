@@ -145,20 +145,22 @@ local function of_option(err)
     reason)
 end
 
---- Is it about where a secret comes from, and not about the server? The reason,
--- or nil.
+--- Is it about where a secret comes from, and not about the server? The reason
+-- and the exit code, or nil.
 function problem.of_secret(err)
-  return type(err) == "table" and tostring(err):match("^secret: (.*)") or nil
+  local reason = type(err) == "table" and tostring(err):match("^secret: (.*)")
+  if not reason then return nil end
+  local unread = reason:find("^cannot read path ")
+  return reason, unread and P.NO_INPUT or P.NO_PERMISSION
 end
 
 --- What a caught error is: exit code, text.
 function problem.of(err)
   if getmetatable(err) == Problem then return err.exit, err.text end
   if type(err) ~= "table" or not err.kind then return of_option(err) end
-  local secret = problem.of_secret(err)
+  local secret, code = problem.of_secret(err)
   if secret then
-    return P.NO_PERMISSION, ("no password: %s; check where it comes from")
-      :format(secret)
+    return code, ("no password: %s; check where it comes from"):format(secret)
   end
   local exit, what, remedy = of_error(err)
   return exit, remedy and what .. "; " .. remedy or what

@@ -160,9 +160,11 @@ end
 
 -- A secret that cannot be had or sent is nothing of the server's, and no reason
 -- to keep to ourselves what was found out.
+local OF_SECRET = { [problem.NO_PERMISSION] = true,
+  [problem.NO_INPUT] = true, [problem.DATA] = true }
+
 local function of_secret(err)
-  return type(err) == "table"
-    and (err.exit == problem.NO_PERMISSION or err.exit == problem.DATA)
+  return type(err) == "table" and OF_SECRET[err.exit] or false
 end
 
 -- The one login of a run, whatever comes of it.
