@@ -70,10 +70,16 @@ static bool is_empty(const pop3_request *r) {
   return r->operation == POP3_OP_MANY && r->tokens.size == 0;
 }
 
+static bool login_needs_caps(const pop3_client *c) {
+  return c->request.operation == POP3_OP_LOGIN &&
+         pop3_login_needs_caps(c->request.auth, pop3_client_has_timestamp(c));
+}
+
 /* One command only, and nothing behind it? Then there is nothing to gain. */
-static bool is_lonely(const pop3_request *r) {
+static bool is_lonely(const pop3_client *c) {
+  const pop3_request *r = &c->request;
   if (r->operation == POP3_OP_LOGIN)
-    return r->with == 0 && !r->remembered && !pop3_login_needs_caps(r->auth);
+    return r->with == 0 && !r->remembered && !login_needs_caps(c);
   if (is_empty(r)) return true;
   if (r->operation != POP3_OP_MANY || r->with != 0) return false;
   const char *end = memchr(r->tokens.data, '\n', r->tokens.size);
@@ -83,11 +89,9 @@ static bool is_lonely(const pop3_request *r) {
 /* Capabilities decide about pipelining, or about the way in, and are not
  * known. */
 static bool must_ask(const pop3_client *c) {
-  const pop3_request *r = &c->request;
-  bool login = r->operation == POP3_OP_LOGIN && pop3_login_needs_caps(r->auth);
-  return plans[r->operation].in_flight && !is_lonely(r) &&
-         (login || c->pipelining == POP3_PIPELINING_AUTO) && !c->caps.known &&
-         !c->capa_refused;
+  bool decides = login_needs_caps(c) || c->pipelining == POP3_PIPELINING_AUTO;
+  return plans[c->request.operation].in_flight && !is_lonely(c) && decides &&
+         !c->caps.known && !c->capa_refused;
 }
 
 static void plan_way(pop3_client *c) {
@@ -420,6 +424,11 @@ static bool tolerates_clear(const pop3_client *c) {
   return c->request.operation == POP3_OP_OPEN_EITHER;
 }
 
+/* Is it the connection's own plan, and no method of poplib's? */
+static bool is_opening(const pop3_client *c) {
+  return c->request.operation == POP3_OP_OPEN_STLS || tolerates_clear(c);
+}
+
 /* The way in is chosen once CAPA's answer is here. */
 static pop3_error complete_plan(pop3_client *c, pop3_failure *failure) {
   bool due = !c->planned && c->step == c->plan_size && c->ending == POP3_E_OK;
@@ -431,9 +440,7 @@ static pop3_error complete_plan(pop3_client *c, pop3_failure *failure) {
 /* STLS is known to be there, from an earlier connection: no need to ask. If it
  * is not any more, the refusal says so. */
 static void skip_question(pop3_client *c) {
-  pop3_operation operation = c->request.operation;
-  bool opening = operation == POP3_OP_OPEN_STLS || tolerates_clear(c);
-  if (opening && is_planned(c) && c->plan[c->step] == POP3_CAPA &&
+  if (is_opening(c) && is_planned(c) && c->plan[c->step] == POP3_CAPA &&
       c->caps.known && pop3_caps_has(&c->caps, "STLS"))
     c->step++;
 }
@@ -514,6 +521,8 @@ static pop3_error turn(pop3_client *c, pop3_failure *failure) {
 /* A refusal ends the operation; what is in flight is read out first. */
 static pop3_error take_refusal(pop3_client *c, const pop3_event *event,
                                pop3_failure *failure) {
+  if (c->ending == POP3_E_DENIED && event->command == POP3_AUTH)
+    pop3_client_denied(c, event->text, failure);
   if (c->ending != POP3_E_OK || is_minor(c, event))
     return take_minor(c, event, failure);
   if (event->command == POP3_AUTH && pop3_client_may_turn(c, event->text))
@@ -599,7 +608,7 @@ static bool concerns_caller(const pop3_client *c, const pop3_event *event) {
 static pop3_error session_failed(pop3_client *c, pop3_error error,
                                  const pop3_event *event,
                                  pop3_failure *failure) {
-  bool asking = c->running && !asks_for_itself(c) &&
+  bool asking = c->running && !asks_for_itself(c) && !is_opening(c) &&
                 pop3_session_awaited(c->session) == POP3_CAPA &&
                 c->request.operation != POP3_OP_LINE;
   if (c->ending != POP3_E_OK) return c->ending; /* it said why */

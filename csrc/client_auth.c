@@ -176,12 +176,16 @@ static bool is_fatal(pop3_error error) {
   return error == POP3_E_UNPROVEN || error == POP3_E_MEMORY;
 }
 
+/* Of what the server refuses its own words come yet, with a code perhaps. */
+static bool is_told(pop3_error error) {
+  return error == POP3_E_DENIED || is_fatal(error);
+}
+
 /* The exchange cannot go on; why is known, and stays the reason. */
 static pop3_error give_up(pop3_client *c, pop3_error error,
                           pop3_failure *failure) {
-  pop3_span detail = {NULL, 0};
-  if (c->auth.sasl != NULL) detail = pop3_sasl_detail(c->auth.sasl);
-  pop3_failure_explain(failure, detail.data, detail.size);
+  if (!is_told(error)) pop3_client_advise(c, failure);
+  pop3_client_explain(c, failure);
   if (is_fatal(error)) return broken(c, error);
   pop3_failure unanswered;
   c->ending = error;
@@ -247,8 +251,10 @@ static pop3_error decode(pop3_client *c, pop3_failure *failure) {
                          a->challenge.size, a->decoded,
                          &a->decoded_size) == POP3_E_OK)
     return POP3_E_OK;
+  pop3_span name = name_of(c);
   return pop3_fail(failure, POP3_E_MALFORMED,
-                   "malformed challenge: it is not base64");
+                   "%.*s: the server's challenge is not base64", (int)name.size,
+                   name.data);
 }
 
 static pop3_error collect(pop3_client *c, const pop3_event *event,
@@ -293,6 +299,7 @@ pop3_error pop3_auth_finish(pop3_client *c, pop3_failure *failure) {
   pop3_error error = c->auth.sasl == NULL
                          ? POP3_E_OK
                          : pop3_sasl_finish(c->auth.sasl, failure);
+  if (error != POP3_E_OK) pop3_client_explain(c, failure);
   if (error != POP3_E_OK) return broken(c, error);
   pop3_auth_clear(c); /* what rides behind needs no secret */
   return POP3_E_OK;

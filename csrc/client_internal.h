@@ -31,9 +31,17 @@ pop3_error pop3_client_choose(pop3_client *client, pop3_failure *failure);
  * a secret. Then the choice is to be made again. */
 bool pop3_client_may_turn(pop3_client *client, pop3_span line);
 
-/* Say why there was no login: the server's line, the way, what there is. */
+/* Say why there was no login: the server's line, or what it had said inside of
+ * the mechanism before (client->ending), the way, what there is. */
 pop3_error pop3_client_denied(pop3_client *client, pop3_span line,
                               pop3_failure *failure);
+
+/* A mechanism cannot be gone on with, as the failure says: add what there is,
+ * and what to do. */
+void pop3_client_advise(const pop3_client *client, pop3_failure *failure);
+
+/* Add what the server said inside of the mechanism, if anything. */
+void pop3_client_explain(const pop3_client *client, pop3_failure *failure);
 
 /* ------------------------------------------------------------ client_auth.c */
 

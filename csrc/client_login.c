@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "client_internal.h"
+#include "escape.h"
 
-/* As much of the server's line as a sentence holds, octets. */
+/* As much of the server's words as a sentence holds, octets. */
 #define LONGEST_QUOTED 512
 
 /* May commands be in flight? */
@@ -66,19 +67,40 @@ bool pop3_client_may_turn(pop3_client *c, pop3_span line) {
   return true;
 }
 
+static void list_offers(const pop3_client *c, char *text, size_t room) {
+  pop3_login_facts facts;
+  gather(c, &facts);
+  pop3_login_offers(&facts, text, room);
+}
+
+void pop3_client_explain(const pop3_client *c, pop3_failure *failure) {
+  if (c->auth.sasl == NULL) return;
+  pop3_span detail = pop3_sasl_detail(c->auth.sasl);
+  pop3_failure_explain(failure, detail.data, detail.size);
+}
+
+void pop3_client_advise(const pop3_client *c, pop3_failure *failure) {
+  char offers[256];
+  if (c->way == NULL) return; /* by hand: it was named already */
+  list_offers(c, offers, sizeof offers);
+  pop3_fail(failure, failure->error,
+            "%.*s (the server offers %s: name another by auth, or tell its "
+            "administrator)",
+            LONGEST_QUOTED, failure->text, offers);
+}
+
 pop3_error pop3_client_denied(pop3_client *c, pop3_span line,
                               pop3_failure *failure) {
-  pop3_login_facts facts;
-  pop3_span detail = {NULL, 0};
-  char offers[256];
-  gather(c, &facts);
-  pop3_login_offers(&facts, offers, sizeof offers);
-  if (c->auth.sasl != NULL) detail = pop3_sasl_detail(c->auth.sasl);
-  int size = (int)(line.size < LONGEST_QUOTED ? line.size : LONGEST_QUOTED);
-  pop3_fail(failure, POP3_E_DENIED, "%.*s (login by %s, offered: %s; %s)", size,
-            line.data, c->way->name, offers,
+  char offers[256], quoted[LONGEST_QUOTED + 1];
+  list_offers(c, offers, sizeof offers);
+  bool before = c->ending == POP3_E_DENIED;
+  const char *words =
+      before ? failure->text
+             : pop3_escape(line.data, line.size, quoted, sizeof quoted);
+  pop3_fail(failure, POP3_E_DENIED, "%.*s (login by %s, offered: %s; %s)",
+            LONGEST_QUOTED, words, c->way->name, offers,
             pop3_login_advice(line, c->way, c->stripped));
   pop3_failure_quote(failure, line.data, line.size);
-  pop3_failure_explain(failure, detail.data, detail.size);
+  pop3_client_explain(c, failure);
   return POP3_E_DENIED;
 }

@@ -254,7 +254,9 @@ static const advice advices[] = {
     {EAGAIN, "it takes no more connections now: try again later"},
 };
 
-static const char *advise(int system) {
+static const char *advise(const pop3_conn *c, int system) {
+  if (system == ECONNREFUSED && pop3_conn_path(c) != NULL)
+    return "nothing listens there: check unix_socket";
   for (size_t i = 0; i < sizeof advices / sizeof *advices; i++) {
     if (advices[i].system == system) return advices[i].text;
   }
@@ -280,7 +282,7 @@ static const char *count_failed(const pop3_conn *c, char *text, size_t room) {
 pop3_step pop3_conn_fail_system(pop3_conn *c, int system) {
   char place[POP3_CONN_PLACE], count[64];
   bool told = system == POP3_CARRIER_ERRNO;
-  const char *todo = advise(system);
+  const char *todo = advise(c, system);
   pop3_fail(&c->failure, POP3_E_IO, "%s%s%s%s%s", pop3_conn_place(c, place),
             told ? c->reason : pop3_os_text(system),
             count_failed(c, count, sizeof count), todo != NULL ? "; " : "",
@@ -523,7 +525,9 @@ static pop3_step exchange(pop3_conn *c) {
 static pop3_step read_out(pop3_conn *c) {
   pop3_failure refusal = c->failure;
   pop3_step step = exchange(c);
-  if (step == POP3_STEP_FAILED) c->failure = refusal;
+  if (step != POP3_STEP_FAILED) return step;
+  c->failure = refusal;
+  name_mechanism(c);
   return step;
 }
 

@@ -225,10 +225,10 @@ static pop3_error refuse(const pop3_login_facts *f, obstacle worst,
   pop3_login_offers(f, offers, sizeof offers);
   if (worst == INSECURE)
     return pop3_fail(failure, POP3_E_INSECURE,
-                     "refused to send the password without TLS: use POP3_SSL, "
+                     "refused to send the %s without TLS: use POP3_SSL, "
                      "stls() or tls = \"starttls\"; allow_cleartext = true "
                      "sends it in clear (the server offers %s)",
-                     offers);
+                     f->token ? "token" : "password", offers);
   if (worst == UNBINDABLE || f->binding == POP3_BINDING_REQUIRE)
     return refuse_binding(f, offers, failure);
   if (f->asked.size > 0) return refuse_asked(f, worst, offers, failure);
@@ -273,13 +273,14 @@ pop3_error pop3_login_choose(const pop3_login_facts *f, const pop3_way **way,
   }
 }
 
-bool pop3_login_needs_caps(pop3_span asked) {
+bool pop3_login_needs_caps(pop3_span asked, bool timestamp) {
   const pop3_way *way;
-  if (asked.size == 0) return true;
+  bool possible = false;
   while ((way = next_asked(&asked)) != NULL) {
     if (pop3_way_is_sasl(way)) return true;
+    possible = possible || way == &pop3_way_user || timestamp;
   }
-  return false;
+  return !possible;
 }
 
 /* ------------------------------------------------------------ refusals */
@@ -323,12 +324,21 @@ static const struct {
     {"SYS/PERM", "the server has a problem that needs its administrator"},
 };
 
+/* What is behind a slash only adds to what is before (RFC 2449 8). */
+static bool is_code(pop3_span code, const char *known) {
+  size_t size = strlen(known);
+  return starts_with(code, known) &&
+         (code.size == size || code.data[size] == '/');
+}
+
 const char *pop3_login_advice(pop3_span line, const pop3_way *way,
                               bool stripped) {
   pop3_span code = pop3_response_code(line);
   for (size_t i = 0; i < sizeof advices / sizeof *advices; i++) {
-    if (is_word(code, advices[i].code)) return advices[i].advice;
+    if (is_code(code, advices[i].code)) return advices[i].advice;
   }
+  if (pop3_way_is_sasl(way) && pop3_login_is_unsupported(line))
+    return "the server does not know the mechanism: name another by auth";
   if (way->flags & POP3_SASL_TOKEN)
     return "the token may have expired, or lack the scope of mail: get another";
   if (way->flags & POP3_SASL_NO_SECRET) return "the server does not know you";

@@ -69,8 +69,9 @@ typedef struct pop3_login_facts {
 pop3_error pop3_login_choose(const pop3_login_facts *facts,
                              const pop3_way **way, pop3_failure *failure);
 
-/* Does a choice depend on what CAPA says? */
-bool pop3_login_needs_caps(pop3_span asked);
+/* Does a choice depend on what CAPA says? It does, too, where APOP is all that
+ * was asked for and the greeting has no timestamp: to say what there is. */
+bool pop3_login_needs_caps(pop3_span asked, bool timestamp);
 
 /* Does the server have to be told that it offered no -PLUS of ours, or refused
  * one as unknown (gs2 flag "y")? */
@@ -87,8 +88,8 @@ void pop3_login_offers(const pop3_login_facts *facts, char *text, size_t room);
  */
 bool pop3_login_is_unsupported(pop3_span line);
 
-/* What to do about a refusal, by its response code. `stripped`: the server was
- * told that it offered no -PLUS. */
+/* What to do about a refusal, by its response code, or by what it says of the
+ * mechanism. `stripped`: the server was told that it offered no -PLUS. */
 const char *pop3_login_advice(pop3_span line, const pop3_way *way,
                               bool stripped);
 

@@ -27,6 +27,13 @@ bool pop3_take_secret(lua_State *L, pop3_connection *u, int index,
   return true;
 }
 
+const char *pop3_secret_reproach(pop3_span secret) {
+  char last = secret.size > 0 ? secret.data[secret.size - 1] : '\0';
+  if (last != '\n' && last != '\r') return pop3_error_text(POP3_E_CONTROL);
+  return "the secret ends in a line end: strip it, or use pop3.secret, which "
+         "strips one";
+}
+
 /* ------------------------------------------------------------ auth */
 
 /* The name on the stack's top, behind those before it. [-0, +0, v] */
@@ -88,7 +95,7 @@ static void take_token(lua_State *L, pop3_connection *u, int index,
     pop3_option_error(L, METHOD, "token",
                       "string, function or pop3.secret expected");
   if (request->token && pop3_check_octets(*token, false) != POP3_E_OK)
-    pop3_option_error(L, METHOD, "token", pop3_error_text(POP3_E_CONTROL));
+    pop3_option_error(L, METHOD, "token", pop3_secret_reproach(*token));
   lua_pop(L, 1);
 }
 

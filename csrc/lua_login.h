@@ -20,6 +20,10 @@
 bool pop3_take_secret(lua_State *L, pop3_connection *connection, int index,
                       pop3_span *octets);
 
+/* What is wrong with a secret that holds CR, LF or NUL: most often the line end
+ * of the file that it is from. */
+const char *pop3_secret_reproach(pop3_span secret);
+
 /*
  * The options `auth` and `token` of the table at `index`, whose copy it is, into
  * the request. `given` says whether there is a user, and a secret, as

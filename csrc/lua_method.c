@@ -121,15 +121,10 @@ static void check_octets(lua_State *L, const call *c, int argument,
                          pop3_span octets, char kind) {
   pop3_error error = pop3_check_octets(octets, kind == 'n');
   if (error == POP3_E_OK) return;
-  bool line_end = kind == 's' && octets.size > 0 &&
-                  (octets.data[octets.size - 1] == '\n' ||
-                   octets.data[octets.size - 1] == '\r');
+  const char *text =
+      kind == 's' ? pop3_secret_reproach(octets) : pop3_error_text(error);
   pop3_connection_drop_secret(c->connection);
-  pop3_argument_error(L, c->method->label, argument, "%s",
-                      line_end
-                          ? "the secret ends in a line end: strip it, or use "
-                            "pop3.secret, which strips one"
-                          : pop3_error_text(error));
+  pop3_argument_error(L, c->method->label, argument, "%s", text);
 }
 
 static void add_argument(call *c, pop3_span octets) {

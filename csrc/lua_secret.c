@@ -209,7 +209,7 @@ pop3_error pop3_secret_read(lua_State *L, int index,
     return pop3_fail(failure, POP3_E_ARGUMENT, "a pop3.secret is expected");
   pop3_error error = readers[s->source](s, &c, failure);
   if (!error && c.size == 0)
-    error = fail_because(failure, s, "is empty; no password was read");
+    error = fail_because(failure, s, "is empty; nothing was read");
   if (!error && c.size > POP3_SECRET_MAX) error = fail_size(failure, s);
   if (error) {
     pop3_secret_free(allocator, c.octets, c.capacity);

@@ -25,6 +25,9 @@
   "the server speaks no version of TLS that is allowed here: ask its "      \
   "administrator for TLS 1.2 or newer, or see min_version and max_version " \
   "(below 1.2 security_level = 0, too)"
+#define NO_VERSION_LEFT                                                     \
+  "no version of TLS is left: see min_version, max_version and, for those " \
+  "below 1.2, security_level = 0"
 #define WEAK_KEYS                                                 \
   "the server's keys are too weak for security level 2: ask its " \
   "administrator for stronger ones, or lower security_level"
@@ -52,9 +55,9 @@ static const struct explanation {
     {ALERT(SSL_AD_PROTOCOL_VERSION), POP3_E_HANDSHAKE, NO_VERSION},
     {SSL_R_UNSUPPORTED_PROTOCOL, POP3_E_HANDSHAKE, NO_VERSION},
     {SSL_R_VERSION_TOO_LOW, POP3_E_HANDSHAKE, NO_VERSION},
-    {SSL_R_NO_PROTOCOLS_AVAILABLE, POP3_E_HANDSHAKE,
-     "no version of TLS is left: see min_version, max_version and, for those "
-     "below 1.2, security_level = 0"},
+    {SSL_R_NO_PROTOCOLS_AVAILABLE, POP3_E_HANDSHAKE, NO_VERSION_LEFT},
+    {SSL_R_LEGACY_SIGALG_DISALLOWED_OR_UNSUPPORTED, POP3_E_HANDSHAKE,
+     NO_VERSION_LEFT},
     {ALERT(SSL_AD_HANDSHAKE_FAILURE), POP3_E_HANDSHAKE, NO_COMMON},
     {ALERT(SSL_AD_INSUFFICIENT_SECURITY), POP3_E_HANDSHAKE, NO_COMMON},
     {SSL_R_NO_CIPHERS_AVAILABLE, POP3_E_HANDSHAKE,

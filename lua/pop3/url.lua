@@ -80,6 +80,9 @@ local function split_server(text, default)
   if text:find("[/?#]") then
     return nil, "nothing may follow the host and port"
   end
+  if text:find("^%x*:[%x:.]*:") then
+    return nil, "an IPv6 address stands in brackets, as [2001:db8::25]"
+  end
   local host, port = text:match("^(%[.*%]):(.*)$")
   if not host then host, port = text:match("^([^:%[]*):(.*)$") end
   local name, err = check_host(host or text)

@@ -1,7 +1,9 @@
 -- bin/pop3: each failure has its exit code of sysexits.h and one line on
 -- stderr that says what to do.
+local certificates = require "spec.support.certificates"
 local mailbox = require "spec.support.mailbox"
 local program = require "spec.bin.program"
+local server = require "spec.support.server"
 
 describe("bin/pop3 fails", function()
   local box
@@ -91,6 +93,8 @@ describe("bin/pop3 fails", function()
     { "for a proxy's command that is none", 64, "--proxy-password-command",
       { "ls", "--proxy", "http://joe@h", "--proxy-password-command", "",
         "$SERVER" } },
+    { "for a password's file that is a folder", 66, "Is a directory",
+      { "ls", "--cafile", "$CA", "--password-file", "/tmp", "$SERVER" } },
     { "for a message that is not there", 66, "no such message",
       { "get", "99", "--cafile", "$CA", "$SERVER" } },
     { "for a host that does not exist", 68, "check its spelling",
@@ -120,6 +124,28 @@ describe("bin/pop3 fails", function()
       { "ls", "--cafile", "$CA", "$SERVER" }, { password = "Hunter2Hunter2" })
     assert.is_nil(result.err:find("Hunter2", 1, true))
   end)
+
+  -- What the server is like, what is said, and what no option of ours is.
+  for _, row in ipairs {
+    { "self-signed", {}, "use --cafile", "use cafile" },
+    { "exact", { min_version = "1.0", max_version = "1.1",
+      ciphers = "ALL:@SECLEVEL=0" }, "for TLS 1.2 or newer", "min_version" },
+    { "sha1", { ciphers = "ALL:@SECLEVEL=0" }, "for a stronger one",
+      "security_level" },
+    { "exact", { ca = certificates.cafile }, "has none to show", "certfile" },
+  } do
+    it("in its own words: " .. row[3], function()
+      local s = server.start { connections = { {
+        { tls = certificates.server(row[1], row[2]) }, { eof = true } } } }
+      local result = program.run({ "ls", "--cafile", certificates.cafile,
+        "--servername", certificates.name,
+        "pop3s://otto@127.0.0.1:" .. s.port }, { password = "x" })
+      assert.equal(76, result.status, result.err)
+      assert.truthy(result.err:find(row[3], 1, true), result.err)
+      assert.is_nil(result.err:find(row[4], 1, true), result.err)
+      s:stop()
+    end)
+  end
 
   it("as a response code says, whatever is behind its second slash", function()
     local problem = require "pop3.cli.problem"
@@ -228,7 +254,6 @@ describe("bin/pop3 fails", function()
   end)
 
   it("without what a server may do to a terminal", function()
-    local server = require "spec.support.server"
     local bad = server.start { {
       "S: -ERR \27]0;title\7\27[31mred\155m", "C: QUIT" } }
     local result = program.run({ "ls", "pop3://otto@127.0.0.1:" .. bad.port },

@@ -141,9 +141,13 @@ srv = yes
     assert.equal(995, cli.port_of(parts, {}))
   end)
 
-  it("fails for a socket that is not there: 69", function()
-    local result = run("ls", "--unix-socket", "/nowhere")
-    assert.equal(69, result.status)
-    assert.truthy(result.err:find("check --unix-socket", 1, true), result.err)
-  end)
+  for what, path in pairs { ["is not there"] = "/nowhere",
+    ["is none"] = "/tmp" } do
+    it("fails for a socket that " .. what .. ": 69", function()
+      local result = run("ls", "--unix-socket", path)
+      assert.equal(69, result.status)
+      assert.truthy(result.err:find("check --unix-socket", 1, true),
+        result.err)
+    end)
+  end
 end)

@@ -251,6 +251,9 @@ static void texts_say_what_there_is(void) {
   CHECK(strstr(failure.text, "server: SCRAM-SHA-1, LOGIN; it offers") != NULL);
   (void)chosen("SASL PLAIN\n", "", NULL, NULL);
   CHECK(strstr(failure.text, "allow_cleartext") != NULL);
+  CHECK(strstr(failure.text, "the password") != NULL);
+  (void)chosen("SASL XOAUTH2\n", "o", NULL, NULL);
+  CHECK(strstr(failure.text, "the token") != NULL);
   (void)chosen(NULL, "so", NULL, NULL);
   CHECK(strstr(failure.text, "CAPA failed") != NULL);
   (void)chosen("UIDL\n", "so", NULL, NULL);
@@ -302,8 +305,14 @@ static void advice_goes_by_the_code(void) {
   const pop3_way *xoauth2 = pop3_way_find(span("XOAUTH2"));
   CHECK(strstr(pop3_login_advice(span("-ERR [in-use] x"), plain, false),
                "later"));
+  CHECK(strstr(pop3_login_advice(span("-ERR [SYS/TEMP/DISK] x"), plain, false),
+               "later"));
+  CHECK(strstr(pop3_login_advice(span("-ERR [SYS/TEMPX] x"), plain, false),
+               "password"));
   CHECK(strstr(pop3_login_advice(span("-ERR [AUTH] x"), plain, false),
                "password"));
+  CHECK(strstr(pop3_login_advice(span("-ERR unknown mechanism"), plain, false),
+               "auth"));
   CHECK(strstr(pop3_login_advice(span("-ERR x"), xoauth2, false), "token"));
   CHECK(strstr(pop3_login_advice(span("-ERR [SYS/PERM] x"), xoauth2, false),
                "admin"));
@@ -312,10 +321,12 @@ static void advice_goes_by_the_code(void) {
 }
 
 static void caps_are_needed_for_mechanisms(void) {
-  CHECK(pop3_login_needs_caps(span("")));
-  CHECK(pop3_login_needs_caps(span("USER\nPLAIN\n")));
-  CHECK(!pop3_login_needs_caps(span("USER\n")));
-  CHECK(!pop3_login_needs_caps(span("apop\nuser\n")));
+  CHECK(pop3_login_needs_caps(span(""), true));
+  CHECK(pop3_login_needs_caps(span("USER\nPLAIN\n"), false));
+  CHECK(!pop3_login_needs_caps(span("USER\n"), false));
+  CHECK(!pop3_login_needs_caps(span("apop\nuser\n"), false));
+  CHECK(!pop3_login_needs_caps(span("apop\n"), true));
+  CHECK(pop3_login_needs_caps(span("apop\n"), false)); /* to say what is */
 }
 
 static const test tests[] = {

@@ -64,7 +64,8 @@ describe("pop3.url", function()
     { "pop://h/;x", "nothing may follow" }, { "pop:///", "host is missing" },
     { "pop://h?x", "nothing may follow" }, { "pop://h#x", "nothing may follow" },
     { "pop://h h", "neither a name" }, { "pop://h\r\n", "neither a name" },
-    { "pop://::1", "host is missing" }, { "pop://[::1", "neither a name" },
+    { "pop://::1", "in brackets" }, { "pop://[::1", "neither a name" },
+    { "pop://a@2001:db8::7:995", "in brackets" },
     { "pop://[::1]x", "neither a name" },
     { "pop://b\195\188cher.example", "A-label" },
   }

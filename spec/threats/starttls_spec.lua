@@ -133,6 +133,17 @@ describe("Required TLS", function()
     nothing_leaves(stripped_conversations(), stls_then_login)
   end)
 
+  it("does not say that CAPA is missing where it was never answered",
+    function()
+      local s = server.start { { { send = "+OK ready\r\nSTLS\r\n.\r\n" },
+        { eof = true } }, { "S: +OK ready", "C: CAPA", { close = true } } }
+      local err = claims.fails("proto", "unsolicited", require_tls, s)
+      assert.equal("the server sent a reply that nobody asked for",
+        tostring(err))
+      err = claims.fails("closed", "eof", require_tls, s)
+      assert.equal("-ERR EOF", tostring(err))
+    end)
+
   it("R01 says how the server refused it", function()
     local s = server.start{
       conversation("+OK ready\r\n", "+OK\r\nTOP\r\n.\r\n"),

@@ -88,16 +88,28 @@ local UNSUPPORTED = {
   APOP = "use ;AUTH=* over TLS",
 }
 
+-- The module's words for what is an option here; and for what is none.
+local WORDS = {
+  { "check unix_socket", "check --unix-socket" },
+  { "put that into pins", "give that as --pin" },
+  { "leave srv out", "leave --srv out" },
+  { "srv = true", "--srv" },
+  { "use cafile$", "use --cafile" },
+  { "name another by auth", "name another by --auth" },
+  { "leave auth out, or name", "leave --auth out, or name" },
+  { ", or see min_version and max_version %b()", "" },
+  { ", or lower security_level", "" },
+  { ": use certfile and keyfile", ", and this command has none to show" },
+}
+
 -- The module says what to do in the module's words.
 local function in_our_words(text)
   for _, option in ipairs { "cafile", "capath", "servername" } do
     text = text:gsub("%f[%w]" .. option .. ' = "', "--" .. option .. ' "')
       :gsub("%f[%w]use " .. option .. " ", "use --" .. option .. " ")
   end
-  return (text:gsub("check unix_socket", "check --unix-socket")
-    :gsub("put that into pins", "give that as --pin")
-    :gsub("leave srv out", "leave --srv out")
-    :gsub("srv = true", "--srv"))
+  for _, row in ipairs(WORDS) do text = text:gsub(row[1], row[2]) end
+  return text
 end
 
 -- Texts of the module that end with what to do.
@@ -137,20 +149,22 @@ local function of_option(err)
     reason)
 end
 
---- Is it about where a secret comes from, and not about the server? The reason,
--- or nil.
+--- Is it about where a secret comes from, and not about the server? The reason
+-- and the exit code, or nil.
 function problem.of_secret(err)
-  return type(err) == "table" and tostring(err):match("^secret: (.*)") or nil
+  local reason = type(err) == "table" and tostring(err):match("^secret: (.*)")
+  if not reason then return nil end
+  local unread = reason:find("^cannot read path ")
+  return reason, unread and P.NO_INPUT or P.NO_PERMISSION
 end
 
 --- What a caught error is: exit code, text.
 function problem.of(err)
   if getmetatable(err) == Problem then return err.exit, err.text end
   if type(err) ~= "table" or not err.kind then return of_option(err) end
-  local secret = problem.of_secret(err)
+  local secret, code = problem.of_secret(err)
   if secret then
-    return P.NO_PERMISSION, ("no password: %s; check where it comes from")
-      :format(secret)
+    return code, ("no password: %s; check where it comes from"):format(secret)
   end
   local exit, what, remedy = of_error(err)
   return exit, remedy and what .. "; " .. remedy or what

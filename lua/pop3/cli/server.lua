@@ -112,10 +112,9 @@ local CHECK = "check where it comes from"
 -- A secret is read inside the login: what it fails by is not the network's.
 local function explain(err, credentials)
   local what = credentials.token and "token" or "password"
-  local reason = problem.of_secret(err)
+  local reason, exit = problem.of_secret(err)
   if reason then
-    problem.raise(problem.NO_PERMISSION, ("no %s: %s"):format(what, reason),
-      CHECK)
+    problem.raise(exit, ("no %s: %s"):format(what, reason), CHECK)
   end
   for _, row in ipairs(CANNOT_BE_SENT) do
     reason = type(err) == "string" and err:match(row[1])

@@ -50,10 +50,14 @@ end
 
 local function why_not(door)
   if door.login.tried then return nil end
+  if door.login.unsent then return door.login.unsent end
   if door.error or door.without_tls then return "it would not be safe" end
   if not door.parts.user then return "no user was named" end
   if door.run.tried then return "one in a run is enough" end
-  if not door.login.would_use then return "there is none that pop3 has" end
+  if not door.login.would_use then
+    return door.login.by_token and "there is none that takes a token"
+      or "there is none that pop3 has"
+  end
   return "no password or token was given"
 end
 

@@ -94,15 +94,25 @@ local function connect(self, changes)
   return pop3.POP3(self.parts.host, self.parts.port, wanted)
 end
 
+-- The mechanisms of all SASL lines: one list, as a login reads them.
+local function all_of(set)
+  local names = {}
+  for name in pairs(set) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
 -- Capabilities by their names in upper case; nil where there is no CAPA.
 local function ask_capabilities(self, conn, when)
-  local ok, found = attempt(self, conn.capa, conn)
+  local ok, found = attempt(self, conn.capabilities, conn)
   if not ok then
     if conn:info().closed then error(found, 0) end
     return nil
   end
-  local upper = {}
-  for name, words in pairs(found) do upper[name:upper()] = words end
+  local upper = { SASL = found.sasl and all_of(found.sasl) }
+  for name, words in pairs(found) do
+    if name == name:upper() then upper[name] = upper[name] or words end
+  end
   self.capabilities[when] = upper
   return upper
 end
@@ -148,30 +158,50 @@ end
 
 -- ------------------------------------------------------------ the login
 
+-- A secret that cannot be had or sent is nothing of the server's, and no reason
+-- to keep to ourselves what was found out.
+local OF_SECRET = { [problem.NO_PERMISSION] = true,
+  [problem.NO_INPUT] = true, [problem.DATA] = true }
+
+local function of_secret(err)
+  return type(err) == "table" and OF_SECRET[err.exit] or false
+end
+
 -- The one login of a run, whatever comes of it.
 local function log_in(self, conn)
   local credentials = self.run.credentials
   self.run.credentials = nil
   self.run.tried, self.login.tried = true, true
   self.login.user = self.parts.user
-  return attempt(self, server.log_in, conn, self.parts.user, credentials,
-    self.login.would_use)
+  local ok, done, err = pcall(attempt, self, server.log_in, conn,
+    self.parts.user, credentials, self.login.would_use)
+  if ok then return done, err end
+  if not of_secret(done) then error(done, 0) end
+  self.login.tried, self.login.unsent = false, done.text
+  return false, done
 end
 
 -- LIST and UIDL in one segment; only where both replies come it is honoured.
 local function try_pipelining(self, conn, capabilities, count)
-  if not self.pipelining.announced or not capabilities.UIDL then return end
-  if count > MOST_LISTED then return end
-  local ok, listing = attempt(self, conn.listing, conn)
-  self.pipelining.honoured = ok and #listing == count
+  local its = self.pipelining
+  if not its.announced then return end
+  its.untried = not capabilities.UIDL and "there is no UIDL to try it with"
+    or count > MOST_LISTED and "the mailbox is too large" or nil
+  if its.untried then return end
+  local ok, err = attempt(self, conn.listing, conn)
+  if not ok and err.name == "refused" then
+    its.untried = "the server refused LIST"
+  else
+    its.honoured = ok
+  end
 end
 
 local function look_inside(self, conn)
   local capabilities = ask_capabilities(self, conn, "login") or {}
-  local count, octets = conn:stat()
-  self.login.messages, self.login.octets = count, octets
   self.pipelining.announced = self.pipelining.announced
     or capabilities.PIPELINING ~= nil
+  local count, octets = conn:stat()
+  self.login.messages, self.login.octets = count, octets
   try_pipelining(self, conn, capabilities, count)
 end
 
@@ -189,7 +219,8 @@ local function come_again(self)
     local done, err = log_in(self, conn)
     self.login.ok = done
     if done then
-      attempt(self, look_inside, self, conn)
+      local _, later = attempt(self, look_inside, self, conn)
+      self.login.later = later
     else
       self.login.error = err
     end
@@ -204,8 +235,9 @@ local function choose_mechanism(self)
   self.offered = mechanisms.offered(capabilities,
     self.entry == "implicit" and self.greeting or nil)
   local credentials = self.run.credentials
+  self.login.by_token = credentials and credentials.token ~= nil
   self.login.would_use = mechanisms.choose(self.offered, self.parts.auth,
-    credentials and credentials.token ~= nil)
+    self.login.by_token)
   self.pipelining.announced = capabilities ~= nil
     and capabilities.PIPELINING ~= nil
 end

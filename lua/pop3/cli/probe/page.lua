@@ -174,9 +174,11 @@ local function login_of(port)
   if #port.mechanisms == 0 then return {} end
   texts[1] = "offered: " .. table.concat(port.mechanisms, ", ")
   texts[2] = login.mechanism and "pop3 would log in by " .. login.mechanism
-  if login.ok then
+  if login.ok and login.messages then
     texts[#texts + 1] = ("%s logged in: %.0f messages, %.0f octets"):format(
-      login.user, login.messages or 0, login.octets or 0)
+      login.user, login.messages, login.octets)
+  elseif login.ok then
+    texts[#texts + 1] = login.user .. " logged in"
   elseif login.tried then
     texts[#texts + 1] = login.user .. " could not log in"
   else
@@ -189,8 +191,9 @@ local function pipelining_of(port)
   local its = port.pipelining
   if its.announced == nil then return {} end
   if not its.announced then return { "not announced" } end
+  if its.untried then return { "announced; not tried: " .. its.untried } end
   if its.honoured == nil then
-    return { port.login.ok and "announced; not tried with such a large mailbox"
+    return { port.login.ok and "announced; not tried"
       or "announced; it is tried behind a login only" }
   end
   return { its.honoured and "announced, and works" or "announced, but FAILS" }
@@ -221,7 +224,8 @@ end
 
 local function verdict_of(port)
   if port.safe then return { port.verdict } end
-  local how = port.login.tried and "FAILED: " or port.greeting and "NOT SAFE: "
+  local failed = port.login.ok == false -- or there was nothing to log in with
+  local how = failed and "FAILED: " or port.greeting and "NOT SAFE: "
     or "NOT POSSIBLE: "
   return { how .. port.verdict }
 end

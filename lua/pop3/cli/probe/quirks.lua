@@ -2,6 +2,8 @@
 --
 -- @module pop3.cli.probe.quirks
 
+local problem = require "pop3.cli.problem"
+
 local SOON = 14 -- days that a certificate has left
 
 -- The capabilities that hold for whoever logs in.
@@ -106,6 +108,10 @@ local ROWS = {
   { "pipelining-broken", true, function(door)
     return door.pipelining.honoured == false
   end, "announces PIPELINING and does not do it: pop3 may hang here" },
+  { "fails-after-login", true, function(door)
+    local err = door.login.later
+    return err and "behind the login: " .. select(2, problem.of(err))
+  end },
   { "login-delay", false, function(door)
     local delay = words_of(door, "LOGIN-DELAY")
     return delay and "seconds between logins, at least: " .. delay

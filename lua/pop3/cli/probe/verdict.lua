@@ -9,6 +9,7 @@ local verdict = {}
 
 local NO_TLS = "no TLS here: the password would be sent in clear"
 local NO_MECHANISM = "it offers no login that pop3 has"
+local NO_TOKEN = "it takes no token (OAUTHBEARER, XOAUTH2): give a password"
 
 local function of_error(err)
   local exit, text = problem.of(err)
@@ -16,7 +17,7 @@ local function of_error(err)
 end
 
 local function without_mechanism(door)
-  local text = NO_MECHANISM
+  local text = door.login.by_token and NO_TOKEN or NO_MECHANISM
   if door.parts.auth then text = "it does not offer " .. door.parts.auth end
   return { safe = false, exit = problem.UNAVAILABLE, text = text }
 end
@@ -34,8 +35,11 @@ function verdict.of_door(door)
     :format(door.login.would_use) }
 end
 
--- A port at which somebody answers says more than one where nobody does.
+-- A port at which somebody answers says more than one where nobody does. The
+-- one login of a run speaks for all ports: who was refused by it is not let in
+-- because another port was not asked.
 local function rank(door, its)
+  if door.login.ok ~= nil then return 4 end
   if its.safe then return 3 end
   if door.greeting or door.refusal then return 2 end
   return (door.error and door.error.kind == "tls") and 1 or 0
