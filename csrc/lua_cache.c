@@ -51,6 +51,7 @@ static void learn(pop3_caps *caps, const char *text, size_t size) {
   pop3_span all = {text, size};
   pop3_caps_clear(caps);
   caps->known = pop3_caps_add_lines(caps, all) == POP3_E_OK;
+  caps->recalled = true;
   if (!caps->known) pop3_caps_clear(caps);
 }
 
