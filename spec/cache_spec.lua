@@ -1,6 +1,7 @@
 --- What was announced, remembered in the caller's table: it saves the question,
 -- and holds only where it was learnt: this host and port, in clear or under
--- TLS, before or after the login (RFC 2449 5, RFC 2595 4).
+-- TLS, before or after the login (RFC 2449 5, RFC 2595 4). From whom, and by
+-- which way, is in cache_keys_spec.lua.
 local certificates = require "spec.support.certificates"
 local claims = require "spec.support.claims"
 local pop3 = require "pop3"
@@ -10,6 +11,8 @@ local CAPA = { send = "+OK\r\nTOP\r\nUIDL\r\n.\r\n" }
 local OTHER = { send = "+OK\r\nTOP\r\nPIPELINING\r\n.\r\n" }
 
 local EOF = { eof = true }
+
+local TLS = "tls by chain+name as 127.0.0.1"
 
 local function start(...)
   return server.start { connections = { ... } }
@@ -67,7 +70,7 @@ describe("the capability cache", function()
     assert.is_not_nil(found.PIPELINING)
     assert.is_nil(found.UIDL)
     assert.same(found, ask(pop3.POP3_SSL, s, cache))
-    assert.same({ "clear", "tls" }, keys(cache))
+    assert.same({ "clear", TLS }, keys(cache))
     assert.equal(0, s:report().failed)
   end)
 
@@ -99,7 +102,7 @@ describe("the capability cache", function()
       local cache = {}
       local found = ask(open, s, cache)
       assert.same({ true, nil }, { found.pipelining, found.XCLEAR })
-      assert.same({ "clear", "tls" }, keys(cache))
+      assert.same({ "clear", TLS }, keys(cache))
       assert.same(found, ask(open, s, cache))
       assert.equal(0, s:report().failed)
     end)
@@ -171,7 +174,7 @@ describe("A login by what is remembered of TLS", function()
     for i, answer in ipairs(answers or {}) do table.insert(auto, i, answer) end
     local s = server.start {
       { { tls = certificates.server "ip" }, "S: +OK ready", { auto = auto } } }
-    local key = "127.0.0.1:" .. s.port .. " tls"
+    local key = "127.0.0.1:" .. s.port .. " " .. TLS
     local cache = { [key] = known and "SASL " .. known .. "\nUSER\n" or nil }
     local conn = pop3.POP3_SSL("127.0.0.1", s.port, {
       timeout = 10, cafile = certificates.cafile, cache = cache })

@@ -80,8 +80,9 @@ describe("GNU SASL", function()
     -- It refuses who says that it has none; a list of last year must not.
     it("is told nothing of a -PLUS by a list that is older", function()
       local s = start { tls = "implicit" }
-      local cache = {
-        [s.host .. ":" .. s.port .. " tls"] = "SASL SCRAM-SHA-256\n" }
+      local key = ("%s:%d tls by chain+name as %s"):format(s.host, s.port,
+        s.name)
+      local cache = { [key] = "SASL SCRAM-SHA-256\n" }
       local conn = connect(s, { cache = cache })
       conn:login(s.user, s.password)
       conn:quit()
