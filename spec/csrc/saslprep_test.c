@@ -14,9 +14,15 @@
 #include "check.h"
 #include "saslprep.h"
 
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
+#include <malloc.h>
+#define WATCHED 1
+#endif
+
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-enum { NO_UNASSIGNED = 4, MOST = 12 };
+enum { NO_UNASSIGNED = 4, MOST = 20 };
 
 /* libidn's stringprep_profile; the program is linked with it, or not at all. */
 typedef int profile(const char *in, char **out, const char *name, int flags);
@@ -32,19 +38,20 @@ static bool find_whole(void) {
 
 /* ------------------------------------------------------------ strings */
 
-static char text[MOST * 4 + 1];
+static char text[MOST * 4 + 1]; /* in UTF-8, for a C library that wants a NUL */
 static size_t text_size;
 
-static void put(uint32_t point) {
+/* In UTF-8; its size. */
+static size_t utf8(uint32_t point, char *to) {
   static const unsigned char leads[] = {0, 0, 0xc0, 0xe0, 0xf0};
-  unsigned size = point < 0x80      ? 1
-                  : point < 0x800   ? 2
-                  : point < 0x10000 ? 3
-                                    : 4;
-  for (unsigned i = size; i-- > 0; point >>= 6)
-    text[text_size + i] =
-        (char)(i == 0 ? leads[size] | point : 0x80 | (point & 0x3f));
-  text_size += size;
+  size_t size = point < 0x80 ? 1 : point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+  for (size_t i = size; i-- > 0; point >>= 6)
+    to[i] = (char)(i == 0 ? leads[size] | point : 0x80 | (point & 0x3f));
+  return size;
+}
+
+static void put(uint32_t point) {
+  text_size += utf8(point, text + text_size);
   text[text_size] = '\0';
 }
 
@@ -73,6 +80,82 @@ static bool agree(bool stored) {
   if (!same) show("not what libidn says");
   return same;
 }
+
+/* ------------------------------------------------------------ memory */
+
+/* Letters of which any run of three is nowhere else, with a mark among them. */
+static const uint32_t letters[] = {0x439, 0x446, 0x443, 0x43a, 0xe9,  0x44e,
+                                   0x301, 'Q',   0x448, 0x44f, 0x436, 0x431,
+                                   0x444, 0x44b, 0x432, 0x437, 0xfc,  0x44d};
+enum { RUN_OF = 3 };
+
+#if defined(WATCHED)
+/* Compilers believe that free() looks at nothing of ours, nor at its block. */
+static volatile bool watching;
+static volatile size_t watched; /* blocks given back */
+static volatile size_t kept;    /* runs of letters in them */
+
+static bool holds(const char *block, size_t size, const void *run,
+                  size_t length) {
+  for (size_t i = 0; i + length <= size; i++) {
+    if (memcmp(block + i, run, length) == 0) return true;
+  }
+  return false;
+}
+
+/* Three as UTF-8, two as code points: libidn sees a letter with its mark. */
+static void look(const char *block, size_t size) {
+  char run[RUN_OF * 4 + 1];
+  for (size_t i = 0; i + RUN_OF <= COUNT(letters); i++) {
+    size_t length = 0;
+    for (size_t j = 0; j < RUN_OF; j++)
+      length += utf8(letters[i + j], run + length);
+    kept += holds(block, size, run, length) ||
+            holds(block, size, letters + i, 2 * sizeof *letters);
+  }
+}
+
+/* The C library's, for libidn, too. */
+extern void __libc_free(void *block);
+void free(void *block) {
+  if (block != NULL && watching) {
+    watched++;
+    look(block, malloc_usable_size(block));
+  }
+  __libc_free(block);
+}
+
+static void what_is_given_back_has_no_more_than_a_letter(void) {
+  pop3_failure failure;
+  pop3_wiped out = {NULL, 0};
+  text_size = 0;
+  for (size_t i = 0; i < COUNT(letters); i++) put(letters[i]);
+  pop3_saslprep_input input = {{text, text_size}, "password", true};
+  if (!pop3_saslprep_complete()) return;
+  watched = kept = 0;
+  watching = true;
+  CHECK(!pop3_saslprep(&pop3_allocator_default, &input, &out, &failure));
+  pop3_wiped_drop(&pop3_allocator_default, &out);
+  watching = false;
+  CHECK(watched > COUNT(letters)); /* libidn's were among them */
+  CHECK(kept == 0);
+}
+
+static void a_copy_would_be_found(void) {
+  static void (*const volatile give_back)(void *) = free;
+  char *copy = malloc(text_size);
+  must(copy != NULL, "memory");
+  memcpy(copy, text, text_size);
+  kept = 0;
+  watching = true;
+  give_back(copy);
+  watching = false;
+  CHECK(kept > 0);
+}
+#else
+static void what_is_given_back_has_no_more_than_a_letter(void) {}
+static void a_copy_would_be_found(void) {}
+#endif
 
 /* ------------------------------------------------------------ claims */
 
@@ -172,6 +255,8 @@ int main(void) {
       TEST(any_string_is_what_it_is_as_a_whole),
       TEST(what_is_no_utf8_is_refused),
       TEST(it_may_grow),
+      TEST(what_is_given_back_has_no_more_than_a_letter),
+      TEST(a_copy_would_be_found),
   };
   return RUN(tests);
 }
