@@ -124,24 +124,26 @@ local function python(options, words)
 end
 
 --- What is searched: `how` (is TLS), `call`, `session` (what the server plays),
--- `source` (of the secret), `secret` (another one), `plant`, `refused` (true: the
--- login has to fail),
+-- `source` (of the secret), `secret` (another one), `times` (how often it is
+-- in what is sent), `plant`, `refused` (true: the login has to fail),
 -- `sends` (what reaches the server; false: nothing that can be told), `core`
 -- (true: a core file, not the memory).
 -- @return memory.py's answer
 local function search(row)
   local how = row.how or "implicit"
   local s = server.start { steps(how, row.session or SESSION) }
-  local path = write_file(row.secret or SECRET)
+  local secret = row.secret or SECRET
+  local path, own = write_file(secret), write_file(secret:rep(row.times or 1))
   local script = write_file(
     ("package.path, package.cpath = %q, %q\n"):format(package.path,
                                                      package.cpath) .. CHILD)
   local answer = python(row.core and "--core" or "", {
-    path, interpreter(), script, tostring(s.port), path, how,
+    path, interpreter(), script, tostring(s.port), own, how,
     certificates.cafile, certificates.name, row.source or "",
     row.call or "return conn:login('alice', secret, { auth = 'USER' })",
     row.plant or "" })
   os.remove(path)
+  os.remove(own)
   os.remove(script)
   if answer.lacking then return answer end
   assert.equal(row.refused and "refused" or "ready", answer.said)
@@ -197,6 +199,14 @@ for _, name in ipairs { "SCRAM-SHA-1", "SCRAM-SHA-256" } do
     call = ("return conn:login('alice', secret, { auth = %q })"):format(name),
     sends = false, secret = FOREIGN,
     session = sasl_session(name, nil, FOREIGN) }
+end
+
+-- As long as they may be: in many records, blocks and buffers.
+for _, name in ipairs { "XOAUTH2", "OAUTHBEARER" } do
+  ways[#ways + 1] = { "login() by " .. name .. ", 64 KiB",
+    call = ("return conn:login('alice', nil, { token = secret, auth = %q })")
+      :format(name),
+    sends = false, times = 1600, session = sasl_session(name) }
 end
 
 --- A copy that nobody wiped.
