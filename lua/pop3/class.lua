@@ -1,5 +1,5 @@
---- What objects that are tables have in common: their methods, out of a script's
--- reach. One that could change them would change them for everybody
+--- What objects that are tables have in common, their methods, out of reach
+-- for scripts: who could change them would change them for everybody
 -- (docs/sandbox.md).
 --
 -- @module pop3.class
