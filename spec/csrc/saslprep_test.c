@@ -83,13 +83,13 @@ static bool agree(bool stored) {
 
 /* ------------------------------------------------------------ memory */
 
+#if defined(WATCHED)
 /* Letters of which any run of three is nowhere else, with a mark among them. */
 static const uint32_t letters[] = {0x439, 0x446, 0x443, 0x43a, 0xe9,  0x44e,
                                    0x301, 'Q',   0x448, 0x44f, 0x436, 0x431,
                                    0x444, 0x44b, 0x432, 0x437, 0xfc,  0x44d};
 enum { RUN_OF = 3 };
 
-#if defined(WATCHED)
 /* Compilers believe that free() looks at nothing of ours, nor at its block. */
 static volatile bool watching;
 static volatile size_t watched; /* blocks given back */
