@@ -116,7 +116,8 @@ static void plan_riders(pop3_client *c) {
 /* A login whose way in is not known before CAPA's answer is here. */
 static pop3_error plan_login(pop3_client *c, pop3_failure *failure) {
   pop3_error error = pop3_client_choose(c, failure);
-  if (error != POP3_E_OK) return error;
+  if (error == POP3_E_AGAIN) plan(c, POP3_CAPA);
+  if (error != POP3_E_OK) return error == POP3_E_AGAIN ? POP3_E_OK : error;
   plan_way(c);
   plan_riders(c);
   c->planned = true;

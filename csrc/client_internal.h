@@ -22,8 +22,9 @@ bool pop3_client_has_timestamp(const pop3_client *client);
 
 /* ------------------------------------------------------------ client_login.c */
 
-/* Choose the way in, and make ready for it; nothing is queued. Errors:
- * INSECURE, UNSUPPORTED, those of pop3_sasl_new, MEMORY. */
+/* Choose the way in, and make ready for it; nothing is queued. AGAIN: what CAPA
+ * says has to be asked first. Errors: INSECURE, UNSUPPORTED, those of
+ * pop3_sasl_new, MEMORY. */
 pop3_error pop3_client_choose(pop3_client *client, pop3_failure *failure);
 
 /* After the refusal of an AUTH: is there another way that may be tried? Only

@@ -42,6 +42,17 @@ static void name_way(pop3_client *c, const char *name) {
   c->mechanism[size] = '\0';
 }
 
+/*
+ * To say that the server offers no -PLUS, or not the one that it refused, on the
+ * strength of what it said long ago: a server that has got one since would have
+ * to refuse a login that is right.
+ */
+static bool is_hearsay(const pop3_client *c, const pop3_login_facts *f) {
+  unsigned flags = c->way->flags;
+  return c->stripped && f->caps->recalled && (flags & POP3_SASL_MUTUAL) &&
+         !(flags & POP3_SASL_BOUND);
+}
+
 pop3_error pop3_client_choose(pop3_client *c, pop3_failure *failure) {
   pop3_login_facts facts;
   gather(c, &facts);
@@ -49,6 +60,7 @@ pop3_error pop3_client_choose(pop3_client *c, pop3_failure *failure) {
   if (error != POP3_E_OK) return error;
   name_way(c, c->way->name);
   c->stripped = pop3_login_is_stripped(&facts);
+  if (is_hearsay(c, &facts)) return POP3_E_AGAIN;
   if (c->way == &pop3_way_apop) return pop3_client_digest(c, failure);
   return pop3_way_is_sasl(c->way) ? pop3_auth_begin(c, failure) : POP3_E_OK;
 }

@@ -140,17 +140,21 @@ const pop3_tls *pop3_conn_tls(const pop3_conn *c) {
   return pop3_conn_is_secure(c) ? c->stream.tls : NULL;
 }
 
-void pop3_conn_describe(const pop3_conn *c, pop3_conn_info *info) {
+void pop3_conn_describe_way(const pop3_conn *c, pop3_conn_info *info) {
   memset(info, 0, sizeof *info);
   info->host = c->host;
   info->port = c->port;
   info->domain = c->domain;
-  info->fd = c->stream.fd;
-  info->attempts = c->race.tried;
   info->path = pop3_conn_path(c);
   info->scheme = c->scheme;
   info->proxy_host = c->scheme != NULL ? c->elsewhere : NULL;
   info->proxy_port = c->proxy_port;
+}
+
+void pop3_conn_describe(const pop3_conn *c, pop3_conn_info *info) {
+  pop3_conn_describe_way(c, info);
+  info->fd = c->stream.fd;
+  info->attempts = c->race.tried;
   pop3_socket_peer(c->stream.fd, info->address, sizeof info->address);
   info->secure = pop3_conn_is_secure(c);
   if (info->secure && c->stream.tls != NULL)

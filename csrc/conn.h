@@ -246,6 +246,9 @@ typedef struct pop3_conn_info {
 } pop3_conn_info;
 void pop3_conn_describe(const pop3_conn *conn, pop3_conn_info *info);
 
+/* Only host, port, path, scheme and proxy, without a system call. */
+void pop3_conn_describe_way(const pop3_conn *conn, pop3_conn_info *info);
+
 #pragma GCC visibility pop
 
 #endif

@@ -33,8 +33,7 @@ const pop3_way *pop3_way_find(pop3_span name) {
   return pop3_sasl_find(name);
 }
 
-/* Ours in order of strength; NULL behind the last. */
-static const pop3_way *nth_way(size_t n) {
+const pop3_way *pop3_way_nth(size_t n) {
   if (n < pop3_sasl_mechanism_count) return &pop3_sasl_mechanisms[n];
   if (n == pop3_sasl_mechanism_count) return &pop3_way_apop;
   return n == pop3_sasl_mechanism_count + 1 ? &pop3_way_user : NULL;
@@ -262,7 +261,7 @@ pop3_error pop3_login_choose(const pop3_login_facts *f, const pop3_way **way,
   pop3_span rest = f->asked;
   bool asked = f->asked.size > 0;
   for (size_t n = 0;; n++) {
-    const pop3_way *next = asked ? next_asked(&rest) : nth_way(n);
+    const pop3_way *next = asked ? next_asked(&rest) : pop3_way_nth(n);
     if (next == NULL) return refuse(f, worst, failure);
     obstacle found = judge(f, next);
     if (found == CLEAR_ROAD) {
@@ -345,5 +344,10 @@ const char *pop3_login_advice(pop3_span line, const pop3_way *way,
   if (stripped && (way->flags & POP3_SASL_MUTUAL))
     return "check user and password; if they are right, somebody in between "
            "may have taken ...-PLUS out of what the server offers";
+  if (way->flags & POP3_SASL_WEAK) /* a digest of the password itself */
+    return "check user and password; if they are right, the server may keep "
+           "only hashes of passwords, and no digest can be compared with "
+           "those: "
+           "auth = \"USER\" by TLS needs none";
   return "check user and password; some servers want one made for programs";
 }

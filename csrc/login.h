@@ -26,6 +26,9 @@ extern const pop3_way pop3_way_apop;
 /* Is it AUTH with one of SASL's mechanisms? */
 bool pop3_way_is_sasl(const pop3_way *way);
 
+/* Ours in order of strength, from 0; NULL behind the last. */
+const pop3_way *pop3_way_nth(size_t n);
+
 /* By its name, in any case of letters; NULL: none that we have. */
 const pop3_way *pop3_way_find(pop3_span name);
 

@@ -2,9 +2,10 @@
  * lua_cache.h - capabilities remembered per server, in a table that the caller
  * keeps: a second connection need not ask before it pipelines.
  *
- * What was said in clear, by TLS, before and after the login are entries of
- * their own. Nothing about trust comes from there: an STLS that is remembered is
- * tried without asking, and one that is not is asked for.
+ * What was said in clear, by TLS, to whom it was verified and how, before and
+ * after the login, by which proxy are entries of their own. Nothing about trust
+ * comes from there: an STLS that is remembered is tried without asking, and one
+ * that is not is asked for.
  */
 #ifndef POP3_LUA_CACHE_H
 #define POP3_LUA_CACHE_H

@@ -433,9 +433,18 @@ static unsigned check_port(lua_State *L, const char *class) {
   return (unsigned)port;
 }
 
+/* Before anybody sees it: what is no host may be a URL that holds a password,
+ * for errors to show and for the DNS to be asked for. */
 static void check_host(lua_State *L, const char *class) {
+  size_t size;
   if (lua_type(L, AT_HOST) != LUA_TSTRING)
     wrong_argument(L, class, 1, "host name", AT_HOST);
+  const char *host = lua_tolstring(L, AT_HOST, &size);
+  if (memchr(host, '@', size) != NULL || memchr(host, '/', size) != NULL)
+    pop3_argument_error(L, class, 1,
+                        "a host name or an address alone expected: pop3.open "
+                        "takes URLs. It is not shown here, for it may hold a "
+                        "password");
 }
 
 /* true, false or "auto". [-0, +0, v] */

@@ -63,6 +63,7 @@ static const luaL_Reg functions[] = {
     {"is_safe", pop3_lua_is_safe},
     {"insecure", pop3_lua_insecure},
     {"is_mechanism", pop3_lua_is_mechanism},
+    {"mechanisms", pop3_lua_mechanisms},
     {"restrict", pop3_lua_restrict},
     {"admit", pop3_lua_admit},
     {"context", pop3_lua_context},

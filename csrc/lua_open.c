@@ -35,6 +35,26 @@ int pop3_lua_insecure(lua_State *L) {
   return pop3_push_error(L, &failure);
 }
 
+/* [-0, +0, m] the row is on top */
+static void set_flag(lua_State *L, const char *key, bool value) {
+  lua_pushboolean(L, value);
+  lua_setfield(L, -2, key);
+}
+
+int pop3_lua_mechanisms(lua_State *L) {
+  const pop3_way *way;
+  lua_newtable(L);
+  for (int n = 0; (way = pop3_way_nth((size_t)n)) != NULL; n++) {
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, way->name);
+    lua_setfield(L, -2, "name");
+    set_flag(L, "token", (way->flags & POP3_SASL_TOKEN) != 0);
+    set_flag(L, "secret", (way->flags & POP3_SASL_NO_SECRET) == 0);
+    lua_rawseti(L, -2, n + 1);
+  }
+  return 1;
+}
+
 int pop3_lua_is_mechanism(lua_State *L) {
   pop3_span name;
   name.data = luaL_checklstring(L, 1, &name.size);

@@ -29,6 +29,10 @@ extern const size_t pop3_open_option_count;
  */
 int pop3_lua_insecure(lua_State *L);
 
+/* mechanisms() -> what login knows, strongest first: { name, token (true: its
+ * secret is one), secret (false: it needs none) }, ... [-0, +1, m] */
+int pop3_lua_mechanisms(lua_State *L);
+
 /* is_mechanism(name) -> whether login() can be asked for it [-0, +1, v] */
 int pop3_lua_is_mechanism(lua_State *L);
 

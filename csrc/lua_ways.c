@@ -277,6 +277,12 @@ pop3_error pop3_ways_read(lua_State *L, int index, const char *method,
 
 /* ------------------------------------------------------------ info */
 
+void pop3_ways_push_proxy(lua_State *L, const pop3_conn_info *info) {
+  bool bracketed = strchr(info->proxy_host, ':') != NULL;
+  lua_pushfstring(L, bracketed ? "%s://[%s]:%d" : "%s://%s:%d", info->scheme,
+                  info->proxy_host, (int)info->proxy_port);
+}
+
 void pop3_ways_describe(lua_State *L, const pop3_conn_info *info) {
   if (info->attempts > 0) {
     lua_pushinteger(L, (lua_Integer)info->attempts);
@@ -291,8 +297,6 @@ void pop3_ways_describe(lua_State *L, const pop3_conn_info *info) {
     lua_setfield(L, -2, "unix_socket");
   }
   if (info->scheme == NULL) return;
-  bool bracketed = strchr(info->proxy_host, ':') != NULL;
-  lua_pushfstring(L, bracketed ? "%s://[%s]:%d" : "%s://%s:%d", info->scheme,
-                  info->proxy_host, (int)info->proxy_port);
+  pop3_ways_push_proxy(L, info);
   lua_setfield(L, -2, "proxy");
 }

@@ -41,6 +41,9 @@ pop3_error pop3_ways_read(lua_State *L, int index, const char *method,
                           const pop3_ways_options *options, pop3_ways *ways,
                           pop3_failure *failure);
 
+/* A proxy in text, without who logs in there: there is one. [-0, +1, m] */
+void pop3_ways_push_proxy(lua_State *L, const pop3_conn_info *info);
+
 /* What info tells of it, into the table on top. [-0, +0, m] */
 void pop3_ways_describe(lua_State *L, const pop3_conn_info *info);
 

@@ -27,6 +27,23 @@ void pop3_release(const pop3_allocator *allocator, void *block, size_t size) {
  * prove that the call changes nothing that is read later. */
 static void *(*const volatile overwrite)(void *, int, size_t) = memset;
 
+/* Likewise. */
+static void *(*const volatile copy)(void *, const void *, size_t) = memmove;
+
+/*
+ * The widest registers still hold what was copied last, 64 octets each, and who
+ * calls a function of a library for the first time has the dynamic linker save
+ * them on the stack, where they stay. So zeros are copied, as many as take all
+ * of the registers that the C library copies by.
+ */
+static void wipe_registers(void) {
+  static const char zeros[1024];
+  char sink[sizeof zeros];
+  (void)copy(sink, zeros, sizeof zeros);
+}
+
 void pop3_wipe(void *block, size_t size) {
-  if (size > 0) (void)overwrite(block, 0, size);
+  if (size == 0) return;
+  (void)overwrite(block, 0, size);
+  wipe_registers();
 }

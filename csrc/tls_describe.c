@@ -68,6 +68,12 @@ void pop3_tls_detail(const pop3_tls *tls, pop3_tls_details *details) {
   say_how(tls, details->verified_by);
 }
 
+void pop3_tls_grounds(const pop3_tls *tls, char verified_by[64],
+                      const char **name) {
+  say_how(tls, verified_by);
+  *name = tls->name;
+}
+
 /* --- chains -------------------------------------------------------------- */
 
 /* A session of another process has kept the first of them only. OpenSSL puts a

@@ -34,6 +34,12 @@ typedef struct pop3_tls_details {
 /* Only after the handshake. */
 void pop3_tls_detail(const pop3_tls *tls, pop3_tls_details *details);
 
+/* Likewise; verified_by alone, and the name that was looked for, which is not
+ * the host's where the option servername says so. It lives as long as the
+ * filter. */
+void pop3_tls_grounds(const pop3_tls *tls, char verified_by[64],
+                      const char **name);
+
 /* The certificates as the server sent them, its own first; or the chain that
  * was verified, from the server's certificate to the root. */
 typedef enum pop3_tls_chain { POP3_TLS_SENT, POP3_TLS_VERIFIED } pop3_tls_chain;

@@ -35,6 +35,7 @@ build = {
     ["pop3"] = "lua/pop3.lua",
     ["pop3.authenticate"] = "lua/pop3/authenticate.lua",
     ["pop3.call"] = "lua/pop3/call.lua",
+    ["pop3.class"] = "lua/pop3/class.lua",
     ["pop3.cli"] = "lua/pop3/cli.lua",
     ["pop3.cli.account"] = "lua/pop3/cli/account.lua",
     ["pop3.cli.arguments"] = "lua/pop3/cli/arguments.lua",

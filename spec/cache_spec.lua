@@ -1,6 +1,7 @@
 --- What was announced, remembered in the caller's table: it saves the question,
 -- and holds only where it was learnt: this host and port, in clear or under
--- TLS, before or after the login (RFC 2449 5, RFC 2595 4).
+-- TLS, before or after the login (RFC 2449 5, RFC 2595 4). From whom, and by
+-- which way, is in cache_keys_spec.lua.
 local certificates = require "spec.support.certificates"
 local claims = require "spec.support.claims"
 local pop3 = require "pop3"
@@ -10,6 +11,8 @@ local CAPA = { send = "+OK\r\nTOP\r\nUIDL\r\n.\r\n" }
 local OTHER = { send = "+OK\r\nTOP\r\nPIPELINING\r\n.\r\n" }
 
 local EOF = { eof = true }
+
+local TLS = "tls by chain+name as 127.0.0.1"
 
 local function start(...)
   return server.start { connections = { ... } }
@@ -67,7 +70,7 @@ describe("the capability cache", function()
     assert.is_not_nil(found.PIPELINING)
     assert.is_nil(found.UIDL)
     assert.same(found, ask(pop3.POP3_SSL, s, cache))
-    assert.same({ "clear", "tls" }, keys(cache))
+    assert.same({ "clear", TLS }, keys(cache))
     assert.equal(0, s:report().failed)
   end)
 
@@ -99,7 +102,7 @@ describe("the capability cache", function()
       local cache = {}
       local found = ask(open, s, cache)
       assert.same({ true, nil }, { found.pipelining, found.XCLEAR })
-      assert.same({ "clear", "tls" }, keys(cache))
+      assert.same({ "clear", TLS }, keys(cache))
       assert.same(found, ask(open, s, cache))
       assert.equal(0, s:report().failed)
     end)
@@ -149,4 +152,81 @@ describe("the capability cache", function()
       s:stop()
     end
   end)
+end)
+
+-- "y" tells a server that it was seen to offer no -PLUS (RFC 5802 6). One that
+-- has got one since the list was made would have to refuse a login that is
+-- right: so before it is said of a list that is remembered, CAPA is asked.
+describe("A login by what is remembered of TLS", function()
+  after_each(server.stop_all)
+
+  local function capa(words)
+    return "+OK\r\nSASL " .. words .. "\r\nUSER\r\n.\r\n"
+  end
+
+  local UNKNOWN = "-ERR Unsupported authentication mechanism\r\n"
+
+  --- What left, each command without its proof, and what the cache has then.
+  local function log_in(known, now, options, answers)
+    local auto = { { "CAPA", now and capa(now) or "-ERR no\r\n" },
+                   { "PASS .*|AUTH .*", "-ERR [AUTH] no\r\n" },
+                   { ".*", "+OK\r\n" } }
+    for i, answer in ipairs(answers or {}) do table.insert(auto, i, answer) end
+    local s = server.start {
+      { { tls = certificates.server "ip" }, "S: +OK ready", { auto = auto } } }
+    local key = "127.0.0.1:" .. s.port .. " " .. TLS
+    local cache = { [key] = known and "SASL " .. known .. "\nUSER\n" or nil }
+    local conn = pop3.POP3_SSL("127.0.0.1", s.port, {
+      timeout = 10, cafile = certificates.cafile, cache = cache })
+    claims.fails("auth", "refused", conn.login, conn, "me", "secret", options)
+    conn:close()
+    local left = s:report().connections[1].commands
+    for i, line in ipairs(left) do
+      left[i] = line:gsub("^AUTH (%S+) (%w%w%w).*$", "AUTH %1 %2")
+    end
+    return left, cache[key]
+  end
+
+  it("asks before it says that there is no -PLUS, and finds the new one",
+    function()
+      local left, kept = log_in("SCRAM-SHA-256",
+        "SCRAM-SHA-256 SCRAM-SHA-256-PLUS")
+      assert.same({ "CAPA", "AUTH SCRAM-SHA-256-PLUS cD1" }, left) -- "p="
+      assert.equal("SASL SCRAM-SHA-256 SCRAM-SHA-256-PLUS\nUSER\n", kept)
+    end)
+
+  it("says so where there is none to this day, after one question", function()
+    assert.same({ "CAPA", "AUTH SCRAM-SHA-256 eSw" }, -- "y,,"
+                (log_in("SCRAM-SHA-256", "SCRAM-SHA-256 PLAIN")))
+  end)
+
+  it("asks, too, where the -PLUS that it knew is unknown now", function()
+    assert.same({ "AUTH SCRAM-SHA-512-PLUS cD1", "CAPA",
+                  "AUTH SCRAM-SHA-256-PLUS cD1" },
+                (log_in("SCRAM-SHA-512-PLUS SCRAM-SHA-256",
+                        "SCRAM-SHA-256 SCRAM-SHA-256-PLUS", nil,
+                        { { "AUTH SCRAM-SHA-512-PLUS .*", UNKNOWN } })))
+  end)
+
+  it("asks once only, where the question is refused", function()
+    assert.same({ "CAPA", "USER me", "PASS secret" },
+                (log_in("SCRAM-SHA-256", nil)))
+  end)
+
+  local rows = {
+    ["a -PLUS is known"] = { "SCRAM-SHA-256 SCRAM-SHA-256-PLUS", nil,
+      { "AUTH SCRAM-SHA-256-PLUS cD1" } },
+    ["no binding is wanted"] = { "SCRAM-SHA-256",
+      { channel_binding = "disable" }, { "AUTH SCRAM-SHA-256 biw" } },
+    ["it is by PLAIN"] = { "PLAIN", nil, { "AUTH PLAIN AG1" } },
+    ["it is by USER"] = { "SCRAM-SHA-256", { auth = "USER" },
+      { "USER me", "PASS secret" } },
+    ["nothing is known"] = { nil, nil,
+      { "CAPA", "AUTH SCRAM-SHA-256 eSw" } },
+  }
+  for name, row in pairs(rows) do
+    it("asks no more than before where " .. name, function()
+      assert.same(row[3], (log_in(row[1], "SCRAM-SHA-256", row[2])))
+    end)
+  end
 end)

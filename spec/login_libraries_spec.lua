@@ -77,6 +77,18 @@ describe("GNU SASL", function()
       notices_what_was_taken_out(start)
     end)
 
+    -- It refuses who says that it has none; a list of last year must not.
+    it("is told nothing of a -PLUS by a list that is older", function()
+      local s = start { tls = "implicit" }
+      local key = ("%s:%d tls by chain+name as %s"):format(s.host, s.port,
+        s.name)
+      local cache = { [key] = "SASL SCRAM-SHA-256\n" }
+      local conn = connect(s, { cache = cache })
+      conn:login(s.user, s.password)
+      conn:quit()
+      assert.same({ "SCRAM-SHA-256-PLUS" }, tried(s:stop()))
+    end)
+
     it("refuses a wrong password, once", function()
       local s = start { tls = "implicit" }
       local conn = connect(s)

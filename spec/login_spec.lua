@@ -270,6 +270,26 @@ describe("login", function()
         end)
     end)
 
+    it("by APOP, says how to log in where there are only hashes", function()
+      local greeting = "S: +OK ready <1.2@example.org>"
+      local capa = { send = "+OK\r\nUSER\r\n.\r\n" }
+      local tls = { tls = certificates.server "exact" }
+      local s = server.start {
+        { tls, greeting, "C: CAPA", capa, { match = "APOP me .*" },
+          "S: -ERR [AUTH] no", { eof = true } },
+        { tls, greeting, "C: USER me", "S: +OK", "C: PASS secret", "S: +OK",
+          { eof = true } } }
+      local conn = pop3.POP3(s.host, s.port, secure())
+      local err = claims.fails("auth", "refused", conn.login, conn, "me",
+        "secret")
+      conn:close()
+      local advice = err.message:match 'auth = "(%w+)" by TLS'
+      conn = pop3.POP3(s.host, s.port, secure())
+      conn:login("me", "secret", { auth = advice }) -- does as it is told
+      conn:close()
+      assert.equal(0, s:report().failed)
+    end)
+
     it("tells OAuth's reason (T21)", function()
       local json = '{"status":"401","schemes":"bearer"}'
       for mechanism, answer in pairs { XOAUTH2 = "", OAUTHBEARER = "AQ==" } do

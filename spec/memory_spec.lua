@@ -12,6 +12,12 @@ local here = debug.getinfo(1, "S").source:match("^@(.*[/\\])") or "./"
 --- In no pattern that a program could hold by chance.
 local SECRET = "zQ7vK2mXw9TfRb4Lc8HpYn5Gd3Js6UaE0oViMtZk"
 
+--- One of letters for which SCRAM needs a library, by their octets: Cyrillic
+-- ones, then Latin ones with accents among those of ASCII.
+local FOREIGN = ("29173f94807d2636e51823c7"):gsub("%x", function(digit)
+  return "\208" .. string.char(176 + tonumber(digit, 16))
+end) .. "k\195\169Q7\195\188vX\195\1822m\195\1779w\195\184T\195\166b"
+
 -- `call` is a piece of Lua that logs `conn` in by `secret`; `plant` one that
 -- leaves a copy of what is in `path`. Whatever can be shown is shown, and kept
 -- until the search is over: errors, tracebacks, tostring, debug texts.
@@ -70,7 +76,7 @@ local REFUSAL = {
 }
 
 --- Steps of a login by `name`; `last` is what the server thinks of it.
-local function sasl_session(name, last)
+local function sasl_session(name, last, secret)
   local steps = { "C: CAPA", { send = "+OK\r\nSASL " .. name .. "\r\n.\r\n" } }
   local function add(...)
     for _, step in ipairs { ... } do steps[#steps + 1] = step end
@@ -78,7 +84,7 @@ local function sasl_session(name, last)
     return steps
   end
   if name:find "SCRAM" then
-    steps[3] = { scram = { password = last and "another" or SECRET,
+    steps[3] = { scram = { password = last and "another" or secret or SECRET,
       digest = name:gsub("^SCRAM%-", ""):gsub("%-", ""):lower() } }
     return steps
   elseif name == "PLAIN" then
@@ -118,23 +124,26 @@ local function python(options, words)
 end
 
 --- What is searched: `how` (is TLS), `call`, `session` (what the server plays),
--- `source` (of the secret), `plant`, `refused` (true: the login has to fail),
+-- `source` (of the secret), `secret` (another one), `times` (how often it is
+-- in what is sent), `plant`, `refused` (true: the login has to fail),
 -- `sends` (what reaches the server; false: nothing that can be told), `core`
 -- (true: a core file, not the memory).
 -- @return memory.py's answer
 local function search(row)
   local how = row.how or "implicit"
   local s = server.start { steps(how, row.session or SESSION) }
-  local path = write_file(SECRET)
+  local secret = row.secret or SECRET
+  local path, own = write_file(secret), write_file(secret:rep(row.times or 1))
   local script = write_file(
     ("package.path, package.cpath = %q, %q\n"):format(package.path,
                                                      package.cpath) .. CHILD)
   local answer = python(row.core and "--core" or "", {
-    path, interpreter(), script, tostring(s.port), path, how,
+    path, interpreter(), script, tostring(s.port), own, how,
     certificates.cafile, certificates.name, row.source or "",
     row.call or "return conn:login('alice', secret, { auth = 'USER' })",
     row.plant or "" })
   os.remove(path)
+  os.remove(own)
   os.remove(script)
   if answer.lacking then return answer end
   assert.equal(row.refused and "refused" or "ready", answer.said)
@@ -185,10 +194,26 @@ for _, name in ipairs { "PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1",
     session = sasl_session(name, "S: -ERR [AUTH] no") }
 end
 
+for _, name in ipairs { "SCRAM-SHA-1", "SCRAM-SHA-256" } do
+  ways[#ways + 1] = { "login() by " .. name .. ", and it is not ASCII",
+    call = ("return conn:login('alice', secret, { auth = %q })"):format(name),
+    sends = false, secret = FOREIGN,
+    session = sasl_session(name, nil, FOREIGN) }
+end
+
+-- As long as they may be: in many records, blocks and buffers.
+for _, name in ipairs { "XOAUTH2", "OAUTHBEARER" } do
+  ways[#ways + 1] = { "login() by " .. name .. ", 64 KiB",
+    call = ("return conn:login('alice', nil, { token = secret, auth = %q })")
+      :format(name),
+    sends = false, times = 1600, session = sasl_session(name) }
+end
+
 --- A copy that nobody wiped.
 local PLAIN = "return io.open(path, 'rb'):read('*a')"
 local BASE64 = "return io.popen('tail -c +2 ' .. path .. ' | base64 -w 0')"
   .. ":read('*a')" -- of what follows the first octet
+local POINTS = "return io.popen('iconv -f UTF-8 -t UTF-32LE ' .. path):read('*a')"
 
 describe("T22 a secret that was sent", function()
   after_each(server.stop_all)
@@ -207,6 +232,11 @@ describe("T22 a secret that was sent", function()
   it("would be found in base64", function()
     local found = search({ plant = BASE64 }).found
     assert.equal("base64 at 1", assert(found[1])[1])
+  end)
+
+  it("would be found as code points", function()
+    local found = search({ plant = POINTS }).found
+    assert.equal("code points", assert(found[1])[1])
   end)
 
   --- A core file of this row, unless this system writes none.

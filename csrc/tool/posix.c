@@ -66,6 +66,28 @@ static int sync_file(lua_State *L) {
   return answer(L, fsync(check_int(L, 1)), NULL);
 }
 
+/* fcntl(fd, F_SETLK, { l_type = ... }): only this, and of the whole file. */
+static int lock_file(lua_State *L) {
+  struct flock lock;
+  memset(&lock, 0, sizeof lock);
+  luaL_argcheck(L, luaL_checkinteger(L, 2) == F_SETLK, 2, "F_SETLK expected");
+  luaL_checktype(L, 3, LUA_TTABLE);
+  lua_getfield(L, 3, "l_type");
+  lock.l_type = (short)luaL_checkinteger(L, -1);
+  return answer(L, fcntl(check_int(L, 1), F_SETLK, &lock), NULL);
+}
+
+static int name_terminal(lua_State *L) {
+  const char *name = ttyname(check_int(L, 1));
+  if (name == NULL) return fail(L, NULL);
+  lua_pushstring(L, name);
+  return 1;
+}
+
+static int drain_terminal(lua_State *L) {
+  return answer(L, tcdrain(check_int(L, 1)), NULL);
+}
+
 static int write_file(lua_State *L) {
   size_t size;
   const char *octets = luaL_checklstring(L, 2, &size);
@@ -259,18 +281,27 @@ static const constant errno_constants[] = {CONSTANT(EINTR),
                                            CONSTANT(EPERM),
                                            {NULL, 0}};
 
-static const luaL_Reg fcntl_functions[] = {{"open", open_file}, {NULL, NULL}};
+static const luaL_Reg fcntl_functions[] = {
+    {"open", open_file}, {"fcntl", lock_file}, {NULL, NULL}};
 static const constant fcntl_constants[] = {
-    CONSTANT(O_APPEND), CONSTANT(O_CLOEXEC), CONSTANT(O_CREAT),
-    CONSTANT(O_EXCL),   CONSTANT(O_NOCTTY),  CONSTANT(O_RDONLY),
-    CONSTANT(O_RDWR),   CONSTANT(O_WRONLY),  {NULL, 0}};
+    CONSTANT(O_APPEND), CONSTANT(O_CLOEXEC),
+    CONSTANT(O_CREAT),  CONSTANT(O_EXCL),
+    CONSTANT(O_NOCTTY), CONSTANT(O_RDONLY),
+    CONSTANT(O_RDWR),   CONSTANT(O_WRONLY),
+    CONSTANT(F_SETLK),  CONSTANT(F_WRLCK),
+    {NULL, 0}};
 
-static const luaL_Reg unistd_functions[] = {
-    {"close", close_file},   {"fsync", sync_file},
-    {"write", write_file},   {"read", read_file},
-    {"link", link_file},     {"unlink", unlink_file},
-    {"isatty", is_terminal}, {"getpid", get_process},
-    {"geteuid", get_user},   {NULL, NULL}};
+static const luaL_Reg unistd_functions[] = {{"close", close_file},
+                                            {"fsync", sync_file},
+                                            {"write", write_file},
+                                            {"read", read_file},
+                                            {"link", link_file},
+                                            {"unlink", unlink_file},
+                                            {"isatty", is_terminal},
+                                            {"getpid", get_process},
+                                            {"geteuid", get_user},
+                                            {"ttyname", name_terminal},
+                                            {NULL, NULL}};
 
 static const luaL_Reg stat_functions[] = {
     {"stat", get_status},   {"lstat", get_link_status}, {"mkdir", make_folder},
@@ -285,8 +316,10 @@ static const constant time_constants[] = {CONSTANT(CLOCK_MONOTONIC), {NULL, 0}};
 static const luaL_Reg systime_functions[] = {{"gettimeofday", get_time_of_day},
                                              {NULL, NULL}};
 
-static const luaL_Reg termio_functions[] = {
-    {"tcgetattr", get_terminal}, {"tcsetattr", set_terminal}, {NULL, NULL}};
+static const luaL_Reg termio_functions[] = {{"tcgetattr", get_terminal},
+                                            {"tcsetattr", set_terminal},
+                                            {"tcdrain", drain_terminal},
+                                            {NULL, NULL}};
 static const constant termio_constants[] = {
     CONSTANT(ECHO), CONSTANT(ECHONL), CONSTANT(TCSAFLUSH), {NULL, 0}};
 

@@ -14,6 +14,7 @@
 
 local core = require "pop3.core"
 local call = require "pop3.call"
+local class = require "pop3.class"
 
 -- Octets that are fetched ahead, and held until they are asked for.
 local AHEAD = 1048576
@@ -31,10 +32,9 @@ local FIRST, GROWTH, MOST = 1, 4, 512
 -- does not), `uid` (nil if the server has none).
 -- @type pop3.message
 local Message = {}
-Message.__index = Message
-Message.__name = "pop3.message"
+local of_message = class("pop3.message", Message)
 
-function Message:__tostring()
+function of_message:__tostring()
   return ("pop3.message (%d)"):format(self.number)
 end
 
@@ -106,8 +106,7 @@ function Message:delete() return self.messages.conn:dele(self.number) end
 -- has no UIDL, so that `since` could leave out nothing.
 -- @type pop3.messages
 local Messages = {}
-Messages.__index = Messages
-Messages.__name = "pop3.messages"
+local of_messages = class("pop3.messages", Messages)
 
 -- The row of a place in the order asked for.
 local function row_at(self, place)
@@ -122,7 +121,7 @@ local function message_at(self, place)
   return setmetatable({
     number = row.number, size = row.size, uid = row.uid,
     messages = self, place = place, got = {},
-  }, Message)
+  }, of_message)
 end
 
 --- The next message, or nil.
@@ -134,13 +133,13 @@ function Messages:next()
   return message
 end
 
-function Messages:__call() return self:next() end
-function Messages:__len() return self.count end
+function of_messages:__call() return self:next() end
+function of_messages:__len() return self.count end
 
 --- How many there are; `#messages` where Lua is 5.2 or newer.
 function Messages:len() return self.count end
 
-function Messages:__tostring()
+function of_messages:__tostring()
   return ("pop3.messages (%d)"):format(self.count)
 end
 
@@ -265,5 +264,5 @@ return function(conn, options)
     newest = options.order == "newest", ahead = options.ahead or AHEAD,
     place = 0, fetched = {}, handed = setmetatable({}, { __mode = "v" }),
     runs = {},
-  }, Messages)
+  }, of_messages)
 end

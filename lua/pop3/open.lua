@@ -21,8 +21,11 @@ local open = {}
 local OF_LOGIN = { "auth", "authzid", "channel_binding", "stat", "listing",
   "quit" }
 
--- Mechanisms by which nobody has to prove anything to the server.
-local WITHOUT_SECRET = { EXTERNAL = true, ANONYMOUS = true }
+-- Mechanisms by which nobody has to prove anything to the server, by name.
+local WITHOUT_SECRET = {}
+for _, mechanism in ipairs(core.mechanisms()) do
+  WITHOUT_SECRET[mechanism.name] = not mechanism.secret
+end
 
 local SECRETS = { "password", "token" }
 

@@ -8,10 +8,10 @@
 
 local core = require "pop3.core"
 local call = require "pop3.call"
+local class = require "pop3.class"
 
 local Reader = {}
-Reader.__index = Reader
-Reader.__name = "pop3.reader"
+local meta = class("pop3.reader", Reader)
 
 --- Octets of the message, digest of it: when it is complete.
 -- @field octets
@@ -68,7 +68,7 @@ function Reader:next()
   return step(self)
 end
 
-function Reader:__call() return self:next() end
+function meta:__call() return self:next() end
 
 --- Stop reading. What is left of the message is read and thrown away; if that
 -- is more than 1 MiB, the connection is closed instead.
@@ -84,9 +84,9 @@ function Reader:close()
   until state == "failed" or state == "done"
 end
 
-function Reader:__close() self:close() end
+function meta:__close() self:close() end
 
-function Reader:__tostring()
+function meta:__tostring()
   return "pop3.reader" .. (self.finished and " (finished)" or "")
 end
 
@@ -105,14 +105,14 @@ local function made(conn, on, opened, ...)
   if not opened then return opened, ... end
   local safe = core.is_safe(conn)
   local reader = { conn = conn, on = on, safe = safe }
-  return with_closer(setmetatable(reader, Reader))
+  return with_closer(setmetatable(reader, meta))
 end
 
 --- Wait until a message, whose command was begun, begins.
 -- @param err what `core.begin` returned
-function Reader.open(conn, err, on)
+local function read(conn, err, on)
   if err ~= nil then return call.fail(core.is_safe(conn), err) end
   return made(conn, on, open(conn, on, core.turn(conn)))
 end
 
-return Reader
+return { open = read }

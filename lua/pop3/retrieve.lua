@@ -4,7 +4,7 @@
 
 local core = require "pop3.core"
 local call = require "pop3.call"
-local Reader = require "pop3.reader"
+local reader = require "pop3.reader"
 
 local methods = {}
 
@@ -96,7 +96,7 @@ end
 function methods:retr_lines(which, options)
   local err = call.refusal(self)
     or core.begin(self, "retr_lines", which, options)
-  return Reader.open(self, err, call.handlers(options))
+  return reader.open(self, err, call.handlers(options))
 end
 
 --- A message's octets, piece by piece as they arrive.
@@ -106,7 +106,7 @@ end
 function methods:retr_chunks(which, options)
   local err = call.refusal(self)
     or core.begin(self, "retr_chunks", which, options)
-  return Reader.open(self, err, call.handlers(options))
+  return reader.open(self, err, call.handlers(options))
 end
 
 -- ------------------------------------------------------------ many

@@ -19,6 +19,7 @@
 
 local core = require "pop3.core"
 local call = require "pop3.call"
+local class = require "pop3.class"
 local host = require "pop3.host"
 local unpack = require("pop3.compat").unpack
 
@@ -31,8 +32,10 @@ local FOREIGN = "pop3: this coroutine is not the task's own, so it cannot wait "
   .. "start another task"
 
 local Task = {}
-Task.__index = Task
-Task.__name = "pop3.task"
+local meta = class("pop3.task", Task)
+
+-- All that there are.
+local tasks = setmetatable({}, { __mode = "k" })
 
 -- The task whose step runs, the innermost one.
 local current
@@ -135,7 +138,7 @@ local function is_amount(value)
 end
 
 local function check_self(self, method)
-  if getmetatable(self) == Task then return end
+  if tasks[self] then return end
   error(("bad self to '%s' (pop3 task expected, got %s: call it with a colon)")
     :format(method, type(self)), 3)
 end
@@ -176,7 +179,7 @@ function Task:cancel()
   drop(self)
 end
 
-function Task:__tostring()
+function meta:__tostring()
   return ("pop3.task (%s)"):format(self.answer and self.answer[1] or "waiting")
 end
 
@@ -192,7 +195,9 @@ return function(fn, ...)
   local thread = coroutine.create(function()
     return fn(unpack(arguments, 1, arguments.n))
   end)
-  return setmetatable({
+  local task = setmetatable({
     thread = thread, connections = setmetatable({}, { __mode = "k" }),
-  }, Task)
+  }, meta)
+  tasks[task] = true
+  return task
 end

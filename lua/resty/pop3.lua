@@ -17,9 +17,10 @@
 local core = require "pop3.core"
 local pop3 = require "pop3.safe"
 local call = require "pop3.call"
+local class = require "pop3.class"
 
 local Client = { _VERSION = pop3._VERSION }
-Client.__index = Client
+local meta = class("resty.pop3", Client)
 
 local function merge(into, options)
   for key, value in pairs(options or {}) do into[key] = value end
@@ -34,7 +35,7 @@ function Client:new(options) -- luacheck: ignore self
   if options ~= nil and type(options) ~= "table" then
     call.bad_argument(1, "new", "option table", options)
   end
-  return setmetatable({ options = merge({}, options) }, Client)
+  return setmetatable({ options = merge({}, options) }, meta)
 end
 
 -- The core has one clock for both directions: it starts anew with each octet

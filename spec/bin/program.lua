@@ -78,12 +78,21 @@ end
 --- Run it on a terminal of its own.
 -- @tparam table words
 -- @tparam table steps see terminal.py
--- @tparam[opt] table options as of `run`
+-- @tparam[opt] table options as of `run`; `twice`: two of them at a time;
+-- `behind`: a second one in the background, which is stopped by then
 -- @treturn table what terminal.py reports
 function program.on_terminal(words, steps, options)
+  local command = command_line(words, options or {})
+  if options and options.twice then
+    command = ("(%s) & (%s); wait"):format(command, command)
+  end
+  if options and options.behind then
+    command = ("set -m; (%s) & until grep -q '^State:.T' /proc/$!/status; do :; "
+      .. "done; (%s); kill -9 %%1"):format(command, command)
+  end
   local pipe = io.popen((os.getenv("PYTHON") or "python3") .. " "
     .. quote(here .. "terminal.py") .. " " .. quote(json.encode(steps)) .. " "
-    .. quoted { "sh", "-c", command_line(words, options or {}) }, "r")
+    .. quoted { "sh", "-c", command }, "r")
   local report = pipe:read("*a")
   pipe:close()
   return json.decode(report)

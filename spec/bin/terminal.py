@@ -4,7 +4,8 @@
     terminal.py STEPS PROGRAM ARGUMENT...
 
 STEPS is a JSON list: {"expect": TEXT} waits until the program has printed
-TEXT behind what the last one found, {"type": TEXT} types (\\u0003 is Ctrl-C),
+TEXT behind what the last one found, {"find": TEXT} until it has printed it at
+all, {"type": TEXT} types (\\u0003 is Ctrl-C),
 {"signal": NAME} sends it to the program. Prints a JSON object when the program
 has ended: output, status (128 and the signal's number, if one killed it), and
 echo: whether the terminal echoed, after each step and at the end.
@@ -56,6 +57,11 @@ class Terminal:
             if not self.read():
                 raise EOFError
 
+    def find(self, text):
+        while text not in self.output:
+            if not self.read():
+                raise EOFError
+
     def wait(self):
         """The exit status."""
         while self.read():
@@ -70,6 +76,8 @@ class Terminal:
     def step(self, step):
         if "expect" in step:
             self.expect(step["expect"].encode())
+        if "find" in step:
+            self.find(step["find"].encode())
         if "type" in step:
             os.write(self.master, step["type"].encode())
         if "signal" in step:

@@ -57,6 +57,35 @@ describe("bin/pop3", function()
     end)
   end
 
+  -- In one process group, as a script starts them; whichever asks first.
+  it("is asked by one of two at a time, and echoes again", function()
+    local box = mailbox.start { "--sample", "1" }
+    local report = program.on_terminal(ls(box), {
+      { find = "Password of otto" },
+      { find = "another command asks for a password on this terminal" },
+      { type = box.password .. "\n" },
+    }, { twice = true })
+    assert.is_nil(report.failed, report.output)
+    assert.same({ false, true }, { report.echo[2], report.echo[4] })
+    assert.is_nil(report.output:find(box.password, 1, true))
+    local _, asked = report.output:gsub("Password of otto", "")
+    local _, listed = report.output:gsub("1 2 7eb70257593da06f", "")
+    assert.same({ 1, 1 }, { asked, listed })
+    assert.truthy(report.output:find("--password-file", 1, true))
+  end)
+
+  it("is asked in the foreground, whatever a stopped job was about to ask",
+    function()
+      local box = mailbox.start { "--sample", "1" }
+      local report = program.on_terminal(ls(box), {
+        { expect = "Password of otto" }, { type = box.password .. "\n" },
+        { expect = "1 2 7eb70257593da06f" },
+      }, { behind = true })
+      assert.is_nil(report.failed, report.output)
+      assert.same({ false, true }, { report.echo[1], report.echo[4] })
+      assert.is_nil(report.output:find("another command", 1, true))
+    end)
+
   it("takes the end of the terminal for no password", function()
     local box = mailbox.start { "--sample", "1" }
     local report = program.on_terminal(ls(box), {

@@ -320,6 +320,20 @@ static void advice_goes_by_the_code(void) {
   CHECK(strstr(pop3_login_advice(span("-ERR x"), scram, true), "-PLUS"));
 }
 
+/* A server with hashes only, whose greeting has a timestamp all the same. */
+static void a_digest_may_be_none_that_the_server_can_check(void) {
+  static const char *const names[] = {"APOP", "CRAM-MD5"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    const pop3_way *way = pop3_way_find(span(names[i]));
+    CHECK(strstr(pop3_login_advice(span("-ERR [AUTH] x"), way, true),
+                 "auth = \"USER\""));
+    CHECK(
+        !strstr(pop3_login_advice(span("-ERR [IN-USE] x"), way, true), "USER"));
+  }
+  CHECK(!strstr(pop3_login_advice(span("-ERR x"), &pop3_way_user, true),
+                "auth ="));
+}
+
 static void caps_are_needed_for_mechanisms(void) {
   CHECK(pop3_login_needs_caps(span(""), true));
   CHECK(pop3_login_needs_caps(span("USER\nPLAIN\n"), false));
@@ -343,6 +357,7 @@ static const test tests[] = {
     TEST(offers_fit),
     TEST(refusals_are_told_apart),
     TEST(advice_goes_by_the_code),
+    TEST(a_digest_may_be_none_that_the_server_can_check),
     TEST(caps_are_needed_for_mechanisms),
 };
 

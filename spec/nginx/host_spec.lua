@@ -319,11 +319,23 @@ describe("nginx's resolver", function()
 
   it("never takes a host for a path", function()
     local body = answer [[
-      local path = "unix:" .. ngx.config.prefix() .. "/http.sock"
-      local ok, err = pcall(require("pop3").POP3, path, { timeout = 5 })
+      local ok, err = pcall(require("pop3").POP3, "unix:http.sock",
+        { timeout = 5 })
       show(ok, err.kind, err.message)
     ]]
     assert.truthy(body:find("^false resolve unix:[^\n]*failed to parse"), body)
+  end)
+
+  it("shows no URL that was taken for a host", function()
+    local body = answer [[
+      local ok, err = pcall(function()
+        return require("resty.pop3"):new():connect(
+          "pop3s://joe:topmost@mail.example.org", 995, { timeout = 5 })
+      end)
+      show(ok, err)
+    ]]
+    assert.truthy(body:find("pop3.open takes URLs", 1, true), body)
+    assert.is_nil(body:find("topmost", 1, true), body)
   end)
 
   -- T30. The silent one is asked first and answers last, in its own time.

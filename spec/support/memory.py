@@ -6,8 +6,9 @@
 runs COMMAND, waits for it to print a line, stops it there, searches all of
 its memory, and lets it end by closing its standard input; or, with --core, has
 the kernel write it into a core file, and searches that. It is searched for
-every run of twelve octets of the secret and for its base64 at all three
-alignments. Prints one JSON object:
+every run of twelve octets of the secret, for its base64 at all three alignments,
+and for six code points as a library of Unicode's has them. Prints one JSON
+object:
 
     said     the line
     status   the command's exit status
@@ -43,6 +44,10 @@ def forms(secret):
         piece = secret[shift:]
         piece = base64.b64encode(piece[:len(piece) // 3 * 3])
         yield piece, RUN * 4 // 3, "base64 at %d" % shift
+    try:
+        yield secret.decode().encode("utf-32-le"), RUN * 2, "code points"
+    except UnicodeDecodeError:
+        pass
 
 
 def common(whole, at, memory, place):

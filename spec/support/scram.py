@@ -1,7 +1,7 @@
 """SCRAM's server side (RFC 5802, RFC 7677), honest or with one fault, for
 scripted.py's step {scram: OPTIONS}. Shares no code with the client.
 
-OPTIONS: password, iterations (default 4096), salt (octets), digest ("sha256"),
+OPTIONS: password (octets), iterations (default 4096), salt (octets), digest ("sha256"),
 and `fault`, one of
 
   signature     the proof that the server knows the password is wrong
@@ -45,7 +45,7 @@ class Exchange:
         self.fault = options.get("fault")
         self.iterations = options.get("iterations", 4096)
         self.salt = options.get("salt", "salt of this user").encode("latin-1")
-        self.password = options["password"].encode("utf-8")
+        self.password = options["password"].encode("latin-1")
 
     def say(self, line):
         self.stream.send(line.encode("latin-1") + b"\r\n")

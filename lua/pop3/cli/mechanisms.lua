@@ -2,23 +2,24 @@
 --
 -- @module pop3.cli.mechanisms
 
+local core = require "pop3.core"
+
 local mechanisms = {}
 
--- Strongest first, as `login` chooses. USER is the pair of commands USER and
--- PASS, APOP the command.
-local ROWS = {
-  { "SCRAM-SHA-512-PLUS" }, { "SCRAM-SHA-256-PLUS" }, { "SCRAM-SHA-1-PLUS" },
-  { "SCRAM-SHA-512" }, { "SCRAM-SHA-256" }, { "SCRAM-SHA-1" },
-  { "PLAIN" }, { "LOGIN" }, { "CRAM-MD5" }, { "APOP" }, { "USER" },
-  { "OAUTHBEARER", token = true }, { "XOAUTH2", token = true },
-}
+-- Strongest first, as `login` chooses; USER is the pair of commands USER and
+-- PASS, APOP the command. Those without a secret are not the command's.
+local rows, by_name = {}, {}
+for _, mechanism in ipairs(core.mechanisms()) do
+  if mechanism.secret then
+    rows[#rows + 1] = mechanism
+    by_name[mechanism.name] = mechanism
+  end
+end
 
 --- A name in upper case, or nil and what is wrong.
 function mechanisms.check(name)
   local wanted = name:upper()
-  for _, row in ipairs(ROWS) do
-    if row[1] == wanted then return wanted end
-  end
+  if by_name[wanted] then return wanted end
   return nil, "this version cannot log in by " .. wanted
 end
 
@@ -52,10 +53,10 @@ end
 function mechanisms.choose(offered, auth, token)
   if auth then return offered[auth] and auth or nil end
   local second
-  for _, row in ipairs(ROWS) do
-    if offered[row[1]] then
-      if (row.token or false) == (token or false) then return row[1] end
-      second = second or row[1]
+  for _, row in ipairs(rows) do
+    if offered[row.name] then
+      if row.token == (token or false) then return row.name end
+      second = second or row.name
     end
   end
   return token == nil and second or nil
@@ -63,9 +64,7 @@ end
 
 --- Does it take an OAuth token?
 function mechanisms.takes_token(name)
-  for _, row in ipairs(ROWS) do
-    if row[1] == name then return row.token or false end
-  end
+  return by_name[name] and by_name[name].token
 end
 
 return mechanisms

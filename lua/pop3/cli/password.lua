@@ -41,12 +41,47 @@ local function read_line(fd)
   return (table.concat(parts):gsub("\n.*", ""))
 end
 
+local function attributes_of(fd)
+  local attributes = termio.tcgetattr(fd)
+  if attributes then return attributes end
+  problem.raise(problem.CONFIGURATION, "the terminal cannot hide a password")
+end
+
+-- What to do where nobody can be asked.
+local INSTEAD = "use --password-file, --password-command or " .. VARIABLE
+
+-- The terminal by its own name: /dev/tty is one file for all of them.
+local function open_by_name()
+  for fd = 0, 2 do
+    local name = unistd.isatty(fd) == 1 and unistd.ttyname(fd)
+    if name then
+      return fcntl.open(name, fcntl.O_RDWR + fcntl.O_NOCTTY + fcntl.O_CLOEXEC)
+    end
+  end
+end
+
+local WHOLE = { l_type = fcntl.F_WRLCK, l_whence = 0, l_start = 0, l_len = 0 }
+
+-- Two that ask at a time would take one's password for the other, and leave the
+-- terminal without echo: the second has seen none. Nobody waits: the first may
+-- be stopped.
+local function alone_on_terminal(fn, ...)
+  local fd = open_by_name()
+  local free = not fd or fcntl.fcntl(fd, fcntl.F_SETLK, WHOLE)
+  local ok, result = free, nil
+  if free then ok, result = pcall(fn, ...) end
+  if fd then unistd.close(fd) end
+  if not free then
+    problem.raise(problem.CONFIGURATION,
+      "another command asks for a password on this terminal", INSTEAD)
+  end
+  if not ok then error(result, 0) end
+  return result
+end
+
 -- Whatever happens in between, the terminal echoes again.
 local function read_quietly(fd, prompt)
-  local before = termio.tcgetattr(fd)
-  if not before then
-    problem.raise(problem.CONFIGURATION, "the terminal cannot hide a password")
-  end
+  local before = attributes_of(fd)
   local ok, result = pcall(function()
     termio.tcsetattr(fd, termio.TCSAFLUSH, without_echo(before))
     unistd.write(fd, prompt)
@@ -66,10 +101,11 @@ local function ask(prompt)
     + fcntl.O_CLOEXEC)
   if not fd then
     problem.raise(problem.CONFIGURATION, "no password, and no terminal to "
-      .. "ask for one", "use --password-file, --password-command or "
-      .. VARIABLE)
+      .. "ask for one", INSTEAD)
   end
-  local ok, result = pcall(read_quietly, fd, prompt)
+  -- A background job is stopped here, with nothing in its hands.
+  termio.tcdrain(fd)
+  local ok, result = pcall(alone_on_terminal, read_quietly, fd, prompt)
   unistd.close(fd)
   if not ok then error(result, 0) end
   if result == "" then

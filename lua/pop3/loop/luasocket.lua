@@ -9,6 +9,7 @@
 -- @module pop3.loop.luasocket
 
 local call = require "pop3.call"
+local class = require "pop3.class"
 local core = require "pop3.core"
 local library = require "pop3.loop.library"
 
@@ -17,8 +18,7 @@ local Loop = {}
 -- ------------------------------------------------------------ a stream
 
 local Transport = {}
-Transport.__index = Transport
-Transport.__name = "pop3.loop.luasocket.transport"
+local meta = class("pop3.loop.luasocket.transport", Transport)
 
 -- What the socket waits for: LuaSec says so, plain ones say "timeout".
 local MODES = { wantread = "r", wantwrite = "w" }
@@ -88,7 +88,7 @@ function Loop.wrap(sock)
     call.bad_argument(1, "wrap", "connected socket", sock)
   end
   sock:settimeout(0)
-  return setmetatable({ sock = sock }, Transport)
+  return setmetatable({ sock = sock }, meta)
 end
 
 -- ------------------------------------------------------------ connecting

@@ -17,6 +17,7 @@ if not ngx then
     .. "elsewhere", 2)
 end
 
+local class = require "pop3.class"
 local get_request = require("resty.core.base").get_request
 local semaphore = require "ngx.semaphore"
 
@@ -65,7 +66,7 @@ end
 -- ------------------------------------------------------------ the stream
 
 local Transport = {}
-Transport.__index = Transport
+local of_transport = class("pop3.loop.nginx.transport", Transport)
 
 local ANOTHER = "the connection belongs to another request, or its stream "
   .. "ended with its request or light thread: make one for each request"
@@ -187,7 +188,7 @@ local function connect_in_time(sock, host, port, seconds)
 end
 
 local Loop = { verify = true, send_status_req = false }
-Loop.__index = Loop
+local of_loop = class("pop3.loop.nginx", Loop)
 
 --- A stream to a host, by nginx's resolver.
 -- @tparam string host name or address
@@ -198,7 +199,7 @@ function Loop:connect(host, port, seconds)
   local problem = phase_problem()
   if problem then return nil, "misplaced", problem end
   local transport = setmetatable({ sock = ngx.socket.tcp(), loop = self,
-    request = get_request() }, Transport)
+    request = get_request() }, of_transport)
   local bare = host:find(":", 1, true) and "[" .. host .. "]" or host
   set_time(transport, seconds)
   local ok, reason = connect_in_time(transport.sock, bare, port,
@@ -225,7 +226,7 @@ function Loop.new(options)
   return setmetatable({
     verify = options.verify ~= false,
     send_status_req = options.send_status_req == true,
-  }, Loop)
+  }, of_loop)
 end
 
 return Loop

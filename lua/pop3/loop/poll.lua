@@ -17,19 +17,20 @@
 --
 -- @classmod pop3.loop.poll
 
+local class = require "pop3.class"
 local core = require "pop3.core"
 local unpack = require("pop3.compat").unpack
 
 -- The module itself is a loop without tasks.
 local Loop = { tasks = {} }
-Loop.__index = Loop
+local meta = class("pop3.loop.poll", Loop)
 
 -- The loop whose task runs: the one that is meant by `loop = "poll"`.
 local current
 
 --- @treturn pop3.loop.poll a loop without tasks
 function Loop.new()
-  return setmetatable({ ready = {}, waiting = {}, tasks = {} }, Loop)
+  return setmetatable({ ready = {}, waiting = {}, tasks = {} }, meta)
 end
 
 -- The loop that runs the coroutine, if it is this one.
