@@ -647,7 +647,6 @@ void pop3_client_secured(pop3_client *c) {
   c->clear = c->caps;
   pop3_caps_init(&c->caps, &c->allocator);
   pop3_caps_clear(&c->before);
-  c->capa_refused = false;
   c->timestamp_trusted = false;
   pop3_client_stop(c); /* STLS is the last step of every plan that has it */
 }
