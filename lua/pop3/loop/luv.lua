@@ -27,7 +27,7 @@ local uv = library.find("luv", "pop3.loop.luv")
 -- connection from time to time, seconds.
 local LONGEST = 5
 
--- Handles are stopped and used again: one for each number of a descriptor, and a
+-- Handles are stopped and used again: one for each number of a descriptor, a
 -- timer and an idle for each waiter. (luv 1.44 crashes in a process that ends
 -- while handles are being closed.)
 local polls = {}
