@@ -255,9 +255,8 @@ static const value_reader readers[] = {
 
 /* ------------------------------------------------------------ tables */
 
-/* strcmp, but for what most rows differ in. */
-static bool is_same(const char *a, const char *b) {
-  return a[0] == b[0] && strcmp(a, b) == 0;
+bool pop3_is_name(const char *name, const char *other) {
+  return name[0] == other[0] && strcmp(name, other) == 0;
 }
 
 /* The row of a key, and its set; NULL: there is none. */
@@ -265,7 +264,7 @@ static const pop3_option *find_row(const char *key, pop3_option_set *sets,
                                    size_t count, pop3_option_set **set) {
   for (*set = sets; *set < sets + count; ++*set) {
     for (size_t i = 0; i < (*set)->count; i++) {
-      if (is_same((*set)->rows[i].key, key)) return &(*set)->rows[i];
+      if (pop3_is_name((*set)->rows[i].key, key)) return &(*set)->rows[i];
     }
   }
   return NULL;
