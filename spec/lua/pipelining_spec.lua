@@ -581,11 +581,11 @@ describe("A window", function()
   end
 
   it("is refilled when half of its octets were answered", function()
-    local sizes, numbers = {}, {}
-    for i = 1, 1000 do numbers[i] = 1000 + i end
+    local sizes, list = {}, {}
+    for i = 1, 1000 do list[i] = 1000 + i end
     local conn = pop3.POP3("in memory", 110,
       { transport = one_by_one(sizes), pipelining = true })
-    assert.equal(1000, (conn:dele_many(numbers)))
+    assert.equal(1000, (conn:dele_many(list)))
     for i = 1, #sizes - 1 do assert.truthy(sizes[i] >= 2048 - 11, sizes[i]) end
     assert.equal(5, #sizes)
     conn:close()
