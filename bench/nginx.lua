@@ -58,21 +58,84 @@ local MEASURE = [[
   end
 ]]
 
--- What no client over a cosocket can be below.
+-- What no client over a cosocket can be below: a few lines of Lua, by the same
+-- commands, without a look at what they receive but for the ends of messages.
 local FLOOR = MEASURE .. [[
-  local sock, count = ngx.socket.tcp(), tonumber(ngx.var.arg_count)
-  sock:settimeouts(60000, 60000, 60000)
-  sock:connect("127.0.0.1", tonumber(ngx.var.arg_port))
+  local sock, count = nil, tonumber(ngx.var.arg_count)
   local function ask(line, final)
     sock:send(line)
     local text = ""
     repeat text = text .. sock:receiveany(65536) until text:sub(-#final) == final
   end
-  sock:receiveany(65536)
-  ask("USER u\r\n", "\n")
-  ask("PASS p\r\n", "\n")
+  local function log_in()
+    sock = ngx.socket.tcp()
+    sock:settimeouts(60000, 60000, 60000)
+    sock:connect("127.0.0.1", tonumber(ngx.var.arg_port))
+    sock:receiveany(65536)
+    ask("USER u\r\n", "\n")
+    ask("PASS p\r\n", "\n")
+  end
+]]
+
+local floors = {}
+
+floors.small = FLOOR .. [[
+  log_in()
   measure(function()
     for n = 1, count do ask("RETR " .. n .. "\r\n", "\r\n.\r\n") end
+  end)
+]]
+
+floors.sessions = FLOOR .. [[
+  measure(function()
+    for _ = 1, count do
+      log_in()
+      ask("RETR 1\r\n", "\r\n.\r\n")
+      ask("QUIT\r\n", "\n")
+      sock:close()
+    end
+  end)
+]]
+
+-- As many commands in flight as ours has, and a string for each message.
+floors.many = FLOOR .. [[
+  local FINAL, AT_ONCE = "\r\n.\r\n", 372
+  local rest, got, kept = "", 0, {}
+  local function keep(message)
+    got = got + 1
+    kept[got %% 8] = message -- or the compiler leaves it out
+  end
+  local function across(text) -- does an end straddle two pieces?
+    local before = rest:sub(-4)
+    local _, last = (before .. text:sub(1, 4)):find(FINAL, 1, true)
+    return last and last - #before or select(2, text:find(FINAL, 1, true))
+  end
+  local function take(text)
+    local last = across(text)
+    if not last then
+      rest = rest .. text
+      return
+    end
+    keep(rest .. text:sub(1, last))
+    local first = last + 1
+    while true do
+      last = select(2, text:find(FINAL, first, true))
+      if not last then break end
+      keep(text:sub(first, last))
+      first = last + 1
+    end
+    rest = text:sub(first)
+  end
+  log_in()
+  measure(function()
+    for begun = 0, count - 1, AT_ONCE do
+      local lines = {}
+      for n = begun + 1, math.min(begun + AT_ONCE, count) do
+        lines[#lines + 1] = "RETR " .. n .. "\r\n"
+      end
+      sock:send(table.concat(lines))
+      while got < begun + #lines do take(sock:receiveany(65536)) end
+    end
   end)
 ]]
 
@@ -129,8 +192,11 @@ local TURNS = MEASURE .. [[
 local function start(buffer)
   local content = { ping = 'ngx.print("pong")' }
   for name, code in pairs { small = SMALL, many = MANY, large = LARGE,
-    sessions = SESSIONS, floor = FLOOR, turns = TURNS } do
+    sessions = SESSIONS, turns = TURNS } do
     content[name] = code:format(cafile)
+  end
+  for name, code in pairs(floors) do
+    content["floor_" .. name] = code:format(cafile)
   end
   return nginx.start { content = content,
     http = "lua_socket_buffer_size " .. buffer .. ";" }
@@ -177,11 +243,10 @@ local function small(size, host)
       local cpu, wall = compare {
         { host = host, path = path .. "&loop=none" },
         { host = host, path = path },
-        { host = host, path = (path:gsub("^/small", "/floor")) },
+        { host = host, path = (path:gsub("^/", "/floor_")) },
       }
       local micro = 1e6 / times
-      local floor = how == "small" and not tls
-        and ("%.1f"):format(cpu[3] * micro) or ""
+      local floor = not tls and ("%.1f"):format(cpu[3] * micro) or ""
       print(("| %s, %d octets%s | %.1f | %.1f | %.2f | %s | %.1f | %.1f |")
         :format(how, size, tls and ", TLS" or "", cpu[1] * micro,
           cpu[2] * micro, cpu[2] / cpu[1], floor, wall[1] * micro,

@@ -7,12 +7,12 @@
 
 void pop3_caps_init(pop3_caps *caps, const pop3_allocator *allocator) {
   pop3_octets_init(&caps->text, allocator);
-  caps->known = caps->recalled = false;
+  caps->known = caps->recalled = caps->kept = false;
 }
 
 void pop3_caps_clear(pop3_caps *caps) {
   pop3_octets_clear(&caps->text);
-  caps->known = caps->recalled = false;
+  caps->known = caps->recalled = caps->kept = false;
 }
 
 static bool is_blank(char c) {

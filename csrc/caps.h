@@ -16,6 +16,7 @@ typedef struct pop3_caps {
   pop3_octets text; /* lines, each ended by LF */
   bool known;       /* a whole CAPA reply is here and still holds */
   bool recalled;    /* ... of an earlier connection */
+  bool kept;        /* the caller's cache has it, too */
 } pop3_caps;
 
 void pop3_caps_init(pop3_caps *caps, const pop3_allocator *allocator);

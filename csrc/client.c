@@ -240,14 +240,6 @@ static bool is_planned(const pop3_client *c) {
   return c->step < c->plan_size && c->ending == POP3_E_OK;
 }
 
-/*
- * A window that is refilled for each answer is sent in pieces of one command,
- * a system call and a wake-up each: it waits until half of it is free.
- */
-static bool is_window_worth(const pop3_client *c) {
-  return c->outstanding <= pop3_session_window(c->session) / 2;
-}
-
 /* What costs a round trip of its own is asked when it is needed. */
 static bool is_afterthought(const pop3_client *c) {
   return c->request.learning && c->step > 0 && c->plan[c->step] == POP3_CAPA;
@@ -272,7 +264,7 @@ static pop3_error push(pop3_client *c, pop3_failure *failure) {
 }
 
 pop3_error pop3_client_push(pop3_client *c, pop3_failure *failure) {
-  if (!c->running || !is_window_worth(c)) return POP3_E_OK;
+  if (!c->running || !pop3_session_is_roomy(c->session)) return POP3_E_OK;
   pop3_error error = push(c, failure);
   if (error != POP3_E_OK) pop3_client_stop(c);
   return error;

@@ -98,7 +98,7 @@ static void learn(pop3_caps *caps, const char *text, size_t size) {
   pop3_span all = {text, size};
   pop3_caps_clear(caps);
   caps->known = pop3_caps_add_lines(caps, all) == POP3_E_OK;
-  caps->recalled = true;
+  caps->recalled = caps->kept = caps->known;
   if (!caps->known) pop3_caps_clear(caps);
 }
 
@@ -115,27 +115,47 @@ void pop3_cache_recall(lua_State *L, pop3_connection *u, int anchors) {
   lua_pop(L, 3);
 }
 
+/* Is there something that the cache was not told yet? Once is enough: a key
+ * costs as much as a small reply. */
+static bool is_news(const pop3_caps *caps) {
+  return caps->known && !caps->kept;
+}
+
 /* Under the key on the top; below it are the place and the cache.
  * [-1, +0, m] */
-static void remember(lua_State *L, const pop3_caps *caps) {
-  if (!caps->known) {
-    lua_pop(L, 1);
-    return;
-  }
+static void remember(lua_State *L, pop3_caps *caps) {
   lua_pushlstring(L, caps->text.size > 0 ? caps->text.data : "",
                   caps->text.size);
   lua_rawset(L, -4);
+  caps->kept = true;
+}
+
+/* The place is on the top, the cache below it. [-0, +0, m] */
+static void remember_news(lua_State *L, const pop3_connection *u,
+                          pop3_client *client) {
+  if (is_news(&client->caps)) {
+    push_key(L, u, client->authenticated);
+    remember(L, &client->caps);
+  }
+  if (is_news(&client->before)) {
+    push_key(L, u, false);
+    remember(L, &client->before);
+  }
+  if (is_news(&client->clear)) {
+    push_clear_key(L);
+    remember(L, &client->clear);
+  }
+}
+
+static bool has_news(const pop3_client *client) {
+  return is_news(&client->caps) || is_news(&client->before) ||
+         is_news(&client->clear);
 }
 
 void pop3_cache_remember(lua_State *L, pop3_connection *u, int anchors) {
-  const pop3_client *client = pop3_conn_client(u->conn);
+  pop3_client *client = pop3_conn_client(u->conn);
   if (pop3_conn_is_closed(u->conn)) return; /* a closed one is not secure */
-  if (!look_up(L, u, anchors)) return;
-  push_key(L, u, client->authenticated);
-  remember(L, &client->caps);
-  push_key(L, u, false);
-  remember(L, &client->before);
-  push_clear_key(L);
-  remember(L, &client->clear);
+  if (!has_news(client) || !look_up(L, u, anchors)) return;
+  remember_news(L, u, client);
   lua_pop(L, 2);
 }

@@ -90,7 +90,7 @@ void pop3_push_methods(lua_State *L) {
 
 const pop3_method *pop3_method_find(const char *name) {
   for (size_t i = 0; i < METHOD_COUNT; i++) {
-    if (strcmp(methods[i].name, name) == 0) return &methods[i];
+    if (pop3_is_name(methods[i].name, name)) return &methods[i];
   }
   return NULL;
 }

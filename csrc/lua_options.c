@@ -255,12 +255,16 @@ static const value_reader readers[] = {
 
 /* ------------------------------------------------------------ tables */
 
+bool pop3_is_name(const char *name, const char *other) {
+  return name[0] == other[0] && strcmp(name, other) == 0;
+}
+
 /* The row of a key, and its set; NULL: there is none. */
 static const pop3_option *find_row(const char *key, pop3_option_set *sets,
                                    size_t count, pop3_option_set **set) {
   for (*set = sets; *set < sets + count; ++*set) {
     for (size_t i = 0; i < (*set)->count; i++) {
-      if (strcmp((*set)->rows[i].key, key) == 0) return &(*set)->rows[i];
+      if (pop3_is_name((*set)->rows[i].key, key)) return &(*set)->rows[i];
     }
   }
   return NULL;
@@ -297,9 +301,12 @@ static pop3_error read_pair(lua_State *L, const char *method,
   return permit(L, row, failure);
 }
 
+/* How many options are usual, so that their copy need not grow. */
+#define USUAL_OPTIONS 16
+
 /* [-0, +1, m] */
 static void push_copy(lua_State *L, int index) {
-  lua_newtable(L);
+  lua_createtable(L, 0, USUAL_OPTIONS);
   for (lua_pushnil(L); lua_next(L, index);) {
     lua_pushvalue(L, -2);
     lua_insert(L, -2);

@@ -69,6 +69,10 @@ __attribute__((format(printf, 4, 5)))
 int pop3_argument_error(lua_State *L, const char *method, int argument,
                         const char *format, ...);
 
+/* Are they the same? Most of a table's differ in the first letter, and a call of
+ * strcmp for each row costs more than what is looked for. */
+bool pop3_is_name(const char *name, const char *other);
+
 /* "where: bad option 'KEY' to 'METHOD' (text)"; does not return.
  * [-0, +0, v] */
 int pop3_option_error(lua_State *L, const char *method, const char *key,

@@ -196,6 +196,10 @@ pop3_command pop3_session_awaited(const pop3_session *session);
 /* How many may be in flight: max_inflight, within its bounds. */
 size_t pop3_session_window(const pop3_session *session);
 
+/* Is half of that free, and half of max_ahead? A window that is refilled for
+ * each answer leaves in pieces of one command. */
+bool pop3_session_is_roomy(const pop3_session *session);
+
 /*
  * Consume input until one event is ready. Advances *octets and lowers *size by
  * what was consumed; POP3_EVENT_NONE means all of it. After POP3_EVENT_SECURE

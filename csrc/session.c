@@ -98,6 +98,12 @@ size_t pop3_session_inflight(const pop3_session *s) { return s->count; }
 
 size_t pop3_session_window(const pop3_session *s) { return window(&s->config); }
 
+bool pop3_session_is_roomy(const pop3_session *s) {
+  uint64_t limit = s->config.max_ahead;
+  if (s->count > window(&s->config) / 2) return false;
+  return s->count == 0 || limit == 0 || s->queued - s->settled <= limit / 2;
+}
+
 pop3_command pop3_session_awaited(const pop3_session *s) {
   return s->count > 0 ? (pop3_command)s->ring[s->first].command : POP3_OTHER;
 }

@@ -143,6 +143,23 @@ describe("the capability cache", function()
     assert.equal(0, s:report().failed)
   end)
 
+  it("is told once what the server said, and is its owner's again", function()
+    local script = { "S: +OK ready", { auto = { { "CAPA", CAPA.send },
+                                                { ".*", "+OK\r\n" } } } }
+    local s = start(script, script)
+    local key = "127.0.0.1:" .. s.port .. " clear"
+    for _, known in ipairs { "asked", "UIDL\n" } do
+      local cache = { [key] = known ~= "asked" and known or nil }
+      local conn = pop3.POP3("127.0.0.1", s.port, { timeout = 5, cache = cache })
+      conn:capabilities()
+      assert.truthy(cache[key]:find("UIDL", 1, true))
+      cache[key] = "PIPELINING\n" -- what another connection has learnt
+      conn:noop()
+      assert.equal("PIPELINING\n", cache[key], known)
+      conn:close()
+    end
+  end)
+
   it("asks where its words are none that a server can send", function()
     for _, text in ipairs { "UIDL", "UI\1DL\n", 17, false, {} } do
       local s = start({ "S: +OK ready", "C: CAPA", CAPA })

@@ -112,7 +112,8 @@ function call.conclude(conn, on, state, ...)
     if on and on.failed then on.failed(conn, ...) end
     return call.fail(core.is_safe(conn), (...))
   end
-  call.handle(conn, on, state, ...)
+  local handler = on and on[state] or always[state] -- as call.handle
+  if handler then handler(conn, ...) end
   return call.conclude(conn, on, core.turn(conn))
 end
 

@@ -164,6 +164,23 @@ describe("luv", function()
     end)
     assert.equal("what it waits for", got)
   end)
+
+  -- Its descriptor was closed by somebody, and the number is another's now.
+  with("luv", "wakes who waits for a number when another one does", function(uv)
+    local loop = require "pop3.loop.luv"
+    local s = noop_server()
+    local sock, woken = assert(require("socket").connect(s.host, s.port)), 0
+    local function wait()
+      loop:wait({ { sock:getfd(), "r" } }, pop3.now() + 20)
+      woken = woken + 1
+    end
+    coroutine.wrap(wait)()
+    assert.equal(0, woken)
+    coroutine.wrap(wait)()
+    assert.equal(1, woken)
+    claims.within(4, function() while woken < 2 do uv.run("once") end end)
+    sock:close()
+  end)
 end)
 
 describe("copas", function()

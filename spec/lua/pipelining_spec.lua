@@ -562,6 +562,36 @@ describe("quit{ wait = false }", function()
   end)
 end)
 
+describe("A window", function()
+  -- A stream on which each command is answered by itself; sizes of what left.
+  local function one_by_one(sizes)
+    local waiting = 0
+    return {
+      send = function(_, octets)
+        sizes[#sizes + 1] = #octets
+        waiting = waiting + select(2, octets:gsub("\r\n", ""))
+        return true
+      end,
+      receive = function()
+        waiting = waiting - 1
+        return waiting >= -1 and "+OK\r\n" or nil, "timeout"
+      end,
+      close = function() end,
+    }
+  end
+
+  it("is refilled when half of its octets were answered", function()
+    local sizes, list = {}, {}
+    for i = 1, 1000 do list[i] = 1000 + i end
+    local conn = pop3.POP3("in memory", 110,
+      { transport = one_by_one(sizes), pipelining = true })
+    assert.equal(1000, (conn:dele_many(list)))
+    for i = 1, #sizes - 1 do assert.truthy(sizes[i] >= 2048 - 11, sizes[i]) end
+    assert.equal(5, #sizes)
+    conn:close()
+  end)
+end)
+
 describe("A QUIT that is not answered", function()
   it("leaves open what was deleted, and says so", function()
     for _, ending in ipairs { { shutdown = true }, { reset = true } } do

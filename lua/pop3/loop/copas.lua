@@ -51,8 +51,9 @@ function Watch:receive() return self:try "r" end
 function Watch:send() return self:try "w" end
 
 function Watch:try(direction)
-  local wanted = self.wait and not self.wait.over
-    and self.mode:find(direction, 1, true)
+  local wait, mode = self.wait, self.mode
+  local wanted = wait and not wait.over
+    and (mode == direction or mode == "rw")
   if wanted then return nil, "timeout" end
   return 1
 end
@@ -64,9 +65,13 @@ local watches = {}
 
 local function watch(interest, wait)
   local fd = interest[1]
-  watches[fd] = watches[fd] or setmetatable({ fd = fd }, Watch)
-  watches[fd].wait, watches[fd].mode = wait, interest[2]
-  return watches[fd]
+  local object = watches[fd]
+  if not object then
+    object = setmetatable({ fd = fd }, Watch)
+    watches[fd] = object
+  end
+  object.wait, object.mode = wait, interest[2]
+  return object
 end
 
 -- ------------------------------------------------------------ waiting
@@ -82,19 +87,25 @@ local function help(object, direction)
   end)
 end
 
+-- What our thread waits for if it reads nothing at first.
+local function stand_in_for(wait)
+  return setmetatable({ fd = stand_in, mode = "r", wait = wait }, Watch)
+end
+
 -- Watch all interests. Returns the object that our thread waits for.
 local function watch_all(wait)
-  local own = setmetatable({ fd = stand_in, mode = "r", wait = wait }, Watch)
-  for i, interest in ipairs(wait.interests) do
-    local object, reads = watch(interest, wait), interest[2]:find "r"
-    if interest[2]:find "w" then help(object, "send") end
-    if i == 1 and reads then
+  local own
+  for i = 1, #wait.interests do
+    local interest = wait.interests[i]
+    local object, mode = watch(interest, wait), interest[2]
+    if mode ~= "r" then help(object, "send") end
+    if i == 1 and mode ~= "w" then
       own = object
-    elseif reads then
+    elseif mode ~= "w" then
       help(object, "receive")
     end
   end
-  return own
+  return own or stand_in_for(wait)
 end
 
 --- Wait until a descriptor is ready or the deadline is over.
@@ -106,9 +117,9 @@ function Loop.wait(_, interests, deadline)
     core.poll(interests, deadline - core.now())
     return
   end
-  local wait = { interests = interests, deadline = deadline }
+  local wait = { interests = interests, deadline = deadline, over = false }
   copas.receive(watch_all(wait), 1)
-  for _, interest in ipairs(interests) do watch(interest, nil) end
+  for i = 1, #interests do watch(interests[i], nil) end
 end
 
 return Loop

@@ -16,16 +16,25 @@ local cqueues = library.find("cqueues", "pop3.loop.cqueues")
 -- connection from time to time, seconds.
 local LONGEST = 5
 
--- What cqueues.poll takes: an object that says what to watch.
+-- What cqueues.poll takes, by mode and number: objects that say what to watch.
+-- They know of nobody who waits.
+local watches = { r = {}, w = {}, rw = {} }
+
 local function watch(interest)
-  return { pollfd = interest[1], events = interest[2] }
+  local fd, mode = interest[1], interest[2]
+  local found = watches[mode][fd]
+  if not found then
+    found = { pollfd = fd, events = mode }
+    watches[mode][fd] = found
+  end
+  return found
 end
 
 -- A controller remembers what it watches by number. Before a wait, because that
 -- may have been a descriptor that somebody closed in the midst of one; and
 -- behind it, because the connection may close it now.
 local function forget(controller, interests)
-  for _, interest in ipairs(interests) do controller:cancel(interest[1]) end
+  for i = 1, #interests do controller:cancel(interests[i][1]) end
 end
 
 --- Wait until a descriptor is ready or the deadline is over.
@@ -33,16 +42,16 @@ end
 -- @tparam number deadline on the clock of `pop3.now`
 function Loop.wait(_, interests, deadline)
   local controller = cqueues.running()
-  local seconds = math.min(deadline - core.now(), LONGEST)
+  local seconds = deadline - core.now()
+  if seconds > LONGEST then seconds = LONGEST end
   if not controller then
     core.poll(interests, seconds)
     return
   end
-  local list = {}
-  for i, interest in ipairs(interests) do list[i] = watch(interest) end
-  list[#list + 1] = math.max(seconds, 0)
+  local list = { seconds > 0 and seconds or 0, nil, nil, nil }
+  for i = 1, #interests do list[i + 1] = watch(interests[i]) end
   forget(controller, interests)
-  cqueues.poll(unpack(list))
+  cqueues.poll(unpack(list, 1, 1 + #interests))
   forget(controller, interests)
 end
 

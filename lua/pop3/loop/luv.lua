@@ -27,13 +27,16 @@ local uv = library.find("luv", "pop3.loop.luv")
 -- connection from time to time, seconds.
 local LONGEST = 5
 
--- Handles are stopped and used again: one for each number of a descriptor, and
--- timers and idles that nobody needs now. (luv 1.44 crashes in a process that
--- ends while handles are being closed.)
-local polls, timers, idles = {}, {}, {}
+-- Handles are stopped and used again: one for each number of a descriptor, a
+-- timer and an idle for each waiter. (luv 1.44 crashes in a process that ends
+-- while handles are being closed.)
+local polls = {}
 
 -- Who waits for a descriptor, by its number.
 local waiters = {}
+
+-- Waiters that nobody needs now: what a wait needs is made once.
+local unused = {}
 
 --- Hear of the error that ends a coroutine which a wait has resumed. This one
 -- raises it in libuv's callback, where luv prints it and ends the process.
@@ -44,31 +47,53 @@ function Loop.on_error(err, thread)
   error(err, 0)
 end
 
+-- It waits no more, and may be somebody else's from now on.
 local function release(waiter)
-  local kept = waiter.kept
+  local fds = waiter.fds
+  waiter.thread = nil -- it holds no coroutine
   waiter.handle:stop()
-  kept[#kept + 1] = waiter.handle
-  for _, fd in ipairs(waiter.fds) do
-    polls[fd]:stop()
-    waiters[fd] = nil
+  for i = #fds, 1, -1 do
+    local fd = fds[i]
+    polls[fd].handle:stop()
+    fds[i], waiters[fd] = nil, nil
   end
+  unused[#unused + 1] = waiter
 end
 
 -- Let the coroutine go on, once.
 local function wake(waiter)
-  local thread = waiter.thread
+  local thread = waiter and waiter.thread
   if not thread then return end
-  waiter.thread = nil -- a handle that is kept holds no coroutine
   release(waiter)
   local ok, err = coroutine.resume(thread)
   if not ok then Loop.on_error(err, thread) end
 end
 
+local function new_waiter()
+  local waiter = { fds = {}, timer = uv.new_timer(), idle = uv.new_idle() }
+  function waiter.wake() wake(waiter) end
+  return waiter
+end
+
+local function take_waiter()
+  local count = #unused
+  local waiter = unused[count] or new_waiter()
+  unused[count] = nil
+  return waiter
+end
+
+local function new_poll(fd)
+  return {
+    handle = assert(uv.new_poll(fd)),
+    wake = function() wake(waiters[fd]) end,
+  }
+end
+
 local function watch(waiter, fd, events)
-  local before = waiters[fd] -- for a descriptor that was closed
-  if before then wake(before) end
-  polls[fd] = polls[fd] or assert(uv.new_poll(fd))
-  assert(polls[fd]:start(events, function() wake(waiter) end))
+  wake(waiters[fd]) -- of a descriptor that was closed
+  local poll = polls[fd] or new_poll(fd)
+  polls[fd] = poll
+  assert(poll.handle:start(events, poll.wake))
   waiters[fd] = waiter
   waiter.fds[#waiter.fds + 1] = fd
 end
@@ -76,15 +101,15 @@ end
 -- The others' turn is one round of the loop: timers that are over would come
 -- before any descriptor, again and again.
 local function give_way(waiter)
-  waiter.kept, waiter.handle = idles, table.remove(idles) or uv.new_idle()
-  waiter.handle:start(function() wake(waiter) end)
+  waiter.handle = waiter.idle
+  waiter.idle:start(waiter.wake)
 end
 
 local function set_timer(waiter, seconds)
   local milliseconds = math.max(1, math.ceil(seconds * 1000))
-  waiter.kept, waiter.handle = timers, table.remove(timers) or uv.new_timer()
+  waiter.handle = waiter.timer
   uv.update_time()
-  waiter.handle:start(milliseconds, 0, function() wake(waiter) end)
+  waiter.timer:start(milliseconds, 0, waiter.wake)
 end
 
 --- Why the caller cannot wait where it is, or nil.
@@ -101,20 +126,20 @@ function Loop:wait(interests, deadline)
   local problem = self.unusable()
   -- In the midst of a call, a sink's or an iterator's.
   if problem then error(core.misplaced(problem), 0) end
-  local waiter = { thread = coroutine.running(), fds = {} }
-  for _, interest in ipairs(interests) do
-    watch(waiter, interest[1], interest[2])
+  local waiter = take_waiter()
+  for i = 1, #interests do
+    watch(waiter, interests[i][1], interests[i][2])
   end
-  local seconds = math.min(deadline - core.now(), LONGEST)
+  waiter.thread = coroutine.running()
+  local seconds = deadline - core.now()
+  if seconds > LONGEST then seconds = LONGEST end
   if #interests == 0 and seconds <= 0 then
     give_way(waiter)
   else
     set_timer(waiter, seconds)
   end
   coroutine.yield()
-  if not waiter.thread then return end
-  waiter.thread = nil -- somebody else has resumed us: nobody waits any more
-  release(waiter)
+  if waiter.thread then release(waiter) end -- it was somebody else's doing
 end
 
 return Loop

@@ -22,15 +22,25 @@ local core = require "pop3.core"
 local unpack = require("pop3.compat").unpack
 
 -- The module itself is a loop without tasks.
+--
+-- `tasks`: coroutine -> what its function is called with; `ready`: those that
+-- go on; `waiting` and `deadlines`: coroutine -> what for, and until when. The
+-- other lists are empty but while they are used: a list that is made anew for
+-- each turn costs more than what is done with it.
 local Loop = { tasks = {} }
 local meta = class("pop3.loop.poll", Loop)
+
+local NOTHING = { n = 0 }
 
 -- The loop whose task runs: the one that is meant by `loop = "poll"`.
 local current
 
 --- @treturn pop3.loop.poll a loop without tasks
 function Loop.new()
-  return setmetatable({ ready = {}, waiting = {}, tasks = {} }, meta)
+  return setmetatable({
+    tasks = {}, ready = {}, spare = {},
+    waiting = {}, deadlines = {}, interests = {}, owners = {},
+  }, meta)
 end
 
 -- The loop that runs the coroutine, if it is this one.
@@ -51,7 +61,7 @@ function Loop:wait(interests, deadline)
     core.poll(interests, deadline - core.now())
     return
   end
-  loop.waiting[thread] = { interests = interests, deadline = deadline }
+  loop.waiting[thread], loop.deadlines[thread] = interests, deadline
   coroutine.yield()
 end
 
@@ -61,20 +71,20 @@ end
 -- @treturn thread
 function Loop:spawn(fn, ...)
   local thread = coroutine.create(fn)
-  self.tasks[thread] = true
-  self.ready[#self.ready + 1] = { thread, select("#", ...), ... }
+  self.tasks[thread] = { n = select("#", ...), ... }
+  self.ready[#self.ready + 1] = thread
   return thread
 end
 
 -- Go on with one task, until it waits or ends.
-local function resume(self, entry)
-  local thread, outer = entry[1], current
-  current = self
-  local ok, err = coroutine.resume(thread, unpack(entry, 3, 2 + entry[2]))
+local function resume(self, thread)
+  local outer, given = current, self.tasks[thread]
+  current, self.tasks[thread] = self, NOTHING
+  local ok, err = coroutine.resume(thread, unpack(given, 1, given.n))
   current = outer
   if coroutine.status(thread) ~= "dead" then
     if not self.waiting[thread] then -- it let others have their turn
-      self.ready[#self.ready + 1] = { thread, 0 }
+      self.ready[#self.ready + 1] = thread
     end
     return
   end
@@ -82,49 +92,59 @@ local function resume(self, entry)
   if not ok and self.failed == nil then self.failed = { err } end
 end
 
+-- Those that are ready by now; what becomes so meanwhile has its turn later.
 local function resume_ready(self)
   local ready = self.ready
-  self.ready = {}
-  for _, entry in ipairs(ready) do
-    if self.stopped then return end
-    resume(self, entry)
+  self.ready, self.spare = self.spare or {}, nil
+  for i = 1, #ready do
+    local thread = ready[i]
+    ready[i] = nil
+    if not self.stopped then resume(self, thread) end
   end
+  self.spare = ready
 end
 
 -- All interests, whose they are, and the first deadline.
-local function survey(waiting)
-  local interests, owners, first = {}, {}, math.huge
-  for thread, wait in pairs(waiting) do
-    for _, interest in ipairs(wait.interests) do
-      interests[#interests + 1] = interest
-      owners[#interests] = thread
+local function survey(self)
+  local interests, owners, first = self.interests, self.owners, math.huge
+  local count = 0
+  for thread, wanted in pairs(self.waiting) do
+    for i = 1, #wanted do
+      count = count + 1
+      interests[count], owners[count] = wanted[i], thread
     end
-    if wait.deadline < first then first = wait.deadline end
+    local deadline = self.deadlines[thread]
+    if deadline < first then first = deadline end
   end
   return interests, owners, first
 end
 
+local function clear(list)
+  for i = #list, 1, -1 do list[i] = nil end
+end
+
 local function wake(self, thread)
   if not self.waiting[thread] then return end
-  self.waiting[thread] = nil
-  self.ready[#self.ready + 1] = { thread, 0 }
+  self.waiting[thread], self.deadlines[thread] = nil, nil
+  self.ready[#self.ready + 1] = thread
 end
 
 local function poll(self)
-  local interests, owners, first = survey(self.waiting)
+  local interests, owners, first = survey(self)
   local seconds = #self.ready > 0 and 0 or first - core.now()
-  for _, i in ipairs(core.poll(interests, seconds)) do
-    wake(self, owners[i])
-  end
+  local found = core.poll(interests, seconds)
+  for i = 1, #found do wake(self, owners[found[i]]) end
+  clear(interests)
+  clear(owners)
   local now = core.now()
   if now < first then return end
-  for thread, wait in pairs(self.waiting) do
-    if wait.deadline <= now then wake(self, thread) end
+  for thread, deadline in pairs(self.deadlines) do
+    if deadline <= now then wake(self, thread) end
   end
 end
 
 local function forget(self)
-  self.ready, self.waiting, self.tasks = {}, {}, {}
+  self.ready, self.waiting, self.deadlines, self.tasks = {}, {}, {}, {}
 end
 
 --- Stop: `run` raises `err` as soon as the task that runs has given way. No
