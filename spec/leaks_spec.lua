@@ -18,7 +18,9 @@ end
 
 local function start(more)
   local mailbox = {
-    greeting = "+OK ready <1896.697170952@dbc.mtview.ca.us>",
+    -- so long that a copy a session is more than what memory wobbles by
+    greeting = "+OK " .. ("ready "):rep(30)
+      .. "<1896.697170952@dbc.mtview.ca.us>",
     messages = { "Subject: one\r\n\r\n.dot\r\n" },
     capa = { "USER", "STLS", "UIDL" },
   }

@@ -47,8 +47,8 @@ local shim
 function child.shim()
   if shim then return shim end
   shim = os.tmpname()
-  local done = os.execute(("cc -shared -fPIC -O1 -Wall -Wextra -o %s %s -ldl")
-                          :format(quote(shim), quote(here .. "shim.c")))
+  local done = os.execute(("%s -shared -fPIC -O1 -Wall -Wextra -o %s %s -ldl")
+    :format(os.getenv("CC") or "cc", quote(shim), quote(here .. "shim.c")))
   assert(done == true or done == 0, "shim.c does not compile")
   return shim
 end
@@ -65,7 +65,12 @@ local function environment(request)
   for key, value in pairs(request.env or {}) do env[key] = value end
   if request.shim then
     local others = os.getenv("LD_PRELOAD")
-    env.LD_PRELOAD = (others and others .. ":" or "") .. child.shim()
+    local preload = (others and others .. ":" or "") .. child.shim()
+    if os.getenv("POP3_EMULATED") then -- the emulator is of another machine
+      env.QEMU_SET_ENV = "LD_PRELOAD=" .. preload
+    else
+      env.LD_PRELOAD = preload
+    end
   end
   return env
 end
