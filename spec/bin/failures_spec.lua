@@ -110,6 +110,9 @@ describe("bin/pop3 fails", function()
       { "ls", "--cafile", "$CA", "pop3s://otto@127.0.0.1:$PLAIN" } },
     { "for a wrong user", 77, "check user and password",
       { "ls", "--cafile", "$CA", "pop3s://eve@127.0.0.1:$TLS" } },
+    { "for a digest that is refused", 77, "--auth USER by TLS",
+      { "ls", "--auth", "APOP", "--cafile", "$CA",
+        "pop3s://eve@127.0.0.1:$TLS" } },
     { "for a CA file that is none", 78, "check the TLS options",
       { "ls", "--cafile", "/dev/null", "$SERVER" } },
   }

@@ -95,6 +95,7 @@ local WORDS = {
   { "leave srv out", "leave --srv out" },
   { "srv = true", "--srv" },
   { "use cafile$", "use --cafile" },
+  { 'auth = "([%w-]+)"', "--auth %1" },
   { "name another by auth", "name another by --auth" },
   { "leave auth out, or name", "leave --auth out, or name" },
   { ", or see min_version and max_version %b()", "" },
