@@ -28,8 +28,9 @@ local function each()
   objects["resty.pop3"] = require("resty.pop3"):new()
   local found, luasocket = pcall(require, "pop3.loop.luasocket")
   if found then
+    local function nothing() end
     objects["pop3.loop.luasocket.transport"] = luasocket.wrap {
-      settimeout = function() end }
+      settimeout = nothing, getfd = nothing }
   end
   return objects
 end
