@@ -1,6 +1,7 @@
 /*
  * lua_connection.h - the connection userdata: what it owns, how it is made and
- * how it ends. Its operations are in lua_operation.c.
+ * how it ends. Its constructors are in lua_connect.c, its operations in
+ * lua_operation.c.
  */
 #ifndef POP3_LUA_CONNECTION_H
 #define POP3_LUA_CONNECTION_H
@@ -77,6 +78,10 @@ typedef struct pop3_connection {
   char *secret;          /* of a pop3.secret, until the operation has ended */
   size_t secret_room;
 } pop3_connection;
+
+/* A closed connection with a metatable and an empty user value. Its buffers and
+ * its policy's word are filled in into the options. [-0, +1, m] */
+pop3_connection *pop3_connection_new(lua_State *L, pop3_conn_options *options);
 
 /* The connection at `index`, or NULL. [-0, +0, -] */
 pop3_connection *pop3_connection_test(lua_State *L, int index);

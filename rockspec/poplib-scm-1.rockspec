@@ -109,6 +109,7 @@ build = {
         "csrc/lua_cache.c",
         "csrc/lua_capabilities.c",
         "csrc/lua_carrier.c",
+        "csrc/lua_connect.c",
         "csrc/lua_connection.c",
         "csrc/lua_context.c",
         "csrc/lua_core.c",
