@@ -347,7 +347,6 @@ const char *pop3_login_advice(pop3_span line, const pop3_way *way,
   if (way->flags & POP3_SASL_WEAK) /* a digest of the password itself */
     return "check user and password; if they are right, the server may keep "
            "only hashes of passwords, and no digest can be compared with "
-           "those: "
-           "auth = \"USER\" by TLS needs none";
+           "those: auth = \"USER\" by TLS needs none";
   return "check user and password; some servers want one made for programs";
 }
