@@ -535,7 +535,7 @@ describe("The option proxy", function()
   end)
 
   it("takes no host that a proxy would read as something else", function()
-    for _, host in ipairs { "a b", "a\r\nX: y", "user@a", "a/b", "b\195\188cher" } do
+    for _, host in ipairs { "a b", "a\r\nX: y", "a:b?", "b\195\188cher" } do
       local err = misuse(pop3.POP3, host, 110, { proxy = "http://127.0.0.1:1" })
       assert.truthy(err:find("a proxy connects to", 1, true), err)
     end

@@ -53,7 +53,7 @@ describe("The surface", function()
   end
 
   local option_rows = {
-    { "csrc/lua_connection.c", "\n%s+OPTION%(([%l_]+)," },
+    { "csrc/lua_connect.c", "\n%s+OPTION%(([%l_]+)," },
     { "csrc/lua_context.c", "OPTION%(([%l_]+), %u" },
     { "csrc/lua_ways.c", "OPTION%(([%l_]+), %u" },
     { "csrc/lua_open.c", "OPEN_OPTION%(([%l_]+), %u" },
