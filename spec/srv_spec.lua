@@ -151,7 +151,8 @@ describe("A mail domain's server", function()
     zone(record(20, s.port), record(10, closed_port()), record(5, closed_port()))
     local conn = connect()
     assert.equal(s.port, conn:info().port)
-    assert.equal(3, conn:info().attempts)
+    -- the two others', each with as many addresses as this system knows
+    assert.is_true(conn:info().attempts >= 3)
     conn:quit()
   end)
 

@@ -210,8 +210,8 @@ describe("tls_info()", function()
           if not newproxy then return setmetatable({}, { __gc = f }) end
           getmetatable(newproxy(true)).__gc = f
         end
-        on_collection(function() conn:close() end)
         require("spec.support.lua").collect_eagerly()
+        on_collection(function() conn:close() end) -- nothing is made since
         local info = conn:tls_info()
         print(info.version, conn:info().closed, conn:tls_info())
       ]],
