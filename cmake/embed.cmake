@@ -1,27 +1,29 @@
 # Write the library's Lua files as C data, for csrc/embed:
 #
-#   cmake -DOUTPUT=FILE.c [-DARGPARSE=FILE.lua] -P cmake/embed.cmake
+#   cmake -DOUTPUT=FILE.c [-DLIBRARIES=FILE.lua[,...]] -P cmake/embed.cmake
 #
 # Every file below lua/ is taken, but the command's (pop3/cli) only with the
-# library that it needs: whoever adds one need not add it here. A literal for
+# libraries that it needs: whoever adds one need not add it here. A literal for
 # each line, because compilers need not take a longer one than 4,095 octets, and
 # because people may want to read it.
 
 set(root ${CMAKE_CURRENT_LIST_DIR}/../lua)
 file(GLOB_RECURSE paths RELATIVE ${root} ${root}/*.lua)
-if(NOT ARGPARSE)
+string(REPLACE "," ";" libraries "${LIBRARIES}")
+if(NOT libraries)
   list(FILTER paths EXCLUDE REGEX "^pop3/cli(\\.lua$|/)")
 endif()
 list(TRANSFORM paths PREPEND ${root}/)
-list(APPEND paths ${ARGPARSE})
+list(APPEND paths ${libraries})
 list(SORT paths)
 
 set(arrays "")
 set(rows "")
 foreach(file IN LISTS paths)
   string(REPLACE "${root}/" "" path ${file})
-  if(file STREQUAL "${ARGPARSE}")
-    set(path argparse.lua)
+  list(FIND libraries ${file} place)
+  if(place GREATER -1)
+    get_filename_component(path ${file} NAME)
   endif()
   string(REGEX REPLACE "(/init)?\\.lua$" "" module ${path})
   string(MAKE_C_IDENTIFIER ${module} name)
