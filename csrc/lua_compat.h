@@ -94,6 +94,12 @@ static inline int compat_protect(lua_State *L, lua_CFunction f, void *pointer) {
 #endif
 }
 
+/* Room for so many values more. From 5.2 on luaL_checkstack calls a lack of memory
+ * a stack overflow. [-0, +0, m] */
+static inline void compat_reserve(lua_State *L, int values) {
+  if (!lua_checkstack(L, values)) (void)luaL_error(L, "not enough memory");
+}
+
 /* lua_load of text, never of precompiled code. [-0, +1, -] */
 #if LUA_VERSION_NUM < 502
 #define compat_load(L, reader, state, name) lua_load(L, reader, state, name)

@@ -87,7 +87,7 @@ void pop3_join_list(lua_State *L, const char *method, const char *key,
   if (count == 0) pop3_option_error(L, method, key, "the list is empty");
   /* in 5.1 a buffer keeps up to LUA_MINSTACK / 2 pieces there: this one, and a
    * record's inside of it */
-  luaL_checkstack(L, 2 * LUA_MINSTACK, key);
+  compat_reserve(L, 2 * LUA_MINSTACK);
   luaL_buffinit(L, &b);
   for (size_t i = 1; i <= count; i++) {
     lua_rawgeti(L, list, (int)i);

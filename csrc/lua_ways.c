@@ -261,7 +261,7 @@ pop3_error pop3_ways_read(lua_State *L, int index, const char *method,
                           pop3_connection *u, const pop3_ways_options *options,
                           pop3_ways *ways, pop3_failure *failure) {
   memset(ways, 0, sizeof *ways);
-  luaL_checkstack(L, LUA_MINSTACK, method);
+  compat_reserve(L, LUA_MINSTACK);
   check_together(L, index, method);
   take_keepalive(L, index, method, &ways->route);
   take_path(L, method, options->unix_socket, &ways->route);

@@ -76,6 +76,13 @@ local calls = {
   end,
 }
 
+-- Lua 5.2's string library has another word for it.
+local function is_lack(err)
+  local text = tostring(err)
+  return text:find("not enough memory", 1, true) ~= nil
+    or text:find("stack overflow (too many captures)", 1, true) ~= nil
+end
+
 describe("Starved of memory (T62),", function()
   local s
 
@@ -103,7 +110,7 @@ describe("Starved of memory (T62),", function()
         end, function(_, ok, err)
           assert(ok == finished)
           if not ok then
-            assert(tostring(err):find("not enough memory", 1, true), tostring(err))
+            assert(is_lack(err), tostring(err))
           end
           if conn then conn:close() end
           conn = nil
@@ -135,7 +142,7 @@ describe("Starved of memory (T62),", function()
       info = conn:tls_info()
     end, function(_, ok, err)
       if ok then return assert.same(wanted, info) end
-      assert(tostring(err):find("not enough memory", 1, true), tostring(err))
+      assert(is_lack(err), tostring(err))
     end, 1)
     conn:quit()
   end)
@@ -176,7 +183,7 @@ describe("Starved of memory (T62),", function()
       end, function(_, ok, err)
         assert(ok == finished)
         if not ok then
-          assert(tostring(err):find("not enough memory", 1, true), tostring(err))
+          assert(is_lack(err), tostring(err))
         end
         if conn then conn:close() end
         conn, finished = nil, false
@@ -207,8 +214,7 @@ describe("Starved of memory (T62),", function()
         proxy = { url = "socks5://127.0.0.1:" .. proxy.port, user = "joe",
           password = "secret" } })
     end, function(_, ok, err)
-      assert(ok or tostring(err):find("not enough memory", 1, true)
-        or err.name == "restricted", tostring(err))
+      assert(ok or is_lack(err) or err.name == "restricted", tostring(err))
       if conn then conn:close() end
       conn = nil
     end, 3)
