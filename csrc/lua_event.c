@@ -291,8 +291,9 @@ static int take_line(lua_State *L, pop3_connection *u,
     return 0;
   }
   if (some && !count_line(u, event)) return 0;
+  /* One that is not whole yet may never be: those before it do not wait. */
+  if (!push_line(L, u, event)) return pop3_flush_lines(L, u);
   if (some && u->lines == 0) renew_lines(L);
-  if (!push_line(L, u, event)) return 0;
   lua_rawseti(L, POP3_AT_LINES, ++u->lines);
   return some && u->lines >= LINES_AT_ONCE ? pop3_flush_lines(L, u) : 0;
 }

@@ -317,6 +317,21 @@ describe("A call that is ended early", function()
     end
   end)
 
+  it("has had the lines that were here, though the next one never ends", function()
+    local s = server.start { complaints = true, accepts = 0, connections = { {
+      "S: +OK", "C: RETR 1", "S: +OK", "S: first",
+      { send = ("y"):rep(65536), times = 1e9 } } } }
+    for _ = 1, 30 do
+      local conn = connect(s, { total_timeout = 10 })
+      local before = claims.data()
+      local lines = conn:retr_lines(1)
+      assert.equal("first", lines:next())
+      assert.is_true(claims.data() - before < 8 * MIB)
+      lines:close()
+    end
+    s:stop()
+  end)
+
   it("sends nothing more", function()
     for _, pipelining in ipairs { true, false } do
       local conn, s = open { pipelining = pipelining, max_inflight = 3 }
